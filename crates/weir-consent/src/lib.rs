@@ -1,0 +1,1 @@
+//! Agreement and choice: records, states, the store and what it permits.

@@ -1,0 +1,1 @@
+//! Threads, queues, configuration, metrics, HTTP.

@@ -1,0 +1,1 @@
+//! The hot path and the trusted core: records in, permitted rows out.

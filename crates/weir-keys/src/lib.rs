@@ -1,0 +1,1 @@
+//! The key ring: secrets, canonical identifiers, pseudonyms.

@@ -1,0 +1,1 @@
+//! Delta tables: columns, Parquet, commits, coverage, maintenance, audit.

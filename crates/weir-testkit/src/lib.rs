@@ -1,0 +1,1 @@
+//! Corpus, reference filter, canaries: for tests and benches only.
