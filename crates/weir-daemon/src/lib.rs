@@ -1,1 +1,18 @@
-//! Threads, queues, configuration, metrics, HTTP.
+//! The running daemon: threads, queues, configuration, metrics, HTTP.
+//!
+//! [`pipeline`] is the file to read: it wires the stages of the crates below in the order in which an event passes them.
+//! The rest serves it: [`config`] turns files into checked values, [`health`] and [`metrics`] say how it goes, [`http`]
+//! shows both, and [`clock`] is where time comes from.
+
+pub mod clock;
+pub mod health;
+pub mod http;
+pub mod logging;
+pub mod metrics;
+
+pub use clock::{Clock, HandClock, SharedClock, SystemClock};
+pub use health::{Health, Heart, Obstacle};
+pub use metrics::Metrics;
+
+/// The version of weir, as `/version` and `weir_build_info` show it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

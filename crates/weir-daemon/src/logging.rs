@@ -1,0 +1,101 @@
+//! Logs: text or JSON on standard error, with positions, codes and counts only.
+//!
+//! Other crates speak at `WARN` and above, whatever the level of ours: what they would say at `TRACE` (requests, buffers,
+//! log lines of a table) is not ours to vouch for. What repeats is said once a while with the number of times that
+//! it was not said.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt, registry};
+
+use crate::clock::millis;
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    #[default]
+    Text,
+}
+
+/// When to colour text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// Always.
+    Always,
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Tells whether standard error is to be coloured.
+    pub fn on_stderr(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Auto => {
+                std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
+            }
+            Self::Never => false,
+        }
+    }
+}
+
+/// Sends the logs of this process to standard error; a second call changes nothing.
+pub fn start(level: LevelFilter, format: LogFormat, color: Color) {
+    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("weir", level);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(color.on_stderr());
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.boxed(),
+    };
+    // Fails only where a subscriber is set already: in tests that start several daemons in one process.
+    let first = registry().with(lines.with_filter(targets)).try_init();
+    drop(first);
+}
+
+/// Lets a repeated message through once a period and counts those it held back.
+#[derive(Debug)]
+pub struct Throttle {
+    period_ms: i64,
+    spoke_ms: Option<i64>,
+    num_suppressed: u64,
+}
+
+impl Throttle {
+    /// Lets one message through each `period`.
+    pub fn new(period: Duration) -> Self {
+        Self { period_ms: millis(period), spoke_ms: None, num_suppressed: 0 }
+    }
+
+    /// Returns how many messages were held back since the last one, if one may be said at `now_ms`.
+    pub fn admit(&mut self, now_ms: i64) -> Option<u64> {
+        if self.spoke_ms.is_some_and(|spoke| now_ms - spoke < self.period_ms) {
+            self.num_suppressed += 1;
+            return None;
+        }
+        self.spoke_ms = Some(now_ms);
+        Some(std::mem::take(&mut self.num_suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeats_are_counted_not_said() {
+        let mut throttle = Throttle::new(Duration::from_secs(10));
+        let said: Vec<_> = [0, 1_000, 9_999, 10_000, 10_001].map(|now| throttle.admit(now)).into();
+        assert_eq!(said, [Some(0), None, None, Some(2), None]);
+    }
+}
