@@ -4,12 +4,21 @@
 //! from files, reports every fault with its place, and hands out checked values only: past this crate nothing
 //! is a string that was not declared.
 
+pub mod coarsen;
 pub mod contract;
+pub mod crosswalk;
 pub mod fate;
+pub mod field;
+pub mod policy;
 pub mod purpose;
+pub mod purposes;
 pub mod vocabulary;
 
-pub use contract::{Contract, ContractIx, Field, FieldClass, FieldType};
+pub use coarsen::Coarsen;
+pub use contract::{Contract, ContractIx};
 pub use fate::{DenyReason, MalformedCode};
+pub use field::{Field, FieldClass, FieldType, IntType, Range, Storage, Unit};
+pub use policy::{Policy, PolicyHash, PolicySource, Resolved};
 pub use purpose::{Personalization, Purpose, PurposeId, PurposeSet, Reliability, Troubleshooting};
-pub use vocabulary::Token;
+pub use purposes::{LawfulBasis, PurposeRules, Purposes, TimePrecision};
+pub use vocabulary::{AgeBands, Network, Routes, Token, WordList};

@@ -1,0 +1,50 @@
+//! How a number is coarsened before it is stored, so that rows of two purposes cannot be matched by it.
+
+use std::sync::Arc;
+
+/// How a number is coarsened for one purpose.
+///
+/// Whole numbers are taken as they are stored: decimals at their scale, durations in µs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Coarsen {
+    /// Lower bounds, ascending: a value becomes the greatest that is not above it.
+    Buckets(Arc<[i128]>),
+    /// The value is stored as it came.
+    #[default]
+    Exact,
+    /// Lower bounds of a `float64`, ascending.
+    FloatBuckets(Arc<[f64]>),
+    /// A step of a `float64`: rounded down to a multiple.
+    FloatMultiple(f64),
+    /// A step: rounded down to a multiple, towards −∞.
+    Multiple(i128),
+}
+
+impl Coarsen {
+    /// Returns the coarsened value of a whole number; `None` below the first bucket (counted as out of range).
+    pub fn whole(&self, value: i128) -> Option<i128> {
+        match self {
+            Self::Exact | Self::FloatBuckets(_) | Self::FloatMultiple(_) => Some(value),
+            Self::Multiple(step) => value.checked_sub(value.rem_euclid(*step)),
+            Self::Buckets(bounds) => {
+                let above = bounds.partition_point(|bound| *bound <= value);
+                above.checked_sub(1).map(|place| bounds[place])
+            }
+        }
+    }
+
+    /// Returns the coarsened value of a `float64`; `None` below the first bucket (counted as out of range).
+    pub fn float(&self, value: f64) -> Option<f64> {
+        match self {
+            Self::Exact | Self::Buckets(_) | Self::Multiple(_) => Some(value),
+            Self::FloatMultiple(step) => {
+                let rounded = (value / step).floor() * step;
+                rounded.is_finite().then_some(rounded + 0.0)
+            }
+            Self::FloatBuckets(bounds) => {
+                let above = bounds.partition_point(|bound| *bound <= value);
+                above.checked_sub(1).map(|place| bounds[place])
+            }
+        }
+    }
+}

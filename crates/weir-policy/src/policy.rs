@@ -1,0 +1,95 @@
+//! The policy: every contract, the rules of the purposes, and the hash that names both.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::contract::{Contract, ContractIx};
+use crate::purposes::Purposes;
+
+/// Where a policy is read from.
+#[derive(Clone, Debug)]
+pub struct PolicySource {
+    /// The folder whose `**/*.toml` are contracts (`*.test.toml` are their tests).
+    pub contracts: PathBuf,
+    /// The rules of the purposes; without it, those that ship.
+    pub purposes: Option<PathBuf>,
+}
+
+/// Checked contracts and the rules of the purposes; immutable.
+#[derive(Debug)]
+pub struct Policy {
+    contracts: Vec<Contract>,
+    purposes: Purposes,
+    hash: PolicyHash,
+    by_type: HashMap<String, Vec<ContractIx>>,
+}
+
+/// What a policy says about an event type and version at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// This contract holds.
+    Contract(ContractIx),
+    /// There is a contract, but its last day has passed.
+    Expired(ContractIx),
+    /// Nobody declared the type, or not this version.
+    NoContract,
+}
+
+impl Policy {
+    /// Returns every contract, by event type and version.
+    pub fn contracts(&self) -> &[Contract] {
+        &self.contracts
+    }
+
+    /// Returns the contract at `place`.
+    pub fn contract(&self, place: ContractIx) -> &Contract {
+        &self.contracts[place.index()]
+    }
+
+    /// Returns every contract's place and value.
+    pub fn iter(&self) -> impl Iterator<Item = (ContractIx, &Contract)> {
+        (0..).map(ContractIx).zip(&self.contracts)
+    }
+
+    /// Returns the rules of the purposes.
+    pub fn purposes(&self) -> &Purposes {
+        &self.purposes
+    }
+
+    /// Returns the hash over everything that the policy says.
+    pub fn hash(&self) -> PolicyHash {
+        self.hash
+    }
+
+    /// Returns the contract of an event; without a version, the highest that has not expired.
+    pub fn resolve(&self, event_type: &str, version: Option<u32>, now_ms: i64) -> Resolved {
+        let Some(versions) = self.by_type.get(event_type) else { return Resolved::NoContract };
+        let expired = |place: &ContractIx| self.contract(*place).is_expired(now_ms);
+        let chosen = match version {
+            Some(version) => versions.iter().find(|place| self.contract(**place).version == version),
+            None => versions.iter().rev().find(|place| !expired(place)).or(versions.last()),
+        };
+        match chosen {
+            None => Resolved::NoContract,
+            Some(place) if expired(place) => Resolved::Expired(*place),
+            Some(place) => Resolved::Contract(*place),
+        }
+    }
+}
+
+/// BLAKE3 over the canonical form of a policy: comments, order and files do not count.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PolicyHash(pub [u8; 32]);
+
+impl fmt::Display for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PolicyHash({self})")
+    }
+}

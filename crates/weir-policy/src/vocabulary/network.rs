@@ -1,0 +1,44 @@
+//! IP addresses, stored as the network they are in: /24 of IPv4, /48 of IPv6.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A network: the address itself is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Network(u64);
+
+impl Network {
+    /// Reads an address in text form; one of IPv6 that maps IPv4 counts as IPv4, a zone is refused.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let address: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
+        Some(match address.to_canonical() {
+            IpAddr::V4(address) => Self(u64::from(address.to_bits() >> V4_HOST_BITS)),
+            IpAddr::V6(address) => {
+                let prefix = u64::try_from(address.to_bits() >> V6_HOST_BITS).expect("48 bits are left");
+                Self(V6 | prefix)
+            }
+        })
+    }
+
+    /// Returns the number, which orders and compares as the network does.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// Writes `203.0.113.0/24` or `2001:db8:1::/48`.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 & V6 == 0 {
+            let prefix = u32::try_from(self.0).expect("24 bits of an IPv4 prefix");
+            write!(f, "{}/24", Ipv4Addr::from_bits(prefix << V4_HOST_BITS))
+        } else {
+            write!(f, "{}/48", Ipv6Addr::from_bits(u128::from(self.0 & !V6) << V6_HOST_BITS))
+        }
+    }
+}
+
+/// Marks a network of IPv6; its prefix has 48 bits, so the mark touches none.
+const V6: u64 = 1 << 63;
+const V4_HOST_BITS: u32 = 8;
+const V6_HOST_BITS: u32 = 80;
