@@ -1,3 +1,57 @@
-//! Developer commands.
+//! Developer commands: `cargo xtask test`, `check`, `tidy` and `up`.
+//!
+//! One tool, in the language of the tree, for everything a developer or CI does beyond plain cargo. Nothing here is
+//! part of the product, and nothing of the product is used here: a broken crate must not take its test command down.
 
-fn main() {}
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+mod broker;
+mod guard;
+mod jars;
+mod machine;
+mod process;
+mod python;
+mod report;
+mod test;
+mod tree;
+mod up;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::failure(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let Some((command, rest)) = arguments.split_first() else {
+        report::line(HELP);
+        return Ok(());
+    };
+    match command.as_str() {
+        "test" => test::run(rest),
+        "up" => up::run(rest),
+        "guard" => guard::run(rest),
+        "help" | "-h" | "--help" => {
+            report::line(HELP);
+            Ok(())
+        }
+        other => bail!("no such command: {other}\n\n{HELP}"),
+    }
+}
+
+const HELP: &str = "\
+cargo xtask test [--install] [STAGE…] [-- ARGS…]   run every test, real components included
+    --install   install what this machine lacks (where there is apt)
+    STAGE       only these crates, by the last part of their name: policy, keys, … (`weir` is the program itself)
+    ARGS        passed to `cargo test`, such as a part of a test's name
+cargo xtask up [--port PORT] [--data DIR]          start Apache Kafka, print its address, stay until ctrl-c
+
+WEIR_TEST_KAFKA=HOST:PORT   use this broker instead of starting one
+WEIR_TEST_HOME=DIR          where downloads, logs and the broker's data go (default: .weir-test)";

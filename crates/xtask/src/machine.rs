@@ -1,0 +1,151 @@
+//! What the tests need on a machine, how to tell that it is there, and how to get it.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{process, report};
+
+/// Something that cannot come with the source tree.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Need {
+    /// For librdkafka, zstd and OpenSSL, which are built from source.
+    Compiler,
+    /// Runs Apache Kafka.
+    Java,
+    /// Runs the build of OpenSSL and librdkafka.
+    Make,
+    /// Fetches Apache Kafka.
+    Maven,
+    /// Configures the build of OpenSSL.
+    Perl,
+    /// Runs the readers that check the tables.
+    Python,
+}
+
+impl Need {
+    /// What every build needs.
+    pub(crate) const BUILD: [Self; 3] = [Self::Compiler, Self::Make, Self::Perl];
+    /// What a broker of our own needs.
+    pub(crate) const KAFKA: [Self; 2] = [Self::Java, Self::Maven];
+    /// What the readers need.
+    pub(crate) const READERS: [Self; 1] = [Self::Python];
+
+    /// The name that a person would search for, and where to get it.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Compiler => "a C compiler named cc (gcc or clang)",
+            Self::Java => "Java 17 or newer named java (OpenJDK from your system's packages, or adoptium.net)",
+            Self::Make => "GNU make",
+            Self::Maven => "Apache Maven named mvn (maven.apache.org)",
+            Self::Perl => "Perl 5 with its core modules",
+            Self::Python => "Python 3.10 or newer named python3, with its modules venv and ensurepip",
+        }
+    }
+
+    /// Debian's packages for it, the best first: releases differ in which of them they have.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Compiler => &["gcc libc6-dev"],
+            Self::Java => &["openjdk-21-jre-headless", "openjdk-17-jre-headless", "default-jre-headless"],
+            Self::Make => &["make"],
+            Self::Maven => &["maven"],
+            Self::Perl => &["perl"],
+            Self::Python => &["python3 python3-venv"],
+        }
+    }
+
+    fn is_met(self) -> bool {
+        let said = |program: &str, arguments: &[&str]| {
+            let output =
+                Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
+            Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+        };
+        match self {
+            Self::Compiler => said("cc", &["--version"]).is_some(),
+            Self::Java => {
+                said("java", &["-version"]).and_then(|text| java_version(&text)).is_some_and(|major| major >= 17)
+            }
+            Self::Make => said("make", &["--version"]).is_some(),
+            Self::Maven => said("mvn", &["--version"]).is_some(),
+            Self::Perl => said("perl", &["-MIPC::Cmd", "-MFindBin", "-MFile::Compare", "-e", "1"]).is_some(),
+            Self::Python => {
+                said("python3", &["-c", "import sys, venv, ensurepip; assert sys.version_info >= (3, 10)"]).is_some()
+            }
+        }
+    }
+}
+
+/// Makes sure that the machine has all `needs`: installs what it lacks, or says what that is.
+pub(crate) fn require(needs: &[Need], install: Install) -> Result<()> {
+    let lacking = || needs.iter().copied().filter(|need| !need.is_met()).collect::<Vec<_>>();
+    let missing = lacking();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if install == Install::Missing {
+        apt_get(&["update"])?;
+        for need in missing {
+            get(need)?;
+        }
+    }
+    let missing = lacking();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.iter().map(|need| need.advice()).collect::<Vec<_>>().join("\n  - ");
+    let first = missing.iter().filter_map(|need| need.packages().last().copied()).collect::<Vec<_>>().join(" ");
+    bail!(
+        "this machine lacks:\n  - {list}\n\
+         On Debian and Ubuntu, `cargo xtask test --install` installs them; by hand: apt-get install {first}"
+    )
+}
+
+/// Whether a command may change the machine.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Install {
+    /// Install what is missing.
+    Missing,
+    /// Only tell.
+    Nothing,
+}
+
+fn get(need: Need) -> Result<()> {
+    report::step(&format!("installing {}", need.advice()));
+    let mut failure = None;
+    for packages in need.packages() {
+        let arguments: Vec<&str> =
+            ["install", "--yes", "--no-install-recommends"].into_iter().chain(packages.split(' ')).collect();
+        match apt_get(&arguments) {
+            Ok(()) => return Ok(()),
+            Err(error) => failure = Some(error),
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let root = process::quietly(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    let mut command = Command::new(if root { "env" } else { "sudo" });
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet=2"]).args(arguments);
+    process::quietly(&mut command).context("apt could not install").map(drop)
+}
+
+/// Reads the major version from `openjdk version "17.0.15" 2025-04-15`; Java 8 called itself 1.8.
+fn java_version(text: &str) -> Option<u32> {
+    let quoted = text.split('"').nth(1)?;
+    quoted.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_tells_its_major_version() {
+        assert_eq!(java_version("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK …"), Some(17));
+        assert_eq!(java_version("java version \"1.8.0_292\""), Some(1));
+        assert_eq!(java_version("openjdk version \"25\" 2025-09-16"), Some(25));
+        assert_eq!(java_version("no java here"), None);
+    }
+}

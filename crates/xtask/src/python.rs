@@ -1,0 +1,34 @@
+//! A Python with the readers that tests check the tables with.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{process, tree};
+
+/// Returns a Python that has every package of the requirements file, in a virtual environment made for it.
+pub(crate) fn readers() -> Result<PathBuf> {
+    let requirements = tree::root()?.join("crates/weir/tests/readers/requirements.txt");
+    let wanted =
+        fs::read_to_string(&requirements).with_context(|| format!("could not read {}", requirements.display()))?;
+    let folder = tree::home()?.join("python");
+    let list = folder.join("requirements.txt");
+    // An environment cannot be renamed into place (its scripts hold its path): the list of what it has is written last.
+    let lock = fs::File::create(folder.with_extension("lock"))?;
+    lock.lock().context("could not wait for another run")?;
+    let python = folder.join("bin/python");
+    if fs::read_to_string(&list).is_ok_and(|had| had == wanted) {
+        return Ok(python);
+    }
+    tree::remove(&folder)?;
+    process::quietly(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    let mut install = Command::new(&python);
+    install
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+        .arg(&requirements);
+    process::quietly(&mut install)?;
+    fs::write(&list, wanted)?;
+    Ok(python)
+}

@@ -1,0 +1,292 @@
+//! `cargo xtask test`: every test of the tree, against the real components.
+//!
+//! The compiler, the broker's start and the readers' installation run beside each other; then the tests run once, with
+//! one profile and one set of features, so that nothing is built twice. A component that cannot start is a failure:
+//! a test that is skipped because its broker is missing would pass for the wrong reason.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::broker::{self, Broker, Wish};
+use crate::machine::{self, Install, Need};
+use crate::tree::{self, Package};
+use crate::{jars, process, python, report};
+
+/// Runs the tests.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let started = Instant::now();
+    let wish = Order::parse(arguments)?;
+    let selection = Selection::of(&tree::packages()?, &wish.stages)?;
+    machine::require(&selection.needs(), wish.install)?;
+
+    let (built, kafka, readers) = thread::scope(|scope| {
+        let kafka = scope.spawn(|| selection.has(KAFKA).then(Kafka::find_or_start).transpose());
+        let readers = scope.spawn(|| selection.has(READERS).then(install_readers).transpose());
+        let built = build(&selection);
+        (built, join(kafka), join(readers))
+    });
+    let (kafka, readers) = (kafka?, readers?);
+    built?;
+
+    let mut tests = selection.cargo("test");
+    tests.arg("--no-fail-fast").args(&wish.rest);
+    if let Some(kafka) = &kafka {
+        tests.env("WEIR_TEST_KAFKA", kafka.address());
+    }
+    if let Some(python) = &readers {
+        tests.env("WEIR_TEST_PYTHON", python);
+    }
+    let tally = run_tests(&mut tests)?;
+    report::done("tests, with their build and the start of what they need", started.elapsed());
+    report::line(&format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped));
+    tally.verdict()
+}
+
+/// What the command line asks for.
+struct Order {
+    install: Install,
+    stages: Vec<String>,
+    rest: Vec<String>,
+}
+
+impl Order {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let mut order = Self { install: Install::Nothing, stages: Vec::new(), rest: Vec::new() };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--install" => order.install = Install::Missing,
+                "--" => order.rest = arguments.by_ref().cloned().collect(),
+                flag if flag.starts_with('-') => bail!("no such option: {flag}"),
+                stage => order.stages.push(stage.to_owned()),
+            }
+        }
+        Ok(order)
+    }
+}
+
+/// The packages to test and the features that bring in the tests on real components.
+pub(crate) struct Selection {
+    /// Nothing for the whole workspace.
+    packages: Vec<String>,
+    features: Vec<String>,
+}
+
+impl Selection {
+    /// Selects the packages that `stages` name, or all.
+    pub(crate) fn of(all: &[Package], stages: &[String]) -> Result<Self> {
+        let mut packages = Vec::new();
+        for stage in stages {
+            let package = all.iter().find(|package| package.is_stage(stage));
+            packages.push(package.with_context(|| format!("no crate is called {stage}"))?.name.clone());
+        }
+        let mut features = Vec::new();
+        for package in all.iter().filter(|package| packages.is_empty() || packages.contains(&package.name)) {
+            let real = package.features.iter().filter(|feature| [KAFKA, READERS].contains(&feature.as_str()));
+            features.extend(real.map(|feature| format!("{}/{feature}", package.name)));
+        }
+        Ok(Self { packages, features })
+    }
+
+    /// Returns a cargo command for the selection.
+    pub(crate) fn cargo(&self, verb: &str) -> Command {
+        let mut cargo = cargo(verb);
+        if self.packages.is_empty() {
+            cargo.arg("--workspace");
+        }
+        for package in &self.packages {
+            cargo.args(["--package", package]);
+        }
+        if !self.features.is_empty() {
+            cargo.args(["--features", &self.features.join(",")]);
+        }
+        cargo
+    }
+
+    fn has(&self, feature: &str) -> bool {
+        self.features.iter().any(|of_package| of_package.ends_with(feature))
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let mut needs = Need::BUILD.to_vec();
+        if self.has(KAFKA) && given_broker().is_none() {
+            needs.extend(Need::KAFKA);
+        }
+        if self.has(READERS) {
+            needs.extend(Need::READERS);
+        }
+        needs
+    }
+}
+
+/// Returns a cargo command that asks nothing and uses colours only for a person.
+pub(crate) fn cargo(verb: &str) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg(verb).env("CARGO_TERM_COLOR", if report::colours() { "always" } else { "never" });
+    cargo
+}
+
+/// The broker that the tests talk to.
+enum Kafka {
+    Given(String),
+    Ours(Broker),
+}
+
+impl Kafka {
+    fn find_or_start() -> Result<Self> {
+        let started = Instant::now();
+        let kafka = match given_broker() {
+            Some(address) if broker::answers(&address) => Self::Given(address),
+            Some(address) => bail!("no Kafka answers at {address}, which WEIR_TEST_KAFKA names"),
+            None => Self::Ours(Broker::start(&Wish::default())?),
+        };
+        report::done(&format!("Apache Kafka {} at {}", jars::KAFKA_VERSION, kafka.address()), started.elapsed());
+        Ok(kafka)
+    }
+
+    fn address(&self) -> &str {
+        match self {
+            Self::Given(address) => address,
+            Self::Ours(broker) => &broker.address,
+        }
+    }
+}
+
+fn given_broker() -> Option<String> {
+    std::env::var("WEIR_TEST_KAFKA").ok().filter(|address| !address.is_empty())
+}
+
+fn install_readers() -> Result<PathBuf> {
+    let started = Instant::now();
+    let python = python::readers()?;
+    report::done("DuckDB, deltalake and pyarrow", started.elapsed());
+    Ok(python)
+}
+
+fn build(selection: &Selection) -> Result<()> {
+    let started = Instant::now();
+    let mut build = selection.cargo("test");
+    build.arg("--no-run");
+    report::step(&process::shown(&build));
+    process::loudly(&mut build)?;
+    report::done("build", started.elapsed());
+    Ok(())
+}
+
+/// Runs the tests, shows what they print, and adds up their results.
+fn run_tests(tests: &mut Command) -> Result<Tally> {
+    report::step(&process::shown(tests));
+    let mut child = tests.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("could not start cargo")?;
+    let output = child.stdout.take().context("cargo has no output")?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        report::line(&line);
+        tally.add(&line);
+    }
+    tally.cargo_failed = !child.wait()?.success();
+    Ok(tally)
+}
+
+/// The sum of the closing lines of all test programs.
+#[derive(Default, Debug, PartialEq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    cargo_failed: bool,
+}
+
+impl Tally {
+    /// Adds a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; …`.
+    fn add(&mut self, line: &str) {
+        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|result| result.split_once(". ")) else {
+            return;
+        };
+        for count in counts.split("; ") {
+            let Some((number, word)) = count.split_once(' ') else { continue };
+            let number = number.parse().unwrap_or(0);
+            match word {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.skipped += number,
+                _ => {}
+            }
+        }
+    }
+
+    fn verdict(&self) -> Result<()> {
+        match self {
+            Self { failed: 0, cargo_failed: false, passed: 1.., .. } => Ok(()),
+            Self { failed: 0, cargo_failed: false, .. } => bail!("no test ran"),
+            _ => bail!("tests failed"),
+        }
+    }
+}
+
+fn join<T>(thread: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The feature of a package that has tests on a real broker.
+const KAFKA: &str = "real-kafka";
+/// The feature of a package that has tests with DuckDB, deltalake and pyarrow.
+const READERS: &str = "real-readers";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packages() -> Vec<Package> {
+        let package = |name: &str, features: &[&str]| Package {
+            name: name.to_owned(),
+            features: features.iter().map(|&feature| feature.to_owned()).collect(),
+        };
+        vec![
+            package("weir", &["real-kafka", "real-readers"]),
+            package("weir-keys", &["other"]),
+            package("weir-lake", &["real-readers"]),
+        ]
+    }
+
+    #[test]
+    fn whole_tree_has_every_real_component() {
+        let all = Selection::of(&packages(), &[]).expect("there are packages");
+        assert_eq!(all.features, ["weir/real-kafka", "weir/real-readers", "weir-lake/real-readers"]);
+        assert!(all.has(KAFKA) && all.has(READERS));
+        assert!(
+            process::shown(&all.cargo("test"))
+                .ends_with("test --workspace --features weir/real-kafka,weir/real-readers,weir-lake/real-readers")
+        );
+    }
+
+    #[test]
+    fn stage_needs_only_its_own_components() {
+        let keys = Selection::of(&packages(), &["keys".to_owned()]).expect("there is such a crate");
+        assert!(!keys.has(KAFKA) && !keys.has(READERS));
+        assert!(process::shown(&keys.cargo("test")).ends_with("test --package weir-keys"));
+        assert!(Selection::of(&packages(), &["kees".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn results_of_all_programs_add_up() {
+        let mut tally = Tally::default();
+        tally.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.05s");
+        tally.add("test a_test ... ok");
+        tally.add("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.05s");
+        assert_eq!(tally, Tally { passed: 7, failed: 2, skipped: 1, cargo_failed: false });
+        assert!(tally.verdict().is_err());
+    }
+
+    #[test]
+    fn run_without_tests_is_no_success() {
+        assert!(Tally::default().verdict().is_err());
+        assert!(Tally { passed: 1, ..Tally::default() }.verdict().is_ok());
+        assert!(Tally { passed: 1, cargo_failed: true, ..Tally::default() }.verdict().is_err());
+    }
+}
