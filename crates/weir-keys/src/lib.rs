@@ -1,1 +1,21 @@
 //! The key ring: secrets, canonical identifiers, pseudonyms.
+//!
+//! An identifier enters as text, is brought to its [`canonical`] form, and leaves as a number that means nothing without
+//! the ring: a [`PersonKey`] inside the consent domain, or a pseudonym that differs per purpose, epoch, tenant and kind.
+//! Secrets are random, live in files that only their owner can read, and can be destroyed one by one: past that moment the
+//! pseudonyms made with them belong to nobody.
+//!
+//! Reading order: [`canonical`] → `key_set` (every derivation) → `ring` (the files and their life).
+
+mod canonical;
+mod key_file;
+mod key_set;
+mod keys;
+mod ring;
+mod secret;
+mod storage;
+
+pub use canonical::canonical;
+pub use key_set::{KeySet, PersonDomain};
+pub use keys::{EVENT_ID_KIND, LakeKey, PersonKey, PseudonymKey, RingId};
+pub use ring::{EpochPlan, KeyError, KeyRing, tenant_name_is_sound};

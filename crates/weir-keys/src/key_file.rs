@@ -1,0 +1,152 @@
+//! The bytes of one key file.
+//!
+//! ```text
+//! offset  bytes  what
+//!      0      8  magic, the ASCII text "weirkey" and the format's version, the byte 0x01
+//!      8      1  what it holds: 1 ring, 2 epoch, 3 tenant
+//!      9      1  1 live, 2 destroyed
+//!     10      2  n, length of the name, little-endian
+//!     12      n  name, UTF-8: empty · "<purpose>/<epoch>/<days of the epoch>" · the tenant's name
+//!   12+n      m  secrets: ring 112 (id 16, consent 32, lake 32, file names 32) · epoch 32 · tenant 32 · destroyed 0
+//! 12+n+m     16  first 16 bytes of the BLAKE3 hash of everything before
+//! ```
+//! The hash finds damage, not attackers: who can write here owns the ring. A destroyed secret leaves its file behind, live flag off and
+//! secret gone, in the same place, so that putting a new secret there fails as long as the ring exists.
+
+use zeroize::Zeroizing;
+
+const MAGIC: &[u8; 8] = b"weirkey\x01";
+const HEAD: usize = 12;
+const CHECK: usize = 16;
+
+/// Length of the ring's id.
+pub(crate) const RING_ID: usize = 16;
+/// Length of the ring file's id and three secrets.
+pub(crate) const RING_SECRETS: usize = RING_ID + 3 * 32;
+
+/// What a key file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Epoch,
+    Ring,
+    Tenant,
+}
+
+/// Why bytes are not a key file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    Damaged,
+    NewerFormat,
+}
+
+/// One key file, read or about to be written.
+pub(crate) struct KeyFile {
+    pub(crate) holds: Holds,
+    pub(crate) name: String,
+    /// None once destroyed.
+    pub(crate) secrets: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl KeyFile {
+    /// Returns the file's bytes; none when the name is too long for the format.
+    pub(crate) fn encode(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let length = u16::try_from(self.name.len()).ok()?;
+        let secrets = self.secrets.as_ref().map_or(&[][..], |secrets| secrets);
+        // Sized once: a vector that grows leaves copies of the secret behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(HEAD + self.name.len() + secrets.len() + CHECK));
+        bytes.extend_from_slice(MAGIC);
+        bytes.push(self.holds.byte());
+        bytes.push(if self.secrets.is_some() { 1 } else { 2 });
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(self.name.as_bytes());
+        bytes.extend_from_slice(secrets);
+        let check = check(&bytes);
+        bytes.extend_from_slice(&check);
+        Some(bytes)
+    }
+
+    /// Reads a file's bytes.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let magic = bytes.get(..MAGIC.len()).ok_or(Unreadable::Damaged)?;
+        if magic != MAGIC {
+            return Err(if magic[..7] == MAGIC[..7] && magic[7] > MAGIC[7] {
+                Unreadable::NewerFormat
+            } else {
+                Unreadable::Damaged
+            });
+        }
+        Self::decode_body(bytes).ok_or(Unreadable::Damaged)
+    }
+
+    fn decode_body(bytes: &[u8]) -> Option<Self> {
+        let (body, found) = bytes.split_at_checked(bytes.len().checked_sub(CHECK)?)?;
+        if found != check(body) {
+            return None;
+        }
+        let holds = Holds::parse(*body.get(8)?)?;
+        let length = u16::from_le_bytes([*body.get(10)?, *body.get(11)?]);
+        let (name, secrets) = body.get(HEAD..)?.split_at_checked(length.into())?;
+        let secrets = match (*body.get(9)?, secrets.len()) {
+            (1, length) if length == holds.secrets() => Some(Zeroizing::new(secrets.to_vec())),
+            (2, 0) => None,
+            _ => return None,
+        };
+        Some(Self { holds, name: std::str::from_utf8(name).ok()?.to_owned(), secrets })
+    }
+}
+
+impl Holds {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Ring => 1,
+            Self::Epoch => 2,
+            Self::Tenant => 3,
+        }
+    }
+
+    fn parse(byte: u8) -> Option<Self> {
+        [Self::Ring, Self::Epoch, Self::Tenant].into_iter().find(|holds| holds.byte() == byte)
+    }
+
+    const fn secrets(self) -> usize {
+        match self {
+            Self::Ring => RING_SECRETS,
+            Self::Epoch | Self::Tenant => 32,
+        }
+    }
+}
+
+fn check(body: &[u8]) -> [u8; CHECK] {
+    crate::keys::first_half(&blake3::hash(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant() -> KeyFile {
+        KeyFile { holds: Holds::Tenant, name: "acme".into(), secrets: Some(Zeroizing::new(vec![7; 32])) }
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let bytes = tenant().encode().expect("short name");
+        for at in 0..bytes.len() {
+            assert!(KeyFile::decode(&bytes[..at]).is_err());
+            for bit in 0..8 {
+                let mut other = bytes.clone();
+                other[at] ^= 1 << bit;
+                assert!(KeyFile::decode(&other).is_err());
+            }
+        }
+        let read = KeyFile::decode(&bytes).ok().unwrap();
+        assert!(read.holds == Holds::Tenant && read.name == "acme" && read.secrets == tenant().secrets);
+    }
+
+    #[test]
+    fn newer_format_is_told_apart_from_damage() {
+        let mut bytes = tenant().encode().expect("short name");
+        bytes[7] = 2;
+        assert_eq!(KeyFile::decode(&bytes).err(), Some(Unreadable::NewerFormat));
+    }
+}

@@ -1,0 +1,427 @@
+//! The `file:` key ring: where secrets are made, kept and destroyed.
+//!
+//! ```text
+//! <ring>/                      0700
+//!   ring                       0600  id, consent secret, lake secret, secret of file names
+//!   epochs/                    0700
+//!     <purpose>-<epoch>        0600  one secret a purpose and epoch, or the mark that it was destroyed
+//!   tenants/                   0700
+//!     <32 hex digits>          0600  one secret a tenant; the name is a keyed hash, the tenant's name stands inside
+//! ```
+//! The bytes of a file: see `key_file`. A ring serves one machine: two processes may share it, since a secret is put where
+//! nothing is yet and both then read what is there.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use weir_policy::PurposeId;
+use zeroize::Zeroizing;
+
+use crate::{
+    key_file::{Holds, KeyFile, RING_ID, RING_SECRETS, Unreadable},
+    key_set::KeySet,
+    keys::{RingId, first_half},
+    secret::{SECRET_BYTES, Secret},
+    storage,
+};
+
+const DAY_MS: i64 = 86_400_000;
+/// Longest name of a tenant in bytes; what a person would type, with room.
+const TENANT_BYTES_MAX: usize = 128;
+
+/// A key ring in a folder.
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+pub struct KeyRing {
+    folder: PathBuf,
+    file_names: Secret,
+    state: Mutex<State>,
+}
+
+struct State {
+    keys: Arc<KeySet>,
+    /// Days of a purpose's epoch, as its files say.
+    epoch_days: [Option<u32>; 3],
+}
+
+/// How long the epochs of one purpose are, and how long its rows are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct EpochPlan {
+    /// Days of an epoch; epoch 0 begins with 1970-01-01.
+    pub epoch_days: u32,
+    /// Days for which a row is kept.
+    pub retention_days: u32,
+}
+
+impl KeyRing {
+    /// Makes a ring in a folder that is empty or absent.
+    ///
+    /// # Errors
+    ///
+    /// The folder is not empty, can be entered by others, or cannot be written.
+    pub fn init(folder: &Path) -> Result<Self, KeyError> {
+        storage::make_folder(folder)?;
+        storage::check_folder(folder)?;
+        if !storage::list(folder)?.is_empty() {
+            return Err(KeyError::NotEmpty { path: folder.to_owned() });
+        }
+        storage::make_folder(&folder.join("epochs"))?;
+        storage::make_folder(&folder.join("tenants"))?;
+        let mut secrets = Zeroizing::new(vec![0; RING_SECRETS]);
+        getrandom::fill(&mut secrets).map_err(KeyError::Random)?;
+        let file = KeyFile { holds: Holds::Ring, name: String::new(), secrets: Some(secrets) };
+        let path = folder.join("ring");
+        if !storage::put_if_absent(&path, &encode(&file))? {
+            return Err(KeyError::NotEmpty { path: folder.to_owned() });
+        }
+        Self::open(folder)
+    }
+
+    /// Opens a ring and reads every secret in it.
+    ///
+    /// # Errors
+    ///
+    /// The ring is absent, damaged, readable by others, or of a newer format.
+    pub fn open(folder: &Path) -> Result<Self, KeyError> {
+        if !folder.exists() {
+            return Err(KeyError::Missing { path: folder.to_owned() });
+        }
+        storage::check_folder(folder)?;
+        let path = folder.join("ring");
+        let file = read(&path, Holds::Ring)?.ok_or_else(|| KeyError::Missing { path: folder.to_owned() })?;
+        let secrets = file.secrets.filter(|secrets| secrets.len() == RING_SECRETS).ok_or(KeyError::Damaged { path })?;
+        let mut id = RingId([0; RING_ID]);
+        id.0.copy_from_slice(&secrets[..RING_ID]);
+        let [consent, lake, file_names] =
+            [0, 1, 2].map(|place| secret(&secrets[RING_ID + place * SECRET_BYTES..][..SECRET_BYTES]));
+        let keys = KeySet {
+            id,
+            consent: Arc::new(consent),
+            lake: Arc::new(lake),
+            epochs: BTreeMap::new(),
+            tenants: HashMap::new(),
+        };
+        let state = State { keys: Arc::new(keys), epoch_days: [None; 3] };
+        let ring = Self { folder: folder.to_owned(), file_names, state: Mutex::new(state) };
+        ring.reload()?;
+        Ok(ring)
+    }
+
+    /// Returns the name of the ring.
+    pub fn id(&self) -> RingId {
+        self.state.lock().keys.id
+    }
+
+    /// Returns the secrets as they are now; later changes make a new set.
+    pub fn snapshot(&self) -> Arc<KeySet> {
+        Arc::clone(&self.state.lock().keys)
+    }
+
+    /// Reads the folder anew: what another process made appears, what it destroyed is gone.
+    ///
+    /// # Errors
+    ///
+    /// A file is damaged, readable by others, or of a newer format.
+    pub fn reload(&self) -> Result<(), KeyError> {
+        let mut state = self.state.lock();
+        let mut epochs = BTreeMap::new();
+        let mut epoch_days = [None; 3];
+        let mut tenants = HashMap::new();
+        for path in self.files("epochs")? {
+            let file = read(&path, Holds::Epoch)?.ok_or_else(|| KeyError::Damaged { path: path.clone() })?;
+            let name = EpochName::parse(&file.name).ok_or(KeyError::Damaged { path })?;
+            if let Some(secrets) = &file.secrets {
+                epoch_days[name.purpose.index()] = Some(name.days);
+                epochs.insert((name.purpose, name.epoch), Arc::new(secret(secrets)));
+            }
+        }
+        for path in self.files("tenants")? {
+            let file = read(&path, Holds::Tenant)?.ok_or_else(|| KeyError::Damaged { path: path.clone() })?;
+            if path != self.tenant_path(&file.name) {
+                return Err(KeyError::Damaged { path });
+            }
+            if let Some(secrets) = &file.secrets {
+                tenants.insert(file.name.into_boxed_str(), Arc::new(secret(secrets)));
+            }
+        }
+        state.epoch_days = epoch_days;
+        let keys = Arc::make_mut(&mut state.keys);
+        keys.epochs = epochs;
+        keys.tenants = tenants;
+        Ok(())
+    }
+
+    /// Makes the secrets that are missing, from the oldest epoch whose rows are still kept to one ahead.
+    ///
+    /// Returns how many epochs came into this ring's view. A destroyed epoch stays destroyed.
+    ///
+    /// # Errors
+    ///
+    /// The ring cannot be written, or its epochs have another length than the policy's.
+    pub fn ensure_epochs(&self, plans: &[EpochPlan; 3], now_ms: i64) -> Result<usize, KeyError> {
+        let mut state = self.state.lock();
+        let mut added = 0;
+        for purpose in PurposeId::ALL {
+            let plan = plans[purpose.index()];
+            plan.check(purpose, state.epoch_days[purpose.index()])?;
+            for epoch in plan.oldest_kept(now_ms)..=plan.epoch(now_ms).saturating_add(1) {
+                if state.keys.has_epoch(purpose, epoch) {
+                    continue;
+                }
+                let name = EpochName { purpose, epoch, days: plan.epoch_days };
+                let Some(secret) = put(&self.epoch_path(name), Holds::Epoch, &name.text())? else { continue };
+                Arc::make_mut(&mut state.keys).epochs.insert((purpose, epoch), Arc::new(secret));
+                state.epoch_days[purpose.index()] = Some(plan.epoch_days);
+                added += 1;
+            }
+        }
+        Ok(added)
+    }
+
+    /// Makes the tenant's secret if it has none; tells whether it came into this ring's view.
+    ///
+    /// A destroyed tenant stays destroyed.
+    ///
+    /// # Errors
+    ///
+    /// The ring cannot be written, or the name cannot be a tenant's.
+    pub fn ensure_tenant(&self, tenant: &str) -> Result<bool, KeyError> {
+        if !tenant_name_is_sound(tenant) {
+            return Err(KeyError::TenantName);
+        }
+        let mut state = self.state.lock();
+        if state.keys.has_tenant(tenant) {
+            return Ok(false);
+        }
+        let Some(secret) = put(&self.tenant_path(tenant), Holds::Tenant, tenant)? else { return Ok(false) };
+        Arc::make_mut(&mut state.keys).tenants.insert(tenant.into(), Arc::new(secret));
+        Ok(true)
+    }
+
+    /// Destroys the secrets of epochs whose last rows are past their retention; returns how many.
+    ///
+    /// # Errors
+    ///
+    /// The ring cannot be written, or its epochs have another length than the policy's.
+    pub fn destroy_expired(&self, plans: &[EpochPlan; 3], now_ms: i64) -> Result<usize, KeyError> {
+        let mut state = self.state.lock();
+        let mut expired = Vec::new();
+        for (purpose, epoch) in state.keys.epochs.keys() {
+            let plan = plans[purpose.index()];
+            plan.check(*purpose, state.epoch_days[purpose.index()])?;
+            if *epoch < plan.oldest_kept(now_ms) {
+                expired.push(EpochName { purpose: *purpose, epoch: *epoch, days: plan.epoch_days });
+            }
+        }
+        for name in &expired {
+            destroy(&self.epoch_path(*name), Holds::Epoch, name.text())?;
+            Arc::make_mut(&mut state.keys).epochs.remove(&(name.purpose, name.epoch));
+        }
+        Ok(expired.len())
+    }
+
+    /// Destroys a tenant's secret for good: all its pseudonyms, of all purposes, belong to nobody; tells whether it had one.
+    ///
+    /// # Errors
+    ///
+    /// The ring cannot be written.
+    pub fn destroy_tenant(&self, tenant: &str) -> Result<bool, KeyError> {
+        let mut state = self.state.lock();
+        if !state.keys.has_tenant(tenant) {
+            return Ok(false);
+        }
+        destroy(&self.tenant_path(tenant), Holds::Tenant, tenant.to_owned())?;
+        Arc::make_mut(&mut state.keys).tenants.remove(tenant);
+        Ok(true)
+    }
+
+    fn files(&self, folder: &str) -> Result<Vec<PathBuf>, KeyError> {
+        let folder = self.folder.join(folder);
+        storage::check_folder(&folder)?;
+        storage::list(&folder)
+    }
+
+    fn epoch_path(&self, name: EpochName) -> PathBuf {
+        self.folder.join("epochs").join(format!("{}-{}", name.purpose.name(), name.epoch))
+    }
+
+    /// A tenant's name comes from outside and could be `../ring`: its keyed hash cannot.
+    fn tenant_path(&self, tenant: &str) -> PathBuf {
+        let hash = first_half(&blake3::keyed_hash(self.file_names.expose(), tenant.as_bytes()));
+        self.folder.join("tenants").join(format!("{:032x}", u128::from_be_bytes(hash)))
+    }
+}
+
+impl EpochPlan {
+    /// Returns the epoch of a moment.
+    pub fn epoch(self, time_ms: i64) -> i32 {
+        let epoch = time_ms.div_euclid(DAY_MS * i64::from(self.epoch_days.max(1)));
+        i32::try_from(epoch).unwrap_or(if epoch < 0 { i32::MIN } else { i32::MAX })
+    }
+
+    /// Returns the oldest epoch of which a row may still be kept.
+    fn oldest_kept(self, now_ms: i64) -> i32 {
+        self.epoch(now_ms.saturating_sub(DAY_MS * i64::from(self.retention_days)))
+    }
+
+    /// An epoch's number means its first day only while epochs keep their length.
+    fn check(self, purpose: PurposeId, ring_days: Option<u32>) -> Result<(), KeyError> {
+        match ring_days {
+            Some(days) if days != self.epoch_days => {
+                Err(KeyError::EpochLength { purpose: purpose.name(), ring_days: days, policy_days: self.epoch_days })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What an epoch's file says of itself.
+#[derive(Clone, Copy)]
+struct EpochName {
+    purpose: PurposeId,
+    epoch: i32,
+    days: u32,
+}
+
+impl EpochName {
+    fn text(self) -> String {
+        format!("{}/{}/{}", self.purpose.name(), self.epoch, self.days)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let name = Self {
+            purpose: PurposeId::parse(parts.next()?)?,
+            epoch: parts.next()?.parse().ok()?,
+            days: parts.next()?.parse().ok()?,
+        };
+        (name.text() == text).then_some(name)
+    }
+}
+
+/// Tells whether a tenant's name can be one: short, without `/`, control characters or white space at its ends.
+pub fn tenant_name_is_sound(tenant: &str) -> bool {
+    !tenant.is_empty()
+        && tenant.len() <= TENANT_BYTES_MAX
+        && tenant.trim() == tenant
+        && !tenant.contains(|character: char| character == '/' || character.is_control())
+}
+
+/// Why the ring could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// A file is not what the ring wrote.
+    #[error("{} is not a key file that weir wrote, or is damaged: restore it from a backup", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The epochs of a purpose have another length in the policy than in the ring.
+    #[error(
+        "epochs of {purpose} are {ring_days} days long in the key ring, {policy_days} in the policy: their numbers would mean other times"
+    )]
+    EpochLength {
+        /// The purpose.
+        purpose: &'static str,
+        /// Days in the ring.
+        ring_days: u32,
+        /// Days in the policy.
+        policy_days: u32,
+    },
+    /// The file system said no.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// There is no ring.
+    #[error("no key ring in {}: make one with `weir keys init`", path.display())]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Others may read a secret.
+    #[error("{} has mode {mode:04o}, so that others may use the keys: run `chmod {widest:o} {}`", path.display(), path.display())]
+    ModeTooWide {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// The widest mode that is accepted.
+        widest: u32,
+    },
+    /// The file is of a later weir.
+    #[error("{} was written by a newer weir", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The path of a ring is something else.
+    #[error("{} is not a folder", path.display())]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A ring is made in a folder of its own.
+    #[error("{} is not empty: a new key ring needs an empty folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The operating system gave no random bytes.
+    #[error("no random bytes from the operating system")]
+    Random(#[source] getrandom::Error),
+    /// The name cannot be a tenant's.
+    #[error(
+        "a tenant's name has 1 to {TENANT_BYTES_MAX} bytes, no `/`, no control character and no white space at its ends"
+    )]
+    TenantName,
+}
+
+impl KeyError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+fn read(path: &Path, holds: Holds) -> Result<Option<KeyFile>, KeyError> {
+    let Some(bytes) = storage::read(path)? else { return Ok(None) };
+    match KeyFile::decode(&bytes) {
+        Ok(file) if file.holds == holds => Ok(Some(file)),
+        Ok(_) | Err(Unreadable::Damaged) => Err(KeyError::Damaged { path: path.to_owned() }),
+        Err(Unreadable::NewerFormat) => Err(KeyError::NewerFormat { path: path.to_owned() }),
+    }
+}
+
+/// Puts a new secret where none is and returns what is there then; none when it was destroyed.
+fn put(path: &Path, holds: Holds, name: &str) -> Result<Option<Secret>, KeyError> {
+    let fresh = Zeroizing::new(Secret::random()?.expose().to_vec());
+    storage::put_if_absent(path, &encode(&KeyFile { holds, name: name.to_owned(), secrets: Some(fresh) }))?;
+    // Read back whoever won: two daemons must not use two secrets.
+    let file = read(path, holds)?.filter(|file| file.name == name);
+    let file = file.ok_or_else(|| KeyError::Damaged { path: path.to_owned() })?;
+    Ok(file.secrets.as_deref().map(|bytes| secret(bytes)))
+}
+
+fn destroy(path: &Path, holds: Holds, name: String) -> Result<(), KeyError> {
+    storage::replace(path, &encode(&KeyFile { holds, name, secrets: None }))
+}
+
+fn encode(file: &KeyFile) -> Zeroizing<Vec<u8>> {
+    file.encode().expect("names are checked to be short")
+}
+
+fn secret(bytes: &[u8]) -> Secret {
+    let mut whole = Zeroizing::new([0; SECRET_BYTES]);
+    whole.copy_from_slice(bytes);
+    Secret::from_bytes(&whole)
+}
