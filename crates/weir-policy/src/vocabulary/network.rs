@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub struct Network(u64);
 
 impl Network {
+    /// Stands where there is no network.
+    pub const BLANK: Self = Self(0);
+
     /// Reads an address in text form; one of IPv6 that maps IPv4 counts as IPv4, a zone is refused.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let address: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;

@@ -1,0 +1,191 @@
+//! One declared field of many rows.
+
+use super::cells::{Cells, Validity};
+use crate::pseudonymize::Pseudonym;
+use weir_policy::{Field, Network, Purpose, Storage, Token};
+
+/// One declared field of a table's rows.
+#[expect(missing_debug_implementations, reason = "values of events must not be printable")]
+pub struct Column<P: Purpose> {
+    field: usize,
+    values: Values<P>,
+    lists: Option<Lists>,
+}
+
+impl<P: Purpose> Column<P> {
+    /// Returns the place of the field in its contract.
+    pub fn field(&self) -> usize {
+        self.field
+    }
+
+    /// Returns the values: one a row, or one an item where the path has `[]`.
+    pub fn values(&self) -> &Values<P> {
+        &self.values
+    }
+
+    /// Returns which items are a row's, where the path has `[]`.
+    pub fn lists(&self) -> Option<&Lists> {
+        self.lists.as_ref()
+    }
+
+    /// Makes the empty column of a field; content has none.
+    pub(crate) fn of(at: usize, field: &Field) -> Option<Self> {
+        let values = Values::of(field.field_type.storage())?;
+        Some(Self { field: at, values, lists: field.array.is_some().then(Lists::default) })
+    }
+
+    pub(crate) fn values_mut(&mut self) -> &mut Values<P> {
+        &mut self.values
+    }
+
+    /// Ends a row's list after its items were pushed; false for an absent one.
+    pub(crate) fn end_list(&mut self, present: bool) {
+        let end = self.values.len();
+        if let Some(lists) = &mut self.lists {
+            lists.push(end, present);
+        }
+    }
+
+    pub(crate) fn retain(&mut self, keep: &[bool]) {
+        match &mut self.lists {
+            None => self.values.retain(keep),
+            Some(lists) => self.values.retain(&lists.retain(keep)),
+        }
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.values.memory() + self.lists.as_ref().map_or(0, Lists::memory)
+    }
+}
+
+/// Where each row's items start and end: Arrow's list layout.
+#[derive(Clone, Debug)]
+pub struct Lists {
+    offsets: Vec<i32>,
+    validity: Validity,
+}
+
+impl Lists {
+    /// Returns the offsets into the items, one more than there are rows.
+    pub fn offsets(&self) -> &[i32] {
+        &self.offsets
+    }
+
+    /// Tells which rows have a list; an empty one counts.
+    pub fn validity(&self) -> &Validity {
+        &self.validity
+    }
+
+    fn push(&mut self, end: usize, present: bool) {
+        self.offsets.push(offset(end));
+        self.validity.push(present);
+    }
+
+    /// Keeps the rows that are true in `keep`; returns the same verdicts for the items.
+    fn retain(&mut self, keep: &[bool]) -> Vec<bool> {
+        let old = std::mem::take(self);
+        let mut items = Vec::new();
+        let mut kept_items = 0;
+        for (row, bounds) in old.offsets.windows(2).enumerate() {
+            let length = usize::try_from(bounds[1] - bounds[0]).expect("offsets never fall");
+            items.resize(items.len() + length, keep[row]);
+            if keep[row] {
+                kept_items += length;
+                self.push(kept_items, old.validity.is_valid(row));
+            }
+        }
+        items
+    }
+
+    fn memory(&self) -> usize {
+        self.offsets.capacity() * size_of::<i32>() + self.validity.bits().len()
+    }
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self { offsets: vec![0], validity: Validity::default() }
+    }
+}
+
+fn offset(items: usize) -> i32 {
+    // Each item takes a byte or more, and a batch closes long before it holds 2 GiB.
+    i32::try_from(items).expect("open columns are bounded well below 2^31 items")
+}
+
+macro_rules! values {
+    ($($(#[$doc:meta])* $variant:ident($type:ty),)*) => {
+        /// The values of a column, by what they are to a machine.
+        #[expect(missing_debug_implementations, reason = "values of events must not be printable")]
+        pub enum Values<P: Purpose> {
+            $($(#[$doc])* $variant(Cells<$type>),)*
+        }
+
+        impl<P: Purpose> Values<P> {
+            /// Returns the number of values, nulls included.
+            pub fn len(&self) -> usize {
+                match self { $(Self::$variant(cells) => cells.len(),)* }
+            }
+
+            /// Tells whether there are no values.
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// Tells which values are there.
+            pub fn validity(&self) -> &Validity {
+                match self { $(Self::$variant(cells) => cells.validity(),)* }
+            }
+
+            pub(crate) fn push_null(&mut self) {
+                match self { $(Self::$variant(cells) => cells.push(None),)* }
+            }
+
+            fn retain(&mut self, keep: &[bool]) {
+                match self { $(Self::$variant(cells) => cells.retain(keep),)* }
+            }
+
+            fn memory(&self) -> usize {
+                match self { $(Self::$variant(cells) => cells.memory(),)* }
+            }
+        }
+    };
+}
+
+values! {
+    /// Truth values.
+    Bool(bool),
+    /// Decimals at their scale, and unsigned integers of 64 bits.
+    Decimal(i128),
+    /// Floating point numbers, always finite.
+    Float(f64),
+    /// Integers that fit 64 bits; durations and timestamps in µs.
+    Int(i64),
+    /// IP networks.
+    Network(Network),
+    /// Pseudonyms of identifiers.
+    Pseudonym(Pseudonym<P>),
+    /// Versions: major, minor, patch.
+    Semver([i32; 3]),
+    /// Words of closed lists.
+    Token(Token),
+    /// Browsers and clients: family and major version, 0 where it names none.
+    UserAgent((Token, i32)),
+}
+
+impl<P: Purpose> Values<P> {
+    fn of(storage: Storage) -> Option<Self> {
+        match storage {
+            Storage::Bool => Some(Self::Bool(Cells::new())),
+            Storage::Decimal => Some(Self::Decimal(Cells::new())),
+            Storage::Float => Some(Self::Float(Cells::new())),
+            Storage::Int => Some(Self::Int(Cells::new())),
+            Storage::Network => Some(Self::Network(Cells::new())),
+            Storage::Nothing => None,
+            Storage::Pseudonym => Some(Self::Pseudonym(Cells::new())),
+            Storage::Semver => Some(Self::Semver(Cells::new())),
+            Storage::Token => Some(Self::Token(Cells::new())),
+            Storage::UserAgent => Some(Self::UserAgent(Cells::new())),
+        }
+    }
+}

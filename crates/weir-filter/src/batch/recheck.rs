@@ -1,0 +1,84 @@
+//! Consent, asked again: rows whose person changed their mind leave before they are committed.
+//!
+//! A row can wait minutes between the filter and its commit. Right before each commit the same question is asked of the
+//! consent store as it is then; whatever it denies is taken out of open columns here.
+
+use super::rows::Rows;
+use super::{Batch, Filtered};
+use crate::tally::Removed;
+use weir_consent::{ConsentView, Question};
+use weir_policy::{DenyReason, Policy, Purpose};
+
+impl<P: Purpose> Rows<P> {
+    /// Takes out the rows that consent no longer permits, as of the events' times and `now_ms`.
+    ///
+    /// An erased person's rows count as `erased`, all others as `withdrawn_before_commit`.
+    pub fn retain_permitted(&mut self, consent: &ConsentView<'_>, policy: &Policy, region: &str, now_ms: i64) -> Removed {
+        let verdicts: Vec<_> = (0..self.len()).map(|row| self.judge(row, consent, policy, region, now_ms)).collect();
+        let mut removed = Removed::default();
+        for (row, verdict) in verdicts.iter().enumerate() {
+            if let Err(reason) = verdict {
+                removed.add(self.hidden.origins[row], *reason);
+            }
+        }
+        if !removed.is_empty() {
+            let keep: Vec<_> = verdicts.iter().map(Result::is_ok).collect();
+            self.retain(&keep);
+        }
+        removed
+    }
+
+    fn judge(
+        &self,
+        row: usize,
+        consent: &ConsentView<'_>,
+        policy: &Policy,
+        region: &str,
+        now_ms: i64,
+    ) -> Result<(), DenyReason> {
+        let question = Question {
+            tenant: self.tenants()[row],
+            person: self.hidden.person(row),
+            others: self.hidden.others(row),
+            event_ms: self.hidden.events_ms[row],
+            now_ms,
+            region,
+            lawful: policy.purposes(),
+        };
+        consent.judge(question, P::ID).map_err(|reason| match reason {
+            DenyReason::Erased => DenyReason::Erased,
+            _ => DenyReason::WithdrawnBeforeCommit,
+        })
+    }
+}
+
+impl Filtered {
+    /// Asks consent again for every row, and moves what it takes out in the accounting.
+    ///
+    /// Returns the number of rows taken out.
+    pub fn retain_permitted(&mut self, consent: &ConsentView<'_>, policy: &Policy, region: &str, now_ms: i64) -> u64 {
+        let Self { troubleshooting, reliability, personalization, tally, .. } = self;
+        let mut ask = Ask { consent, policy, region, now_ms, tally };
+        ask.again(troubleshooting) + ask.again(reliability) + ask.again(personalization)
+    }
+}
+
+struct Ask<'a> {
+    consent: &'a ConsentView<'a>,
+    policy: &'a Policy,
+    region: &'a str,
+    now_ms: i64,
+    tally: &'a mut crate::tally::Tally,
+}
+
+impl Ask<'_> {
+    fn again<P: Purpose>(&mut self, batch: &mut Batch<P>) -> u64 {
+        let mut total = 0;
+        for rows in batch.tables_mut() {
+            let removed = rows.retain_permitted(self.consent, self.policy, self.region, self.now_ms);
+            self.tally.withdraw(P::ID, rows.contract(), &removed);
+            total += removed.total();
+        }
+        total
+    }
+}

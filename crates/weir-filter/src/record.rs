@@ -1,0 +1,84 @@
+//! Bytes from outside, not yet trusted.
+//!
+//! A [`Record`] is opaque: it can be made and handed to the filter, and nothing else. It cannot be printed, cloned,
+//! compared or written, so a raw value reaches no log and no file by accident; only this crate reads it. It stands first
+//! in the path because everything after it has lost something: text, undeclared fields, identities.
+
+/// The partition (or file) of a record, as its place in the caller's list for one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin(pub u16);
+
+/// Headers of one record, in their order.
+///
+/// Only those that CloudEvents binary mode names are ever read; the others are not looked at.
+#[derive(Clone, Copy, Default)]
+#[expect(missing_debug_implementations, reason = "headers are raw input and must not be printable")]
+pub struct Headers<'r>(&'r [(&'r str, &'r [u8])]);
+
+impl<'r> Headers<'r> {
+    /// No headers at all.
+    pub const NONE: Headers<'static> = Headers(&[]);
+
+    /// Wraps name and value pairs.
+    pub const fn new(pairs: &'r [(&'r str, &'r [u8])]) -> Self {
+        Self(pairs)
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = (&'r str, &'r [u8])> {
+        self.0.iter().copied()
+    }
+}
+
+/// One record from outside, opaque.
+#[expect(missing_debug_implementations, reason = "a record is raw input and must not be printable")]
+pub struct Record<'r> {
+    origin: Origin,
+    position: i64,
+    value: &'r [u8],
+    headers: Headers<'r>,
+}
+
+impl<'r> Record<'r> {
+    /// Wraps what came from the source; an absent value is a tombstone.
+    pub fn new(origin: Origin, position: i64, value: Option<&'r [u8]>, headers: Headers<'r>) -> Self {
+        Self { origin, position, value: value.unwrap_or_default(), headers }
+    }
+
+    /// Returns the partition that the record came from.
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Returns the offset (or byte position) in its partition.
+    pub const fn position(&self) -> i64 {
+        self.position
+    }
+
+    pub(crate) const fn value(&self) -> &'r [u8] {
+        self.value
+    }
+
+    pub(crate) const fn headers(&self) -> Headers<'r> {
+        self.headers
+    }
+}
+
+/// Bounds on a record; past any of them it is malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of a record's value.
+    pub record_bytes: usize,
+    /// Deepest nesting of objects and arrays; the envelope itself is 1.
+    pub depth: usize,
+    /// Most members of all objects of a record together.
+    pub fields: usize,
+    /// Most items of any one array.
+    pub array_items: usize,
+}
+
+impl Default for Limits {
+    /// Generous for telemetry, small enough that one record cannot hold a thread for a second.
+    fn default() -> Self {
+        Self { record_bytes: 1 << 20, depth: 32, fields: 4096, array_items: 4096 }
+    }
+}

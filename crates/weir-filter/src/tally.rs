@@ -1,0 +1,273 @@
+//! The accounting: what became of every record, for every purpose.
+//!
+//! Each record has exactly one fate per purpose, so that for each partition and purpose the counts add up to the records
+//! consumed. Nothing here can hold a value of an event: keys are numbers and closed lists.
+
+use crate::record::Origin;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use weir_policy::{ContractIx, DenyReason, MalformedCode, PurposeId};
+
+/// What became of one record for one purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// A rule said no.
+    Denied(DenyReason),
+    /// It could not be read, or no contract declares it.
+    Quarantined(MalformedCode),
+    /// A row was made.
+    Written,
+}
+
+impl Fate {
+    /// Returns `denied`, `quarantined` or `written`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Denied(_) => "denied",
+            Self::Quarantined(_) => "quarantined",
+            Self::Written => "written",
+        }
+    }
+
+    /// Returns the reason's code; a written row has none.
+    pub const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Denied(reason) => Some(reason.code()),
+            Self::Quarantined(code) => Some(code.code()),
+            Self::Written => None,
+        }
+    }
+}
+
+/// What a count is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TallyKey {
+    /// The partition.
+    pub origin: Origin,
+    /// The purpose.
+    pub purpose: PurposeId,
+    /// The contract; none where the record has none.
+    pub contract: Option<ContractIx>,
+    /// What became of the records.
+    pub fate: Fate,
+}
+
+/// What was dropped from, or replaced in, the events of one contract.
+///
+/// Counted for every record that has a contract and is not malformed, whatever its fates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldCounts {
+    /// Members that the contract does not declare; what lies inside one is not counted again.
+    pub undeclared: u64,
+    /// Content: declared, and so never collected.
+    pub content: u64,
+    /// Values that were read and reached no row, because no purpose that may have them was permitted.
+    pub not_permitted: u64,
+    /// Values of another type than declared, stored as null.
+    pub wrong_type: u64,
+    /// Numbers outside their type or range, stored as null.
+    pub out_of_range: u64,
+    /// Words outside their closed list, stored as `__other__`.
+    pub other_word: u64,
+}
+
+impl FieldCounts {
+    fn add(&mut self, other: &Self) {
+        self.undeclared += other.undeclared;
+        self.content += other.content;
+        self.not_permitted += other.not_permitted;
+        self.wrong_type += other.wrong_type;
+        self.out_of_range += other.out_of_range;
+        self.other_word += other.other_word;
+    }
+}
+
+/// Counts of records by fate, and of fields by what was done to them.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    fates: HashMap<TallyKey, u64, BuildHasherDefault<KeyHasher>>,
+    fields: Vec<FieldCounts>,
+}
+
+impl Tally {
+    /// Returns every count that is not zero, in the order of the keys.
+    pub fn fates(&self) -> Vec<(TallyKey, u64)> {
+        let mut rows: Vec<_> = self.fates.iter().map(|(key, count)| (*key, *count)).filter(|(_, n)| *n > 0).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// Returns the number of records with this fate.
+    pub fn count(&self, key: TallyKey) -> u64 {
+        self.fates.get(&key).copied().unwrap_or(0)
+    }
+
+    /// Returns how many records of a partition have a fate for a purpose.
+    ///
+    /// The same for each purpose: the number of records consumed.
+    pub fn records(&self, origin: Origin, purpose: PurposeId) -> u64 {
+        let of_both = |key: &TallyKey| key.origin == origin && key.purpose == purpose;
+        self.fates.iter().filter(|(key, _)| of_both(key)).map(|(_, count)| count).sum()
+    }
+
+    /// Returns the number of fates of one purpose, over all partitions.
+    pub fn total(&self, purpose: PurposeId) -> u64 {
+        self.fates.iter().filter(|(key, _)| key.purpose == purpose).map(|(_, count)| count).sum()
+    }
+
+    /// Returns what was done to the fields of a contract's events.
+    pub fn fields(&self, contract: ContractIx) -> FieldCounts {
+        self.fields.get(place(contract)).copied().unwrap_or_default()
+    }
+
+    /// Adds the counts of another tally of the same policy.
+    pub fn absorb(&mut self, other: &Self) {
+        for (key, count) in &other.fates {
+            *self.fates.entry(*key).or_default() += count;
+        }
+        self.fields.resize(self.fields.len().max(other.fields.len()), FieldCounts::default());
+        for (mine, theirs) in self.fields.iter_mut().zip(&other.fields) {
+            mine.add(theirs);
+        }
+    }
+
+    /// Moves records from written to denied: what the re-check before a commit took out of `contract`'s rows.
+    pub fn withdraw(&mut self, purpose: PurposeId, contract: ContractIx, removed: &Removed) {
+        for (origin, reason, count) in removed.iter() {
+            let key = |fate| TallyKey { origin, purpose, contract: Some(contract), fate };
+            let written = self.fates.entry(key(Fate::Written)).or_default();
+            *written = written.checked_sub(count).expect("only rows that were counted as written are removed");
+            *self.fates.entry(key(Fate::Denied(reason))).or_default() += count;
+        }
+    }
+
+    pub(crate) fn add(&mut self, key: TallyKey) {
+        *self.fates.entry(key).or_default() += 1;
+    }
+
+    pub(crate) fn add_fields(&mut self, contract: ContractIx, counts: &FieldCounts) {
+        let at = place(contract);
+        if at >= self.fields.len() {
+            self.fields.resize(at + 1, FieldCounts::default());
+        }
+        self.fields[at].add(counts);
+    }
+}
+
+/// Rows that a re-check took out, by partition and reason.
+#[derive(Clone, Debug, Default)]
+#[must_use = "removed rows must be moved in the accounting, see Tally::withdraw"]
+pub struct Removed(Vec<(Origin, DenyReason, u64)>);
+
+impl Removed {
+    /// Tells whether nothing was removed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the number of rows removed.
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|(_, _, count)| count).sum()
+    }
+
+    /// Returns the counts.
+    pub fn iter(&self) -> impl Iterator<Item = (Origin, DenyReason, u64)> {
+        self.0.iter().copied()
+    }
+
+    pub(crate) fn add(&mut self, origin: Origin, reason: DenyReason) {
+        // A re-check finds few reasons in few partitions, so a list beats a map.
+        match self.0.iter_mut().find(|(o, r, _)| *o == origin && *r == reason) {
+            Some((_, _, count)) => *count += 1,
+            None => self.0.push((origin, reason, 1)),
+        }
+    }
+}
+
+fn place(contract: ContractIx) -> usize {
+    usize::try_from(contract.0).expect("usize has at least 32 bits")
+}
+
+/// Mixes the few small numbers of a [`TallyKey`].
+///
+/// The keys are made by this crate from closed lists, so nobody outside can choose them to collide; the standard hasher's
+/// defence would cost more than the rest of the accounting.
+#[derive(Debug, Default)]
+struct KeyHasher(u64);
+
+impl KeyHasher {
+    fn mix(&mut self, word: u64) {
+        // The multiplier is the odd number nearest 2^64 divided by the golden ratio: it spreads small numbers.
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.mix(u64::from(*byte)));
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.mix(word.into());
+    }
+
+    fn write_u16(&mut self, word: u16) {
+        self.mix(word.into());
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.mix(word.into());
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.mix(word);
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        // An enum's discriminant: `Hash` derives hash it so.
+        self.mix(u64::try_from(word).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(origin: u16, fate: Fate) -> TallyKey {
+        let (purpose, contract) = (PurposeId::Reliability, Some(ContractIx(3)));
+        TallyKey { origin: Origin(origin), purpose, contract, fate }
+    }
+
+    #[test]
+    fn withdrawn_rows_change_their_fate_and_not_the_sum() {
+        let mut tally = Tally::default();
+        (0..5).for_each(|_| tally.add(key(7, Fate::Written)));
+        let mut removed = Removed::default();
+        removed.add(Origin(7), DenyReason::Erased);
+        removed.add(Origin(7), DenyReason::Erased);
+        tally.withdraw(PurposeId::Reliability, ContractIx(3), &removed);
+        assert_eq!(removed.total(), 2);
+        assert_eq!(tally.count(key(7, Fate::Written)), 3);
+        assert_eq!(tally.count(key(7, Fate::Denied(DenyReason::Erased))), 2);
+        assert_eq!(tally.records(Origin(7), PurposeId::Reliability), 5);
+    }
+
+    #[test]
+    fn absorbed_tallies_add_up() {
+        let (mut one, mut two) = (Tally::default(), Tally::default());
+        one.add(key(0, Fate::Written));
+        two.add(key(0, Fate::Written));
+        two.add(key(1, Fate::Denied(DenyReason::Gpc)));
+        two.add_fields(ContractIx(2), &FieldCounts { content: 4, ..FieldCounts::default() });
+        one.absorb(&two);
+        assert_eq!(one.count(key(0, Fate::Written)), 2);
+        assert_eq!(one.total(PurposeId::Reliability), 3);
+        assert_eq!(one.total(PurposeId::Personalization), 0);
+        assert_eq!(one.fields(ContractIx(2)).content, 4);
+        assert_eq!(one.fates().len(), 2);
+    }
+}
