@@ -18,4 +18,4 @@ mod storage;
 pub use canonical::canonical;
 pub use key_set::{KeySet, PersonDomain};
 pub use keys::{EVENT_ID_KIND, LakeKey, PersonKey, PseudonymKey, RingId};
-pub use ring::{EpochPlan, KeyError, KeyRing, tenant_name_is_sound};
+pub use ring::{KeyError, KeyRing, tenant_name_is_sound};

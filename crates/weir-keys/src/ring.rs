@@ -19,7 +19,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use weir_policy::PurposeId;
+use weir_policy::{PurposeId, Purposes};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -30,7 +30,6 @@ use crate::{
     storage,
 };
 
-const DAY_MS: i64 = 86_400_000;
 /// Longest name of a tenant in bytes; what a person would type, with room.
 const TENANT_BYTES_MAX: usize = 128;
 
@@ -46,15 +45,6 @@ struct State {
     keys: Arc<KeySet>,
     /// Days of a purpose's epoch, as its files say.
     epoch_days: [Option<u32>; 3],
-}
-
-/// How long the epochs of one purpose are, and how long its rows are kept.
-#[derive(Clone, Copy, Debug)]
-pub struct EpochPlan {
-    /// Days of an epoch; epoch 0 begins with 1970-01-01.
-    pub epoch_days: u32,
-    /// Days for which a row is kept.
-    pub retention_days: u32,
 }
 
 impl KeyRing {
@@ -162,20 +152,20 @@ impl KeyRing {
     /// # Errors
     ///
     /// The ring cannot be written, or its epochs have another length than the policy's.
-    pub fn ensure_epochs(&self, plans: &[EpochPlan; 3], now_ms: i64) -> Result<usize, KeyError> {
+    pub fn ensure_epochs(&self, purposes: &Purposes, now_ms: i64) -> Result<usize, KeyError> {
         let mut state = self.state.lock();
         let mut added = 0;
         for purpose in PurposeId::ALL {
-            let plan = plans[purpose.index()];
-            plan.check(purpose, state.epoch_days[purpose.index()])?;
-            for epoch in plan.oldest_kept(now_ms)..=plan.epoch(now_ms).saturating_add(1) {
+            check_days(purposes, purpose, &state)?;
+            let next = purposes.epoch(purpose, now_ms).saturating_add(1);
+            for epoch in oldest_kept(purposes, purpose, now_ms)..=next {
                 if state.keys.has_epoch(purpose, epoch) {
                     continue;
                 }
-                let name = EpochName { purpose, epoch, days: plan.epoch_days };
+                let name = EpochName { purpose, epoch, days: purposes.rules(purpose).epoch_days };
                 let Some(secret) = put(&self.epoch_path(name), Holds::Epoch, &name.text())? else { continue };
                 Arc::make_mut(&mut state.keys).epochs.insert((purpose, epoch), Arc::new(secret));
-                state.epoch_days[purpose.index()] = Some(plan.epoch_days);
+                state.epoch_days[purpose.index()] = Some(name.days);
                 added += 1;
             }
         }
@@ -207,14 +197,14 @@ impl KeyRing {
     /// # Errors
     ///
     /// The ring cannot be written, or its epochs have another length than the policy's.
-    pub fn destroy_expired(&self, plans: &[EpochPlan; 3], now_ms: i64) -> Result<usize, KeyError> {
+    pub fn destroy_expired(&self, purposes: &Purposes, now_ms: i64) -> Result<usize, KeyError> {
         let mut state = self.state.lock();
         let mut expired = Vec::new();
         for (purpose, epoch) in state.keys.epochs.keys() {
-            let plan = plans[purpose.index()];
-            plan.check(*purpose, state.epoch_days[purpose.index()])?;
-            if *epoch < plan.oldest_kept(now_ms) {
-                expired.push(EpochName { purpose: *purpose, epoch: *epoch, days: plan.epoch_days });
+            check_days(purposes, *purpose, &state)?;
+            if *epoch < oldest_kept(purposes, *purpose, now_ms) {
+                let days = purposes.rules(*purpose).epoch_days;
+                expired.push(EpochName { purpose: *purpose, epoch: *epoch, days });
             }
         }
         for name in &expired {
@@ -256,27 +246,20 @@ impl KeyRing {
     }
 }
 
-impl EpochPlan {
-    /// Returns the epoch of a moment.
-    pub fn epoch(self, time_ms: i64) -> i32 {
-        let epoch = time_ms.div_euclid(DAY_MS * i64::from(self.epoch_days.max(1)));
-        i32::try_from(epoch).unwrap_or(if epoch < 0 { i32::MIN } else { i32::MAX })
-    }
-
-    /// Returns the oldest epoch of which a row may still be kept.
-    fn oldest_kept(self, now_ms: i64) -> i32 {
-        self.epoch(now_ms.saturating_sub(DAY_MS * i64::from(self.retention_days)))
-    }
-
-    /// An epoch's number means its first day only while epochs keep their length.
-    fn check(self, purpose: PurposeId, ring_days: Option<u32>) -> Result<(), KeyError> {
-        match ring_days {
-            Some(days) if days != self.epoch_days => {
-                Err(KeyError::EpochLength { purpose: purpose.name(), ring_days: days, policy_days: self.epoch_days })
-            }
-            _ => Ok(()),
+/// An epoch's number means its days only while all epochs of the purpose have one length.
+fn check_days(purposes: &Purposes, purpose: PurposeId, state: &State) -> Result<(), KeyError> {
+    let policy_days = purposes.rules(purpose).epoch_days;
+    match state.epoch_days[purpose.index()] {
+        Some(ring_days) if ring_days != policy_days => {
+            Err(KeyError::EpochLength { purpose: purpose.name(), ring_days, policy_days })
         }
+        _ => Ok(()),
     }
+}
+
+/// Returns the oldest epoch of which a row may still be kept.
+fn oldest_kept(purposes: &Purposes, purpose: PurposeId, now_ms: i64) -> i32 {
+    purposes.epoch(purpose, now_ms.saturating_sub(purposes.retention_ms(purpose)))
 }
 
 /// What an epoch's file says of itself.

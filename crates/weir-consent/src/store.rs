@@ -1,0 +1,266 @@
+//! The newest known state of every tenant and person, and how current it is.
+//!
+//! One writer feeds it from the state topic; the filter reads it through a [`ConsentView`], which holds the lock for one poll's
+//! records. A view is given out only while the store is current: a store that nobody vouches for answers nothing.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::atomic::{AtomicI64, Ordering as Memory},
+};
+
+use parking_lot::{RwLock, RwLockReadGuard};
+use weir_keys::PersonKey;
+
+use crate::{
+    people::People,
+    state::{Agreement, StateKey, StateRecord},
+};
+
+/// The place of a tenant in a store; it never changes as long as the store lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantIx(pub(crate) u32);
+
+/// The consent of all tenants and people.
+#[expect(missing_debug_implementations, reason = "names people")]
+pub struct ConsentStore {
+    known: RwLock<Known>,
+    /// Instant at which the store held all that was published, or [`NEVER`].
+    current_as_of_ms: AtomicI64,
+}
+
+const NEVER: i64 = i64::MIN;
+
+impl ConsentStore {
+    /// Makes an empty store that is not current yet.
+    pub fn new() -> Self {
+        let known =
+            Known { people: People::new(), erased: HashMap::default(), tenants: Vec::new(), by_name: HashMap::new() };
+        Self { known: RwLock::new(known), current_as_of_ms: AtomicI64::new(NEVER) }
+    }
+
+    /// Takes one record.
+    pub fn apply(&self, record: StateRecord) -> Applied {
+        self.known.write().apply(record)
+    }
+
+    /// Takes many records under one lock; returns how many changed something.
+    pub fn apply_all(&self, records: impl IntoIterator<Item = StateRecord>) -> usize {
+        let mut known = self.known.write();
+        records.into_iter().map(|record| known.apply(record)).filter(|applied| *applied == Applied::Changed).count()
+    }
+
+    /// Returns the record that counts for a key.
+    pub fn current(&self, key: &StateKey) -> Option<StateRecord> {
+        self.known.read().current(key)
+    }
+
+    /// Vouches that the store held all that was published at an instant of the caller's monotonic clock.
+    ///
+    /// `i64::MAX` vouches for ever: a file that was read whole cannot fall behind.
+    pub fn mark_current(&self, as_of_ms: i64) {
+        self.current_as_of_ms.fetch_max(as_of_ms, Memory::Release);
+    }
+
+    /// Takes back every vouching: the flow stops until the store is current again.
+    pub fn mark_unknown(&self) {
+        self.current_as_of_ms.store(NEVER, Memory::Release);
+    }
+
+    /// Returns how long ago the store was current; none if it never was.
+    pub fn age_ms(&self, now_ms: i64) -> Option<i64> {
+        let as_of_ms = self.current_as_of_ms.load(Memory::Acquire);
+        (as_of_ms != NEVER).then(|| now_ms.saturating_sub(as_of_ms).max(0))
+    }
+
+    /// Opens the store for reading, if it was current at most `max_staleness_ms` ago on the clock of [`Self::mark_current`].
+    ///
+    /// A view keeps writers out: hold it for one poll's records. Do not open a second one on the same thread.
+    ///
+    /// # Errors
+    ///
+    /// The store is stale: nobody knows what people want now.
+    pub fn view(&self, now_ms: i64, max_staleness_ms: i64) -> Result<ConsentView<'_>, Stale> {
+        let known = self.known.read();
+        // Asked for under the lock, so that what was vouched for is what the view sees.
+        match self.age_ms(now_ms) {
+            Some(age_ms) if age_ms <= max_staleness_ms => Ok(ConsentView { known }),
+            age_ms => Err(Stale { age_ms }),
+        }
+    }
+
+    /// Returns the number of people of whom a choice is known.
+    pub fn people(&self) -> usize {
+        self.known.read().people.len()
+    }
+
+    /// Returns the bytes that the store takes, tenants' names estimated.
+    pub fn memory(&self) -> usize {
+        let known = self.known.read();
+        let erased = known.erased.capacity() * (size_of::<(PersonKey, i64)>() + 1);
+        let tenants = known.tenants.capacity() * (size_of::<Tenant>() + 64);
+        known.people.memory() + erased + tenants
+    }
+}
+
+impl Default for ConsentStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What taking a record did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// The record counts now.
+    Changed,
+    /// The record counted before.
+    Known,
+    /// Another record counts over this one: on the state topic, one of two writers was late.
+    Older,
+}
+
+/// The store is not current.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the consent store is not current")]
+pub struct Stale {
+    /// How long ago it was; none if it never was.
+    pub age_ms: Option<i64>,
+}
+
+/// The store, open for reading.
+#[expect(missing_debug_implementations, reason = "names people")]
+pub struct ConsentView<'s> {
+    pub(crate) known: RwLockReadGuard<'s, Known>,
+}
+
+impl ConsentView<'_> {
+    /// Returns the tenant of this name; none if it never agreed to anything.
+    pub fn tenant(&self, name: &str) -> Option<TenantIx> {
+        self.known.by_name.get(name).copied()
+    }
+
+    /// Returns the name of a tenant.
+    ///
+    /// # Panics
+    ///
+    /// The index is of another store.
+    pub fn tenant_name(&self, tenant: TenantIx) -> &str {
+        &self.known.tenant(tenant).name
+    }
+
+    /// Returns the names of all tenants in the order of their indexes.
+    pub fn tenants(&self) -> impl ExactSizeIterator<Item = (TenantIx, &str)> {
+        self.known.tenants.iter().map(|tenant| (tenant.ix, &*tenant.name))
+    }
+}
+
+pub(crate) struct Known {
+    pub(crate) people: People,
+    pub(crate) erased: HashMap<PersonKey, i64, BuildHasherDefault<AlreadyHashed>>,
+    tenants: Vec<Tenant>,
+    by_name: HashMap<Box<str>, TenantIx>,
+}
+
+pub(crate) struct Tenant {
+    ix: TenantIx,
+    name: Box<str>,
+    pub(crate) agreements: [Option<Agreement>; 3],
+}
+
+impl Known {
+    pub(crate) fn tenant(&self, tenant: TenantIx) -> &Tenant {
+        let place = usize::try_from(tenant.0).expect("an index of 32 bits fits");
+        self.tenants.get(place).expect("the index is of this store")
+    }
+
+    fn apply(&mut self, record: StateRecord) -> Applied {
+        let before = self.current(&record.key());
+        let after = match (before.clone(), record) {
+            (Some(before), StateRecord::Tombstone(_)) if before.denies() => return Applied::Known,
+            (None, StateRecord::Tombstone(_)) => return Applied::Known,
+            (_, StateRecord::Tombstone(key)) => return self.forget(&key),
+            (None, record) => record,
+            (Some(before), record) => {
+                let after = before.clone().merge(record.clone());
+                if after == before {
+                    return if record == before { Applied::Known } else { Applied::Older };
+                }
+                after
+            }
+        };
+        self.put(after);
+        Applied::Changed
+    }
+
+    fn current(&self, key: &StateKey) -> Option<StateRecord> {
+        match key {
+            StateKey::Agreement { tenant, purpose } => {
+                let found = self.tenant(*self.by_name.get(tenant)?);
+                let agreement = found.agreements[purpose.index()].clone()?;
+                Some(StateRecord::Agreement { tenant: tenant.clone(), purpose: *purpose, agreement })
+            }
+            StateKey::Choice { person, purpose } => {
+                let standing = self.people.find(*person)?.of(*purpose)?;
+                Some(StateRecord::Choice { person: *person, purpose: *purpose, standing })
+            }
+            StateKey::Erasure { person } => {
+                let before_ms = *self.erased.get(person)?;
+                Some(StateRecord::Erasure { person: *person, before_ms })
+            }
+        }
+    }
+
+    fn put(&mut self, record: StateRecord) {
+        match record {
+            StateRecord::Agreement { tenant, purpose, agreement } => {
+                self.intern(tenant).agreements[purpose.index()] = Some(agreement);
+            }
+            StateRecord::Choice { person, purpose, standing } => self.people.set(person, purpose, Some(standing)),
+            StateRecord::Erasure { person, before_ms } => {
+                let known = self.erased.entry(person).or_insert(before_ms);
+                *known = before_ms.max(*known);
+            }
+            StateRecord::Tombstone(key) => {
+                self.forget(&key);
+            }
+        }
+    }
+
+    fn forget(&mut self, key: &StateKey) -> Applied {
+        match key {
+            StateKey::Agreement { tenant, purpose } => {
+                self.intern(tenant.clone()).agreements[purpose.index()] = None;
+            }
+            StateKey::Choice { person, purpose } => self.people.set(*person, *purpose, None),
+            StateKey::Erasure { .. } => return Applied::Known,
+        }
+        Applied::Changed
+    }
+
+    fn intern(&mut self, name: Box<str>) -> &mut Tenant {
+        let next = TenantIx(u32::try_from(self.tenants.len()).expect("memory ends before 2³² tenants"));
+        let ix = *self.by_name.entry(name.clone()).or_insert(next);
+        if ix == next {
+            self.tenants.push(Tenant { ix, name, agreements: [None, None, None] });
+        }
+        let place = usize::try_from(ix.0).expect("an index of 32 bits fits");
+        &mut self.tenants[place]
+    }
+}
+
+/// Hashes what is a hash already.
+#[derive(Default)]
+pub(crate) struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for (at, byte) in bytes.iter().take(8).enumerate() {
+            self.0 ^= u64::from(*byte) << (8 * at);
+        }
+    }
+}
