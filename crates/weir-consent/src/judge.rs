@@ -51,7 +51,7 @@ pub struct Question<'q> {
     /// Where this daemon writes.
     pub region: &'q str,
     /// The lawful basis of each purpose.
-    pub purposes: &'q Purposes,
+    pub lawful: &'q Purposes,
 }
 
 impl ConsentView<'_> {
@@ -64,9 +64,8 @@ impl ConsentView<'_> {
     /// # Panics
     ///
     /// The tenant is of another store.
-    pub fn judge(&self, question: &Question<'_>, purpose: PurposeId) -> Result<(), DenyReason> {
-        let facts = self.facts(question);
-        facts.judge(question, purpose)
+    pub fn judge(&self, question: Question<'_>, purpose: PurposeId) -> Result<(), DenyReason> {
+        self.facts(&question).judge(&question, purpose)
     }
 
     /// Answers for all three purposes, by [`PurposeId::index`], with one look-up.
@@ -74,9 +73,9 @@ impl ConsentView<'_> {
     /// # Panics
     ///
     /// The tenant is of another store.
-    pub fn judge_all(&self, question: &Question<'_>) -> [Result<(), DenyReason>; 3] {
-        let facts = self.facts(question);
-        PurposeId::ALL.map(|purpose| facts.judge(question, purpose))
+    pub fn judge_all(&self, question: Question<'_>) -> [Result<(), DenyReason>; 3] {
+        let facts = self.facts(&question);
+        PurposeId::ALL.map(|purpose| facts.judge(&question, purpose))
     }
 
     fn facts(&self, question: &Question<'_>) -> Facts<'_> {
@@ -112,7 +111,7 @@ impl Facts<'_> {
             agreement.filter(|agreement| span.agreed(agreement.standing)).ok_or(DenyReason::NoTenantAgreement)?;
         if question.person.is_some() {
             let choice = self.choices.as_ref().and_then(|choices| choices.of(purpose));
-            span.chosen(choice, needs_consent(question.purposes, purpose))?;
+            span.chosen(choice, needs_consent(question.lawful, purpose))?;
         }
         if !allows_region(agreement, question.region) {
             return Err(DenyReason::Region);

@@ -19,7 +19,7 @@ use crate::{
 
 /// The place of a tenant in a store; it never changes as long as the store lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TenantIx(pub(crate) u32);
+pub struct TenantIx(pub u32);
 
 /// The consent of all tenants and people.
 #[expect(missing_debug_implementations, reason = "names people")]
