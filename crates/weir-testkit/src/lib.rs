@@ -2,10 +2,13 @@
 //!
 //! [`corpus`] generates events and consents for any policy, the same ones for the same seed. [`reference`] judges and
 //! projects events as DESIGN.md words it, slowly and plainly, so that the fast filter has something to be compared
-//! with. [`canary`] plants markers and searches for them in everything that weir wrote.
+//! with. [`canary`] plants markers and searches for them in everything that weir wrote. [`readers`] shows tables as
+//! DuckDB, delta-rs and pyarrow see them.
 
 #[cfg(feature = "canary")]
 pub mod canary;
 pub mod random;
+#[cfg(feature = "readers")]
+pub mod readers;
 #[cfg(feature = "reference")]
 pub mod reference;

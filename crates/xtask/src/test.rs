@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         tests.env("WEIR_TEST_KAFKA", kafka.address());
     }
     if let Some(python) = &readers {
-        tests.env("WEIR_TEST_PYTHON", python);
+        tests.env("WEIR_TEST_PYTHON", python).env("PYTHONDONTWRITEBYTECODE", "1");
     }
     let tally = run_tests(&mut tests)?;
     report::done("tests, with their build and the start of what they need", started.elapsed());

@@ -1,0 +1,85 @@
+//! Tables as other tools see them: DuckDB, delta-rs and pyarrow, through a script that prints rows in one form.
+//!
+//! The rows are lines of canonical JSON (`crates/weir/tests/readers/read_table.py` says which), sorted, so that two
+//! multisets of rows are equal if the lines are. `cargo xtask test` installs the tools and names their Python in
+//! `WEIR_TEST_PYTHON`; tests that need it stand behind the feature `real-readers` of their crate.
+
+use std::path::Path;
+use std::process::Command;
+
+/// A tool that reads Delta tables and shares no code with weir.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The Rust engine of delta-rs, on DataFusion.
+    Deltalake,
+    /// DuckDB with its Delta extension.
+    DuckDb,
+    /// The list of files by delta-rs, their contents by pyarrow.
+    PyArrow,
+}
+
+impl Engine {
+    /// All of them, for a test that wants each to agree.
+    pub const ALL: [Self; 3] = [Self::Deltalake, Self::DuckDb, Self::PyArrow];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Deltalake => "deltalake",
+            Self::DuckDb => "duckdb",
+            Self::PyArrow => "pyarrow",
+        }
+    }
+
+    /// Returns the rows of each table, as sorted lines.
+    ///
+    /// One process reads all tables: its start takes longer than a small table.
+    ///
+    /// # Panics
+    ///
+    /// If the tool cannot read a table; the message holds what it said.
+    pub fn rows(self, tables: &[&Path]) -> Vec<Vec<String>> {
+        let paths: Vec<_> = tables.iter().map(|table| table.as_os_str()).collect();
+        let text =
+            run("read_table.py", Command::new(python()).arg(script("read_table.py")).arg(self.name()).args(paths));
+        split(&text, tables.len())
+    }
+}
+
+/// Returns the rows that DuckDB answers to the last of some statements, as sorted lines.
+///
+/// # Panics
+///
+/// If DuckDB refuses a statement; the message holds what it said.
+pub fn duckdb_sql(statements: &str) -> Vec<String> {
+    let text = run("DuckDB", Command::new(python()).arg(script("read_table.py")).args(["sql", statements]));
+    split(&text, 1).remove(0)
+}
+
+/// Cuts the output at the lines that announce a table and its number of rows.
+fn split(text: &str, tables: usize) -> Vec<Vec<String>> {
+    let mut lines = text.lines();
+    let mut found = Vec::new();
+    while let Some(head) = lines.next() {
+        let count = head.rsplit_once("\"rows\": ").and_then(|(_, count)| count.trim_end_matches('}').parse().ok());
+        let count: usize = count.expect("a table starts with its number of rows");
+        let rows: Vec<String> = lines.by_ref().take(count).map(str::to_owned).collect();
+        assert_eq!(rows.len(), count, "the output ends within a table");
+        found.push(rows);
+    }
+    assert_eq!(found.len(), tables, "each table has its rows");
+    found
+}
+
+fn run(name: &str, command: &mut Command) -> String {
+    let output = command.output().expect("the Python of WEIR_TEST_PYTHON starts");
+    assert!(output.status.success(), "{name} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("the script prints UTF-8")
+}
+
+fn python() -> String {
+    std::env::var("WEIR_TEST_PYTHON").expect("WEIR_TEST_PYTHON is set; `cargo xtask test` sets it")
+}
+
+fn script(name: &str) -> String {
+    format!("{}/../weir/tests/readers/{name}", env!("CARGO_MANIFEST_DIR"))
+}

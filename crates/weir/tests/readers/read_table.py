@@ -1,0 +1,157 @@
+"""Prints the rows of Delta tables as other tools see them, in one canonical form.
+
+usage: read_table.py duckdb|deltalake|pyarrow TABLE…    every row of each table
+       read_table.py sql STATEMENTS                     what DuckDB answers to the last of the statements
+
+For each table: a line {"table": …, "rows": N}, then N lines, one JSON object a row, keys and lines sorted.
+Forms of values, the same for every engine and free of rounding:
+  binary     text, hex              timestamp  number, microseconds since 1970 in UTC
+  decimal    text, all digits       date       text, YYYY-MM-DD
+  float      text, hex of the 8 bytes of its IEEE 754 form, so that -0.0 and NaN can be told apart
+  integers, booleans, strings, arrays, structs, null: as JSON has them
+"""
+
+import importlib.util
+import json
+import pathlib
+import struct
+import sys
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+
+def main(arguments):
+    if len(arguments) < 2 or arguments[0] not in ENGINES:
+        sys.exit(__doc__)
+    read = ENGINES[arguments[0]]
+    for table in arguments[1:]:
+        rows = lines(read(table))
+        print(json.dumps({"table": table, "rows": len(rows)}))
+        sys.stdout.writelines(row + "\n" for row in rows)
+
+
+# === the engines, each by code of its own ===
+
+
+def read_duckdb(table):
+    return connect().execute("SELECT * FROM delta_scan(?)", [table]).to_arrow_table()
+
+
+def read_sql(statements):
+    return connect().execute(statements).to_arrow_table()
+
+
+def read_deltalake(table):
+    """Reads with the Rust engine of delta-rs, not through pyarrow."""
+    from deltalake import DeltaTable, QueryBuilder
+
+    return pa.table(QueryBuilder().register("t", DeltaTable(table)).execute("SELECT * FROM t").read_all())
+
+
+def read_pyarrow(table):
+    """Takes the list of files from the log and reads them with pyarrow's own Parquet reader."""
+    from deltalake import DeltaTable
+
+    return DeltaTable(table).to_pyarrow_dataset().to_table()
+
+
+ENGINES = {"duckdb": read_duckdb, "deltalake": read_deltalake, "pyarrow": read_pyarrow, "sql": read_sql}
+
+
+def connect():
+    """Connects to a DuckDB that has its Delta extension from a wheel: INSTALL would download it."""
+    import duckdb
+
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    package = pathlib.Path(importlib.util.find_spec("duckdb_extension_delta").origin).parent
+    (extension,) = package.glob("extensions/*/delta.duckdb_extension")
+    connection.execute(f"LOAD '{extension}'")
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+# === the canonical form: by columns of text, because a value at a time takes minutes for a million rows ===
+
+
+def lines(table):
+    """Returns the rows as sorted lines of JSON."""
+    if table.num_rows == 0:
+        return []
+    rows = struct_text(sorted((name, text(table[name])) for name in table.column_names))
+    return rows.take(pc.sort_indices(rows)).to_pylist()
+
+
+def text(column):
+    """Returns the JSON text of each value, as a column of strings without nulls."""
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks)
+    kind = column.type
+    if pt.is_dictionary(kind):
+        return text(column.dictionary_decode())
+    if pt.is_struct(kind):
+        written = struct_text(sorted((field.name, text(child)) for field, child in zip(kind, column.flatten())))
+        return pc.if_else(column.is_valid(), written, NULL)
+    if pt.is_list(kind) or pt.is_large_list(kind):
+        # `flatten` leaves out what null lists may hide, so the offsets are counted anew.
+        lengths = pc.fill_null(pc.list_value_length(column), 0)
+        offsets = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths.cast(pa.int64()))])
+        elements = pa.LargeListArray.from_arrays(offsets, text(column.flatten()))
+        written = join("[", pc.binary_join(elements, pa.scalar(",", STRING)), "]")
+        return pc.if_else(column.is_valid(), written, NULL)
+    return pc.fill_null(scalar_text(column), NULL)
+
+
+def struct_text(named):
+    """Returns the JSON text of objects from the text of their members."""
+    parts = []
+    for name, member in named:
+        parts += ["," if parts else "{", json.dumps(name) + ":", member]
+    return join(*parts, "}")
+
+
+def scalar_text(column):
+    """Returns the JSON text of numbers, words and bytes; null stays null."""
+    kind = column.type
+    if pt.is_boolean(kind) or pt.is_integer(kind):
+        return column.cast(STRING)
+    if pt.is_timestamp(kind):
+        # A finer unit would be a fault of the writer: the safe cast fails on what microseconds cannot hold.
+        return column.cast(pa.timestamp("us", kind.tz)).cast(pa.int64()).cast(STRING)
+    if pt.is_float64(kind):
+        return each(column, lambda value: f'"{struct.pack(">d", value).hex()}"')
+    if pt.is_decimal(kind):
+        return each(column, lambda value: f'"{value:f}"')
+    if pt.is_date(kind):
+        return each(column, lambda value: f'"{value.isoformat()}"')
+    if pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind):
+        return each(column, lambda value: f'"{value.hex()}"')
+    if pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind):
+        return each(column, lambda value: json.dumps(value, ensure_ascii=False))
+    raise TypeError(f"no canonical form for {kind}")
+
+
+def each(column, form):
+    """Applies `form` to each different value once: most columns have few."""
+    if pt.is_floating(column.type):
+        # Values are told apart by their bits, or -0.0 and 0.0 would share a text.
+        return pa.array([None if value is None else form(value) for value in column.to_pylist()], STRING)
+    if pt.is_string_view(column.type) or pt.is_binary_view(column.type):
+        column = column.cast(STRING if pt.is_string_view(column.type) else pa.large_binary())
+    encoded = column.dictionary_encode()
+    words = pa.array([form(value) for value in encoded.dictionary.to_pylist()], STRING)
+    return words.take(encoded.indices)
+
+
+def join(*parts):
+    parts = [pa.scalar(part, STRING) if isinstance(part, str) else part for part in parts]
+    return pc.binary_join_element_wise(*parts, pa.scalar("", STRING))
+
+
+STRING = pa.large_string()
+NULL = pa.scalar("null", STRING)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
