@@ -1,6 +1,6 @@
 //! Agreement and choice: records, states, the store and what it permits.
 //!
-//! Services write a person's choices to the *inbox*. The keeper checks them, orders them by the instant since which they
+//! Services write a person's choices to the *inbox*. The [`Keeper`] checks them, orders them by the instant since which they
 //! hold, and publishes [`StateRecord`]s, which name people by keyed hashes only. Every daemon holds the newest of them in a
 //! [`ConsentStore`] and asks its [`ConsentView`] before a value may go on, and again before it is committed.
 //!
@@ -10,13 +10,19 @@
 //! Nothing here reads or writes a topic, keeps a raw identifier, logs, or looks at a clock: the time is always a parameter.
 //! Instants are milliseconds since 1970.
 
+mod inbox;
 mod judge;
+mod keeper;
+mod load;
 mod people;
 mod state;
 mod status;
 mod store;
 
+pub use inbox::{InboxFault, InboxRecord};
 pub use judge::Question;
+pub use keeper::{Keeper, Message, Verdict};
+pub use load::{LineFault, LoadError};
 pub use state::{Agreement, StateFault, StateKey, StateRecord};
 pub use status::{Standing, Status};
 pub use store::{Applied, ConsentStore, ConsentView, Stale, TenantIx};

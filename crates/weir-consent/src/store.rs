@@ -50,6 +50,11 @@ impl ConsentStore {
         records.into_iter().map(|record| known.apply(record)).filter(|applied| *applied == Applied::Changed).count()
     }
 
+    /// Overwrites what is known by one record, whatever its `at`; erasures only grow.
+    pub(crate) fn overwrite(&self, record: StateRecord) {
+        self.known.write().put(record);
+    }
+
     /// Returns the record that counts for a key.
     pub fn current(&self, key: &StateKey) -> Option<StateRecord> {
         self.known.read().current(key)

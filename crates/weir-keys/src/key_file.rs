@@ -13,7 +13,11 @@
 //! The hash finds damage, not attackers: who can write here owns the ring. A destroyed secret leaves its file behind, live flag off and
 //! secret gone, in the same place, so that putting a new secret there fails as long as the ring exists.
 
+use std::path::Path;
+
 use zeroize::Zeroizing;
+
+use crate::ring::KeyError;
 
 const MAGIC: &[u8; 8] = b"weirkey\x01";
 const HEAD: usize = 12;
@@ -37,6 +41,16 @@ pub(crate) enum Holds {
 pub(crate) enum Unreadable {
     Damaged,
     NewerFormat,
+}
+
+impl Unreadable {
+    /// Returns the error for the file at a path.
+    pub(crate) fn at(self, path: &Path) -> KeyError {
+        match self {
+            Self::Damaged => KeyError::Damaged { path: path.to_owned() },
+            Self::NewerFormat => KeyError::NewerFormat { path: path.to_owned() },
+        }
+    }
 }
 
 /// One key file, read or about to be written.

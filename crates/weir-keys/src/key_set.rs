@@ -116,3 +116,6 @@ fn derive<const N: usize>(context: &str, parts: [&[u8]; N]) -> Secret {
     derived.zeroize();
     secret
 }
+
+#[cfg(test)]
+mod vectors;

@@ -5,8 +5,22 @@
 //! Secrets are random, live in files that only their owner can read, and can be destroyed one by one: past that moment the
 //! pseudonyms made with them belong to nobody.
 //!
+//! Nothing that holds a secret or names a person can be printed:
+//!
+//! ```compile_fail,E0277
+//! fn print(keys: &weir_keys::KeySet) -> String {
+//!     format!("{keys:?}")
+//! }
+//! ```
+//! ```compile_fail,E0277
+//! fn print(person: weir_keys::PersonKey) -> String {
+//!     format!("{person:?}")
+//! }
+//! ```
+//!
 //! Reading order: [`canonical`] → `key_set` (every derivation) → `ring` (the files and their life).
 
+mod backup;
 mod canonical;
 mod key_file;
 mod key_set;

@@ -23,7 +23,7 @@ use weir_policy::{PurposeId, Purposes};
 use zeroize::Zeroizing;
 
 use crate::{
-    key_file::{Holds, KeyFile, RING_ID, RING_SECRETS, Unreadable},
+    key_file::{Holds, KeyFile, RING_ID, RING_SECRETS},
     key_set::KeySet,
     keys::{RingId, first_half},
     secret::{SECRET_BYTES, Secret},
@@ -54,13 +54,7 @@ impl KeyRing {
     ///
     /// The folder is not empty, can be entered by others, or cannot be written.
     pub fn init(folder: &Path) -> Result<Self, KeyError> {
-        storage::make_folder(folder)?;
-        storage::check_folder(folder)?;
-        if !storage::list(folder)?.is_empty() {
-            return Err(KeyError::NotEmpty { path: folder.to_owned() });
-        }
-        storage::make_folder(&folder.join("epochs"))?;
-        storage::make_folder(&folder.join("tenants"))?;
+        Self::prepare(folder)?;
         let mut secrets = Zeroizing::new(vec![0; RING_SECRETS]);
         getrandom::fill(&mut secrets).map_err(KeyError::Random)?;
         let file = KeyFile { holds: Holds::Ring, name: String::new(), secrets: Some(secrets) };
@@ -83,22 +77,37 @@ impl KeyRing {
         storage::check_folder(folder)?;
         let path = folder.join("ring");
         let file = read(&path, Holds::Ring)?.ok_or_else(|| KeyError::Missing { path: folder.to_owned() })?;
-        let secrets = file.secrets.filter(|secrets| secrets.len() == RING_SECRETS).ok_or(KeyError::Damaged { path })?;
+        let ring = Self::of_file(folder, &file).ok_or(KeyError::Damaged { path })?;
+        ring.reload()?;
+        Ok(ring)
+    }
+
+    /// Makes the folders of a ring where nothing is.
+    pub(crate) fn prepare(folder: &Path) -> Result<(), KeyError> {
+        storage::make_folder(folder)?;
+        storage::check_folder(folder)?;
+        if !storage::is_empty(folder)? {
+            return Err(KeyError::NotEmpty { path: folder.to_owned() });
+        }
+        storage::make_folder(&folder.join("epochs"))?;
+        storage::make_folder(&folder.join("tenants"))
+    }
+
+    /// Makes a ring of its file's secrets, with no epochs and tenants yet; none if it has no secrets.
+    pub(crate) fn of_file(folder: &Path, file: &KeyFile) -> Option<Self> {
+        let secrets = file.secrets.as_ref()?;
         let mut id = RingId([0; RING_ID]);
-        id.0.copy_from_slice(&secrets[..RING_ID]);
-        let [consent, lake, file_names] =
-            [0, 1, 2].map(|place| secret(&secrets[RING_ID + place * SECRET_BYTES..][..SECRET_BYTES]));
+        id.0.copy_from_slice(secrets.get(..RING_ID)?);
+        let mut three = secrets.get(RING_ID..)?.chunks_exact(SECRET_BYTES).map(secret);
         let keys = KeySet {
             id,
-            consent: Arc::new(consent),
-            lake: Arc::new(lake),
+            consent: Arc::new(three.next()?),
+            lake: Arc::new(three.next()?),
             epochs: BTreeMap::new(),
             tenants: HashMap::new(),
         };
         let state = State { keys: Arc::new(keys), epoch_days: [None; 3] };
-        let ring = Self { folder: folder.to_owned(), file_names, state: Mutex::new(state) };
-        ring.reload()?;
-        Ok(ring)
+        Some(Self { folder: folder.to_owned(), file_names: three.next()?, state: Mutex::new(state) })
     }
 
     /// Returns the name of the ring.
@@ -123,7 +132,9 @@ impl KeyRing {
         let mut tenants = HashMap::new();
         for path in self.files("epochs")? {
             let file = read(&path, Holds::Epoch)?.ok_or_else(|| KeyError::Damaged { path: path.clone() })?;
-            let name = EpochName::parse(&file.name).ok_or(KeyError::Damaged { path })?;
+            // A file under another name would give one epoch's people to another.
+            let name = EpochName::parse(&file.name).filter(|name| self.epoch_path(*name) == path);
+            let name = name.ok_or(KeyError::Damaged { path })?;
             if let Some(secrets) = &file.secrets {
                 epoch_days[name.purpose.index()] = Some(name.days);
                 epochs.insert((name.purpose, name.epoch), Arc::new(secret(secrets)));
@@ -229,6 +240,23 @@ impl KeyRing {
         Ok(true)
     }
 
+    /// Returns all key files, the ring's first.
+    pub(crate) fn key_files(&self) -> Result<Vec<PathBuf>, KeyError> {
+        let mut paths = vec![self.folder.join("ring")];
+        paths.extend(self.files("epochs")?);
+        paths.extend(self.files("tenants")?);
+        Ok(paths)
+    }
+
+    /// Returns where a key file belongs; none if its name is not of its kind.
+    pub(crate) fn path_of(&self, file: &KeyFile) -> Option<PathBuf> {
+        match file.holds {
+            Holds::Epoch => Some(self.epoch_path(EpochName::parse(&file.name)?)),
+            Holds::Ring => None,
+            Holds::Tenant => Some(self.tenant_path(&file.name)),
+        }
+    }
+
     fn files(&self, folder: &str) -> Result<Vec<PathBuf>, KeyError> {
         let folder = self.folder.join(folder);
         storage::check_folder(&folder)?;
@@ -316,6 +344,12 @@ pub enum KeyError {
         /// Days in the policy.
         policy_days: u32,
     },
+    /// A file is not overwritten.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file system said no.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -380,8 +414,8 @@ fn read(path: &Path, holds: Holds) -> Result<Option<KeyFile>, KeyError> {
     let Some(bytes) = storage::read(path)? else { return Ok(None) };
     match KeyFile::decode(&bytes) {
         Ok(file) if file.holds == holds => Ok(Some(file)),
-        Ok(_) | Err(Unreadable::Damaged) => Err(KeyError::Damaged { path: path.to_owned() }),
-        Err(Unreadable::NewerFormat) => Err(KeyError::NewerFormat { path: path.to_owned() }),
+        Ok(_) => Err(KeyError::Damaged { path: path.to_owned() }),
+        Err(unreadable) => Err(unreadable.at(path)),
     }
 }
 
@@ -407,4 +441,19 @@ fn secret(bytes: &[u8]) -> Secret {
     let mut whole = Zeroizing::new([0; SECRET_BYTES]);
     whole.copy_from_slice(bytes);
     Secret::from_bytes(&whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_of_another_length_than_the_rings_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = KeyRing::init(&folder.path().join("keys")).unwrap();
+        ring.state.lock().epoch_days = [None, Some(89), None];
+        let refused = ring.ensure_epochs(&Purposes::default(), 0).unwrap_err();
+        assert!(matches!(refused, KeyError::EpochLength { purpose: "reliability", ring_days: 89, policy_days: 90 }));
+        assert!(ring.destroy_expired(&Purposes::default(), 0).unwrap() == 0);
+    }
 }

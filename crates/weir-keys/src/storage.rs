@@ -36,6 +36,12 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), KeyError> {
     check_mode(path, metadata.permissions().mode(), FOLDER_MODE)
 }
 
+/// Tells whether nothing at all is in the folder.
+pub(crate) fn is_empty(folder: &Path) -> Result<bool, KeyError> {
+    let mut entries = fs::read_dir(folder).map_err(|error| KeyError::io("list", folder, error))?;
+    Ok(entries.next().is_none())
+}
+
 /// Returns the names of the folder's files, but those that start with a dot: writes under way.
 pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
     let failed = |error| KeyError::io("list", folder, error);
