@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 mod broker;
+mod check;
 mod guard;
 mod jars;
 mod machine;
@@ -15,6 +16,7 @@ mod process;
 mod python;
 mod report;
 mod test;
+mod tidy;
 mod tree;
 mod up;
 
@@ -35,7 +37,9 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         return Ok(());
     };
     match command.as_str() {
+        "check" => check::run(rest),
         "test" => test::run(rest),
+        "tidy" => tidy::run(rest),
         "up" => up::run(rest),
         "guard" => guard::run(rest),
         "help" | "-h" | "--help" => {
@@ -51,6 +55,9 @@ cargo xtask test [--install] [STAGE…] [-- ARGS…]   run every test, real comp
     --install   install what this machine lacks (where there is apt)
     STAGE       only these crates, by the last part of their name: policy, keys, … (`weir` is the program itself)
     ARGS        passed to `cargo test`, such as a part of a test's name
+cargo xtask check                                  formatting, lints, tidy, documentation, dependencies
+cargo xtask tidy [--bless]                         the rules of the house that no compiler checks
+    --bless     first rewrite the list of types without Debug in ARCHITECTURE.md
 cargo xtask up [--port PORT] [--data DIR]          start Apache Kafka, print its address, stay until ctrl-c
 
 WEIR_TEST_KAFKA=HOST:PORT   use this broker instead of starting one
