@@ -44,3 +44,35 @@ pub const fn words(purpose: PurposeId) -> PurposeWords {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refused;
+
+    /// What describes a purpose of ours must not be among the words that are refused, in any vocabulary.
+    #[test]
+    fn no_purpose_is_described_by_a_refused_word() {
+        for purpose in PurposeId::ALL {
+            let words = words(purpose);
+            assert!(words.dpv.iter().all(|term| refused::dpv(term).is_none()));
+            assert!(words.fideslang.iter().all(|key| refused::purpose(key).is_none()));
+            assert!(words.tcf.iter().all(|number| refused::tcf(u32::from(*number)).is_none()));
+            assert_eq!(refused::iso19944(words.iso19944), None);
+            assert_eq!(refused::purpose(purpose.name()), None);
+        }
+    }
+
+    #[test]
+    fn no_word_describes_two_purposes() {
+        let all = |of: fn(PurposeWords) -> Vec<&'static str>| PurposeId::ALL.map(words).map(of).concat();
+        for mut terms in
+            [all(|words| words.dpv.to_vec()), all(|words| words.fideslang.to_vec()), all(|words| vec![words.iso19944])]
+        {
+            let total = terms.len();
+            terms.sort_unstable();
+            terms.dedup();
+            assert_eq!(terms.len(), total);
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::coarsen::Coarsen;
 use crate::purpose::{PurposeId, PurposeSet};
-use crate::purposes::TimePrecision;
+use crate::purposes::{Purposes, TimePrecision};
 use crate::vocabulary::{AgeBands, Routes, Token, WordList, country, currency, geo, http, locale};
 
 /// One declared path of an event's `data`.
@@ -35,6 +35,33 @@ pub struct Field {
 }
 
 impl Field {
+    /// Returns a whole number (as it is stored) as `purpose` may have it; `None` is out of range.
+    ///
+    /// In this order: the number must lie in the range, is coarsened, and must still be one of the type.
+    pub fn keep_whole(&self, purpose: PurposeId, value: i128) -> Option<i128> {
+        if self.range.is_some_and(|range| !range.holds_whole(value)) {
+            return None;
+        }
+        let value = self.coarsen(purpose).whole(value)?;
+        self.field_type.bounds().is_none_or(|(min, max)| min <= value && value <= max).then_some(value)
+    }
+
+    /// Returns a `float64` as `purpose` may have it; `None` is out of range.
+    pub fn keep_float(&self, purpose: PurposeId, value: f64) -> Option<f64> {
+        if self.range.is_some_and(|range| !range.holds_float(value)) {
+            return None;
+        }
+        self.coarsen(purpose).float(value)
+    }
+
+    /// Returns an instant in µs as `purpose` may have it: at the coarser of the purpose's precision and its own.
+    pub fn keep_instant(&self, purpose: PurposeId, time_us: i64, purposes: &Purposes) -> i64 {
+        let general = purposes.rules(purpose).time_precision;
+        let FieldType::Timestamp { precision, .. } = &self.field_type else { return general.floor(time_us) };
+        let own = precision[purpose.index()];
+        own.map_or(general, |own| own.max(general)).floor(time_us)
+    }
+
     /// Returns how the value is coarsened for `purpose`.
     pub fn coarsen(&self, purpose: PurposeId) -> &Coarsen {
         &self.coarsen[purpose.index()]
@@ -159,6 +186,62 @@ impl FieldType {
             | Self::Locale
             | Self::Route(_)
             | Self::Words(_) => Storage::Token,
+        }
+    }
+
+    /// Returns the least and the greatest number that a column of whole numbers holds, as it is stored.
+    pub fn bounds(&self) -> Option<(i128, i128)> {
+        match self {
+            Self::Int(int) => Some((int.min().into(), int.max().into())),
+            Self::UInt64 => Some((0, u64::MAX.into())),
+            Self::Decimal { precision, .. } => {
+                let limit = 10_i128.pow(u32::from(*precision)) - 1;
+                Some((-limit, limit))
+            }
+            Self::Duration(_) | Self::Timestamp { .. } => Some((i64::MIN.into(), i64::MAX.into())),
+            Self::HttpStatus => Some((http::STATUS_MIN.into(), http::STATUS_MAX.into())),
+            Self::Age(_)
+            | Self::Bool
+            | Self::Content
+            | Self::Country
+            | Self::Currency
+            | Self::Float64
+            | Self::Geo
+            | Self::HttpMethod
+            | Self::Identifier { .. }
+            | Self::Ip
+            | Self::Locale
+            | Self::Route(_)
+            | Self::Semver
+            | Self::UserAgent
+            | Self::Words(_) => None,
+        }
+    }
+
+    /// Returns what the column is, in words; two versions of a contract must agree on it.
+    pub fn column_type(&self) -> String {
+        match self {
+            Self::Bool => "bool".to_owned(),
+            Self::Content => "content".to_owned(),
+            Self::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
+            Self::Duration(_) => "duration".to_owned(),
+            Self::Float64 => "float64".to_owned(),
+            Self::HttpStatus => "http_status".to_owned(),
+            Self::Identifier { kind } => format!("pseudonym of a {kind}"),
+            Self::Int(int) => int.name().to_owned(),
+            Self::Ip => "network".to_owned(),
+            Self::Semver => "semver".to_owned(),
+            Self::Timestamp { .. } => "timestamp".to_owned(),
+            Self::UInt64 => "uint64".to_owned(),
+            Self::UserAgent => "user_agent".to_owned(),
+            Self::Age(_)
+            | Self::Country
+            | Self::Currency
+            | Self::Geo
+            | Self::HttpMethod
+            | Self::Locale
+            | Self::Route(_)
+            | Self::Words(_) => "word".to_owned(),
         }
     }
 

@@ -4,18 +4,26 @@
 //! from files, reports every fault with its place, and hands out checked values only: past this crate nothing
 //! is a string that was not declared.
 
+pub mod category;
 pub mod coarsen;
 pub mod contract;
 pub mod crosswalk;
+pub mod diagnostic;
 pub mod fate;
 pub mod field;
+mod load;
 pub mod policy;
 pub mod purpose;
 pub mod purposes;
+pub mod reader;
+pub mod refused;
+pub mod values;
 pub mod vocabulary;
 
+pub use category::Category;
 pub use coarsen::Coarsen;
 pub use contract::{Contract, ContractIx};
+pub use diagnostic::{Diagnostic, Faults, Report, Source};
 pub use fate::{DenyReason, MalformedCode};
 pub use field::{Field, FieldClass, FieldType, IntType, Range, Storage, Unit};
 pub use policy::{Policy, PolicyHash, PolicySource, Resolved};

@@ -1,5 +1,7 @@
 //! The policy: every contract, the rules of the purposes, and the hash that names both.
 
+mod hash;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -37,6 +39,16 @@ pub enum Resolved {
 }
 
 impl Policy {
+    /// Returns the policy of checked contracts, sorted by event type and version.
+    pub(crate) fn new(contracts: Vec<Contract>, purposes: Purposes) -> Self {
+        let hash = hash::of(&contracts, &purposes);
+        let mut by_type: HashMap<String, Vec<ContractIx>> = HashMap::new();
+        for (place, contract) in (0..).map(ContractIx).zip(&contracts) {
+            by_type.entry(contract.event_type.clone()).or_default().push(place);
+        }
+        Self { contracts, purposes, hash, by_type }
+    }
+
     /// Returns every contract, by event type and version.
     pub fn contracts(&self) -> &[Contract] {
         &self.contracts
