@@ -54,6 +54,18 @@ impl Place {
         Self::new(source, 0..0)
     }
 
+    /// Returns the place of a part of `text`, if that stands here as it is (quoted, no escapes); else the whole.
+    #[must_use]
+    pub fn part(&self, text: &str, part: ops::Range<usize>) -> Self {
+        match self.text().find(text) {
+            Some(at) => {
+                let start = self.span.start + at;
+                Self::new(&self.source, start + part.start..start + part.end)
+            }
+            None => self.clone(),
+        }
+    }
+
     /// Returns the name of the source.
     pub fn file(&self) -> &Path {
         &self.source.name

@@ -44,6 +44,7 @@ impl Policy {
     ) -> Result<(Self, Vec<Diagnostic>), Report> {
         let rules = purposes.map_or_else(Purposes::default, |source| purposes::read(source, &faults));
         let mut drafts: Vec<Draft> = contracts.iter().filter_map(|source| contract(source, &faults)).collect();
+        drafts.retain(|draft| !draft.contract.event_type.is_empty() && draft.contract.version > 0);
         versions::check(&mut drafts, &faults);
         let contracts = drafts.into_iter().map(|draft| draft.contract).collect();
         let policy = (faults.errors() == 0).then(|| Self::new(contracts, rules));
@@ -124,14 +125,13 @@ fn contract(source: &Arc<Source>, faults: &Faults) -> Option<Draft> {
     let head = root.need("event", "the table that says what the event is and who answers for it");
     let fields = root.need("fields", "one table for each path that may be kept: [fields.\"user.id\"]");
     root.finish();
-    let head = event::read(head?.table(faults)?, faults)?;
-    let mut fields: Vec<field::Draft> = fields?
-        .table(faults)?
-        .entries
-        .iter()
-        .filter_map(|entry| field::read(entry, &head.subject, source.name(), faults))
-        .collect();
-    let (subject, purposes) = columns::check(&head, &mut fields, faults);
+    let head = head.and_then(|node| node.table(faults)).map(|table| event::read(table, faults));
+    let declared = fields.and_then(|node| node.table(faults))?;
+    let subject = head.as_ref().map_or(&event::Subject::Missing, |head| &head.subject);
+    let fields = declared.entries.iter().filter_map(|entry| field::read(entry, subject, source.name(), faults));
+    let mut fields: Vec<field::Draft> = fields.collect();
+    let head = head?;
+    let (subject, purposes) = columns::check(&head, declared, &mut fields, faults);
     let (fields, places) = fields.into_iter().map(|draft| (draft.field, draft.place)).unzip();
     let contract = Contract {
         event_type: head.event_type,

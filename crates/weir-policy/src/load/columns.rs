@@ -9,10 +9,16 @@ use crate::coarsen::Coarsen;
 use crate::diagnostic::{Diagnostic, Faults};
 use crate::field::{Field, FieldClass, FieldType, Range};
 use crate::purpose::{PurposeId, PurposeSet};
+use crate::reader::Table;
 
 /// Checks the fields of a contract; returns the subject's place and all purposes, and completes the subject.
-pub(super) fn check(head: &Head, fields: &mut [Draft], faults: &Faults) -> (Option<usize>, PurposeSet) {
-    let subject = subject(head, fields, faults);
+pub(super) fn check(
+    head: &Head,
+    declared: &Table,
+    fields: &mut [Draft],
+    faults: &Faults,
+) -> (Option<usize>, PurposeSet) {
+    let subject = subject(head, declared, fields, faults);
     let others = fields.iter().enumerate().filter(|(place, _)| Some(*place) != subject);
     let purposes = others.map(|(_, draft)| draft.field.purposes).fold(PurposeSet::NONE, PurposeSet::or);
     if purposes.is_empty() && faults.errors() == 0 {
@@ -31,7 +37,7 @@ pub(super) fn check(head: &Head, fields: &mut [Draft], faults: &Faults) -> (Opti
     (subject, purposes)
 }
 
-fn subject(head: &Head, fields: &[Draft], faults: &Faults) -> Option<usize> {
+fn subject(head: &Head, declared: &Table, fields: &[Draft], faults: &Faults) -> Option<usize> {
     match &head.subject {
         Subject::Missing => None,
         Subject::Nobody(place) => {
@@ -46,6 +52,10 @@ fn subject(head: &Head, fields: &[Draft], faults: &Faults) -> Option<usize> {
         Subject::Field(path, place) => {
             let found = fields.iter().position(|draft| draft.field.path == *path);
             let Some(draft) = found.map(|found| &fields[found]) else {
+                if declared.entry(path).is_some() {
+                    // The field has a fault of its own.
+                    return None;
+                }
                 let fault = Diagnostic::error(place, "no_subject", "the subject is no declared field");
                 faults.add(fault.hint(format!("declare [fields.\"{path}\"] with class \"identifier\"")));
                 return None;

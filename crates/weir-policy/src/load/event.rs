@@ -4,7 +4,7 @@ use crate::diagnostic::{Diagnostic, Faults, Place};
 use crate::reader::{Section, Table};
 use crate::refused;
 
-/// What `[event]` says. Texts that were missing are empty; the fault is recorded.
+/// What `[event]` says. What was missing or faulty is empty; the fault is recorded.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) event_type: String,
@@ -30,53 +30,52 @@ pub(super) enum Subject {
     Nobody(Place),
 }
 
-/// Reads `[event]`; none if it has no usable type or version, without which no other check makes sense.
-pub(super) fn read(table: &Table, faults: &Faults) -> Option<Head> {
+/// Reads `[event]`.
+pub(super) fn read(table: &Table, faults: &Faults) -> Head {
     let mut event = Section::new(table, faults);
     let event_type = event.need_text("type", "the CloudEvents `type`, such as \"com.example.checkout.completed\"");
-    let event_type = event_type.filter(|(text, place)| is_event_type(text, place, faults));
     let version = event.need("version", "the version of the contract, from 1");
-    let place = version.map_or_else(|| table.place.clone(), |node| node.place.clone());
-    let version = version.and_then(|node| node.whole_in(1..=u32::MAX, faults));
-    let mut prose = |key, hint: &str| {
-        let text = event.need_text(key, hint);
-        text.filter(|(text, place)| is_permitted(text, place, faults))
-            .map(|(text, _)| text.to_owned())
-            .unwrap_or_default()
-    };
-    let description = prose("description", "what the event says, in a sentence");
-    let benefit = prose("benefit", "what the person gains from it, in a sentence");
-    let owner = prose("owner", "the team that answers for it");
+    let description = prose("description", "what the event says, in a sentence", &mut event);
+    let benefit = prose("benefit", "what the person gains from it, in a sentence", &mut event);
+    let owner = prose("owner", "the team that answers for it", &mut event);
     let review = event.need_text("review", "the URL of the review that let it in");
     let expires = event.need("expires", "the last day on which it is collected, such as 2027-06-30");
     let subject = event.need_text("subject", "the path of the field that names the person, or \"none\"");
-    let head = Head {
-        event_type: event_type?.0.to_owned(),
-        version: version?,
+    event.finish();
+    let sound = |text: Option<(&str, &Place)>, check: fn(&str, &Place, &Faults) -> bool| {
+        text.filter(|(text, place)| check(text, place, faults)).map(|(text, _)| text.to_owned()).unwrap_or_default()
+    };
+    Head {
+        event_type: sound(event_type, is_event_type),
+        version: version.and_then(|node| node.whole_in(1..=u32::MAX, faults)).unwrap_or_default(),
         description,
         benefit,
         owner,
-        review: review
-            .filter(|(text, place)| is_url(text, place, faults))
-            .map(|(url, _)| url.to_owned())
-            .unwrap_or_default(),
-        expires: expires.and_then(|node| node.day(faults)).unwrap_or(i32::MAX),
+        review: sound(review, is_url),
+        expires: expires.and_then(|node| node.day(faults)).unwrap_or_default(),
         subject: match subject {
             Some(("none", place)) => Subject::Nobody(place.clone()),
             Some((path, place)) => Subject::Field(path.to_owned(), place.clone()),
             None => Subject::Missing,
         },
-        place,
-    };
-    event.finish();
-    Some(head)
+        place: version.map_or(&table.place, |node| &node.place).clone(),
+    }
+}
+
+/// Reads a text that people agree to, which may not speak of a use that is refused.
+fn prose(key: &'static str, hint: &str, event: &mut Section<'_>) -> String {
+    let text = event.need_text(key, hint).filter(|(text, place)| is_permitted(text, place, event.faults()));
+    text.map(|(text, _)| text.to_owned()).unwrap_or_default()
 }
 
 /// Adds a fault if the text speaks of a use that is refused.
 pub(super) fn is_permitted(text: &str, place: &Place, faults: &Faults) -> bool {
-    let Some((_, refused)) = refused::words(text) else { return true };
-    let fault =
-        Diagnostic::error(place, "refused_use", format!("this speaks of {refused}, which weir refuses by name"));
+    let Some((words, refused)) = refused::words(text) else { return true };
+    let fault = Diagnostic::error(
+        &place.part(text, words),
+        "refused_use",
+        format!("this speaks of {refused}, which weir refuses by name"),
+    );
     faults.add(fault.hint("collect for troubleshooting, reliability or personalization only, and say what for"));
     false
 }

@@ -91,12 +91,8 @@ fn typed(
         (FieldClass::Measure, "uint64") => simple(FieldType::UInt64),
         (FieldClass::Measure, "duration") => Some((duration(parameters.unit, section), &["unit"])),
         (FieldClass::Measure | FieldClass::QuasiIdentifier, "timestamp") => {
-            let unit = parameters.unit.map(|entry| unit(&entry.node, faults));
-            let field_type = match unit {
-                Some(None) => None,
-                unit => Some(FieldType::Timestamp { unit: unit.flatten(), precision: [None; 3] }),
-            };
-            Some((field_type, &["unit"]))
+            let unit = parameters.unit.and_then(|entry| unit(&entry.node, faults));
+            Some((Some(FieldType::Timestamp { unit, precision: [None; 3] }), &["unit"]))
         }
         (FieldClass::Measure, name) if name.starts_with("decimal") => Some((decimal(name, &node.place, faults), &[])),
         (FieldClass::QuasiIdentifier, "age") => Some((age(parameters.bands, faults), &["bands"])),

@@ -39,17 +39,17 @@ fn rules(purpose: PurposeId, table: &Table, rules: &mut PurposeRules, faults: &F
     if let Some(node) = section.take("dpv") {
         rules.dpv = terms(node, faults, |iri, place| {
             let term = iri.strip_prefix(DPV_BASE).or_else(|| iri.strip_prefix("dpv:")).unwrap_or(iri);
-            is_word(term, refused::dpv(term), words.dpv, place, faults).then(|| format!("{DPV_BASE}{term}"))
+            is_word((term, "DPV"), refused::dpv(term), words.dpv, place, faults).then(|| format!("{DPV_BASE}{term}"))
         });
     }
     if let Some((clause, place)) = section.text("iso19944")
-        && is_word(clause, refused::iso19944(clause), &[words.iso19944], place, faults)
+        && is_word((clause, "ISO/IEC 19944-1"), refused::iso19944(clause), &[words.iso19944], place, faults)
     {
         clause.clone_into(&mut rules.iso19944);
     }
     if let Some(node) = section.take("fideslang") {
         rules.fideslang = terms(node, faults, |key, place| {
-            is_word(key, refused::purpose(key), words.fideslang, place, faults).then(|| key.to_owned())
+            is_word((key, "fideslang"), refused::purpose(key), words.fideslang, place, faults).then(|| key.to_owned())
         });
     }
     if let Some(node) = section.take("tcf") {
@@ -71,18 +71,26 @@ fn terms(node: &Node, faults: &Faults, accept: impl Fn(&str, &Place) -> Option<S
 }
 
 /// Tells whether a word of another vocabulary means this purpose; if not, a fault is added.
-fn is_word(word: &str, refused: Option<refused::Use>, known: &[&str], place: &Place, faults: &Faults) -> bool {
+fn is_word(
+    (word, vocabulary): (&str, &str),
+    refused: Option<refused::Use>,
+    known: &[&str],
+    place: &Place,
+    faults: &Faults,
+) -> bool {
     if known.contains(&word) {
         return true;
     }
-    faults.add(match refused {
-        Some(refused) => {
-            Diagnostic::error(place, "refused_use", format!("`{word}` is {refused}, which weir refuses by name"))
-                .hint("no configuration can allow it: the three purposes are part of the program")
-        }
-        None => Diagnostic::error(place, "unknown_word", format!("`{word}` does not mean this purpose"))
-            .hint(format!("known: {}", known.join(", "))),
-    });
+    let known = if known.is_empty() { "no word of it does".to_owned() } else { format!("known: {}", known.join(", ")) };
+    let fault = if let Some(refused) = refused {
+        let message = format!("`{word}` of {vocabulary} is {refused}, which weir refuses by name");
+        let fault = Diagnostic::error(place, "refused_use", message);
+        fault.hint("no configuration can allow it: the three purposes are part of the program")
+    } else {
+        let message = format!("`{word}` of {vocabulary} does not mean this purpose");
+        Diagnostic::error(place, "unknown_word", message).hint(known)
+    };
+    faults.add(fault);
     false
 }
 
@@ -91,7 +99,7 @@ fn check_tcf(node: &Node, known: &[u8], faults: &Faults) {
         let Some(number) = item.whole_in(1..=11, faults) else { continue };
         let known: Vec<String> = known.iter().map(ToString::to_string).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        is_word(&number.to_string(), refused::tcf(number), &known, &item.place, faults);
+        is_word((&number.to_string(), "the IAB TCF"), refused::tcf(number), &known, &item.place, faults);
     }
 }
 

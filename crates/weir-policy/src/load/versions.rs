@@ -59,7 +59,9 @@ fn check_columns(versions: &[Draft], faults: &Faults) {
                 columns.insert(&field.column, column);
                 continue;
             };
-            if let Some(message) = first.contradicts(&column, &field.column) {
+            if let Some(message) = first.contradicts(&column, &field.column)
+                && first.version < column.version
+            {
                 let fault = Diagnostic::error(place, "incompatible", message);
                 let fault = fault.related(first.place, format!("as version {} has it", first.version));
                 faults.add(fault.hint("columns are only added: give the new meaning a new path, or a new event type"));
