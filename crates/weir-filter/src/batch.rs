@@ -6,7 +6,7 @@
 
 mod cells;
 mod column;
-// mod recheck;
+mod recheck;
 mod rows;
 
 pub use cells::{Cells, Storable, Validity};

@@ -5,6 +5,7 @@
 
 use super::rows::Rows;
 use super::{Batch, Filtered};
+use crate::record::Origin;
 use crate::tally::Removed;
 use weir_consent::{ConsentView, Question};
 use weir_policy::{DenyReason, Policy, Purpose};
@@ -13,7 +14,13 @@ impl<P: Purpose> Rows<P> {
     /// Takes out the rows that consent no longer permits, as of the events' times and `now_ms`.
     ///
     /// An erased person's rows count as `erased`, all others as `withdrawn_before_commit`.
-    pub fn retain_permitted(&mut self, consent: &ConsentView<'_>, policy: &Policy, region: &str, now_ms: i64) -> Removed {
+    pub fn retain_permitted(
+        &mut self,
+        consent: &ConsentView<'_>,
+        policy: &Policy,
+        region: &str,
+        now_ms: i64,
+    ) -> Removed {
         let verdicts: Vec<_> = (0..self.len()).map(|row| self.judge(row, consent, policy, region, now_ms)).collect();
         let mut removed = Removed::default();
         for (row, verdict) in verdicts.iter().enumerate() {
@@ -25,6 +32,22 @@ impl<P: Purpose> Rows<P> {
             let keep: Vec<_> = verdicts.iter().map(Result::is_ok).collect();
             self.retain(&keep);
         }
+        removed
+    }
+
+    /// Keeps the rows of the partitions that `keep` is true for.
+    ///
+    /// A batch that is finished after a crash leaves out what a table has already.
+    pub fn retain_origins(&mut self, keep: impl Fn(Origin) -> bool) {
+        let verdicts: Vec<_> = self.hidden.origins.iter().map(|origin| keep(*origin)).collect();
+        self.retain(&verdicts);
+    }
+
+    /// Takes out all rows, because an operator skips the table.
+    pub fn refuse(&mut self) -> Removed {
+        let mut removed = Removed::default();
+        self.hidden.origins.iter().for_each(|origin| removed.add(*origin, DenyReason::TableRefused));
+        self.retain(&vec![false; self.len()]);
         removed
     }
 

@@ -1,0 +1,159 @@
+//! The accounting of one batch: for each partition and purpose, what became of every record.
+//!
+//! The filter's counts are the start. What a re-check took out moves from written to denied; what an interrupted batch
+//! wrote before is taken from its cells, because consent may have changed since and the audit counts what was written.
+//! However it was put together, each purpose of a partition adds up to the records consumed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+use weir_filter::{Fate, Origin, Tally, TallyKey};
+use weir_policy::{DenyReason, MalformedCode, Policy, PurposeId};
+
+use crate::cell::{CellPart, Counts};
+use crate::coverage::Line;
+use crate::layout::TableName;
+use crate::partition::Span;
+
+/// The counts of a purpose do not add up, and no rule says how they could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the counts of {} do not add up to the records consumed", purpose.name())]
+pub struct Unbalanced {
+    /// The purpose.
+    pub purpose: PurposeId,
+}
+
+/// Counts of a batch by partition, purpose, event type and fate.
+pub(crate) struct Accounts {
+    counts: BTreeMap<Key, Entry>,
+    /// Records consumed, by partition and purpose.
+    consumed: BTreeMap<(Origin, PurposeId), u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    origin: Origin,
+    purpose: PurposeId,
+    event_type: Option<Arc<str>>,
+}
+
+/// The counts of one event type; with the commit that holds the rows, if there is one.
+#[derive(Default)]
+struct Entry {
+    counts: Counts,
+    batch: Option<Uuid>,
+}
+
+impl Accounts {
+    pub(crate) fn new(tally: &Tally, policy: &Policy) -> Self {
+        let mut accounts = Self { counts: BTreeMap::new(), consumed: BTreeMap::new() };
+        for (TallyKey { origin, purpose, contract, fate }, count) in tally.fates() {
+            let event_type = contract.map(|contract| policy.contract(contract).event_type.as_str().into());
+            *accounts.entry(origin, purpose, event_type).counts.entry(fate).or_default() += count;
+            *accounts.consumed.entry((origin, purpose)).or_default() += count;
+        }
+        accounts
+    }
+
+    /// Returns the counts of one table and partition.
+    pub(crate) fn of_table(&self, table: &TableName, origin: Origin) -> Counts {
+        let key = |purpose| Key { origin, purpose, event_type: table.event_type().map(Into::into) };
+        let entry = table.purpose().and_then(|purpose| self.counts.get(&key(purpose)));
+        entry.map(|entry| entry.counts.clone()).unwrap_or_default()
+    }
+
+    /// Returns the counts of records that went to quarantine, for one purpose: they are the same for all.
+    pub(crate) fn of_quarantine(&self, origin: Origin) -> Counts {
+        let key = Key { origin, purpose: PurposeId::ALL[0], event_type: None };
+        self.counts.get(&key).map(|entry| entry.counts.clone()).unwrap_or_default()
+    }
+
+    /// Moves rows from written to denied.
+    pub(crate) fn deny(&mut self, table: &TableName, origin: Origin, reason: DenyReason, count: u64) {
+        let Some(purpose) = table.purpose() else { return };
+        let counts = &mut self.entry(origin, purpose, table.event_type().map(Into::into)).counts;
+        let written = counts.entry(Fate::Written).or_default();
+        *written = written.checked_sub(count).expect("only rows that were counted as written are taken out");
+        *counts.entry(Fate::Denied(reason)).or_default() += count;
+    }
+
+    /// Says which commit holds the rows that were counted.
+    pub(crate) fn committed(&mut self, table: &TableName, origin: Origin, batch: Uuid) {
+        if let Some(purpose) = table.purpose() {
+            self.entry(origin, purpose, table.event_type().map(Into::into)).batch = Some(batch);
+        }
+    }
+
+    /// Takes the counts of a table from the commit that an interrupted batch made.
+    pub(crate) fn copy(&mut self, table: &TableName, origin: Origin, batch: Uuid, part: &CellPart) {
+        let counts: Counts = part.counts.iter().filter_map(|count| Some((count.fate()?, count.count))).collect();
+        match table.purpose() {
+            Some(purpose) => {
+                let entry = self.entry(origin, purpose, table.event_type().map(Into::into));
+                *entry = Entry { counts, batch: Some(batch) };
+            }
+            // Records in quarantine were not judged again, so they are not among the fresh counts.
+            None => {
+                for purpose in PurposeId::ALL {
+                    let consumed: u64 = counts.values().sum();
+                    *self.consumed.entry((origin, purpose)).or_default() += consumed;
+                    let entry = self.entry(origin, purpose, None);
+                    for (fate, count) in &counts {
+                        *entry.counts.entry(*fate).or_default() += count;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes each purpose add up again after counts were copied.
+    ///
+    /// A contract that came or went since the interrupted batch moved records between its event type and `no_contract`. What
+    /// was written stands, so the difference belongs to the records without a contract.
+    pub(crate) fn settle(&mut self) -> Result<(), Unbalanced> {
+        for ((origin, purpose), consumed) in self.consumed.clone() {
+            let of_both = |key: &Key| key.origin == origin && key.purpose == purpose;
+            let total: u64 =
+                self.counts.iter().filter(|(key, _)| of_both(key)).flat_map(|(_, entry)| entry.counts.values()).sum();
+            let no_contract = Fate::Quarantined(MalformedCode::NoContract);
+            let count = self.entry(origin, purpose, None).counts.entry(no_contract).or_default();
+            let settled = (*count + consumed).checked_sub(total);
+            *count = settled.ok_or(Unbalanced { purpose })?;
+        }
+        Ok(())
+    }
+
+    /// Returns the lines for the coverage: at least one for each span.
+    pub(crate) fn lines(&self, spans: &[(Origin, Span)]) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for (origin, span) in spans {
+            let before = lines.len();
+            for (key, entry) in self.counts.iter().filter(|(key, _)| key.origin == *origin) {
+                for (fate, count) in entry.counts.iter().filter(|(_, count)| **count > 0) {
+                    lines.push(Line {
+                        span: Some(span.clone()),
+                        purpose: Some(key.purpose.name().to_owned()),
+                        event_type: key.event_type.as_deref().map(str::to_owned),
+                        fate: fate.name().to_owned(),
+                        reason: fate.code().map(str::to_owned),
+                        count: *count,
+                        batch: entry.batch,
+                    });
+                }
+            }
+            if lines.len() == before {
+                // A range without records (control records, compaction) still has to tile.
+                lines.push(Line { span: Some(span.clone()), fate: EMPTY.to_owned(), ..Line::default() });
+            }
+        }
+        lines
+    }
+
+    fn entry(&mut self, origin: Origin, purpose: PurposeId, event_type: Option<Arc<str>>) -> &mut Entry {
+        self.counts.entry(Key { origin, purpose, event_type }).or_default()
+    }
+}
+
+/// The fate of a range that holds no record.
+pub(crate) const EMPTY: &str = "empty";

@@ -1,0 +1,183 @@
+//! What a commit says about itself, sealed in its `commitInfo`.
+//!
+//! The log of a table is open to everyone who may read the table, so where rows came from and how many were denied stands
+//! there under a key of weir's own. A commit without a cell that opens was not made by this lake's weir.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use weir_filter::Fate;
+use weir_policy::{DenyReason, MalformedCode};
+
+use crate::layout::TableName;
+use crate::partition::{PartitionId, Span};
+
+/// What a commit says about itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Cell {
+    /// Random, so that a writer knows its own commit again; for a batch, the same in all its tables.
+    pub(crate) id: Uuid,
+    /// The files that the commit adds.
+    pub(crate) files: Vec<FileMark>,
+    /// The paths of the files that it removes.
+    pub(crate) removed: Vec<String>,
+    pub(crate) body: Body,
+}
+
+/// A file, so that a change of its bytes shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct FileMark {
+    pub(crate) path: String,
+    pub(crate) rows: u64,
+    /// BLAKE3 in hex.
+    pub(crate) digest: String,
+}
+
+/// Why a commit was made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Body {
+    /// Rows of a batch.
+    Batch(BatchCell),
+    /// An entry of the coverage.
+    Coverage(Entry),
+    /// Version 0.
+    Created,
+    /// Rows past their retention left.
+    Expired {
+        /// The rows in the files removed.
+        rows: u64,
+    },
+    /// Files of batches that were declared void left.
+    Swept {
+        /// The batches.
+        batches: Vec<Uuid>,
+    },
+}
+
+/// The part of a batch that one table's commit holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct BatchCell {
+    /// The policy's hash in hex.
+    pub(crate) policy: String,
+    /// How far the consent state had been read.
+    pub(crate) consent: i64,
+    /// Distinct people in the rows.
+    pub(crate) people: u64,
+    pub(crate) parts: Vec<CellPart>,
+}
+
+/// What a commit says about one partition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CellPart {
+    pub(crate) span: Span,
+    /// The owner generation of the writer.
+    pub(crate) generation: u64,
+    pub(crate) counts: Vec<Count>,
+}
+
+/// A number of records with one fate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Count {
+    pub(crate) fate: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) count: u64,
+}
+
+/// What an entry of the coverage decides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Entry {
+    /// A batch is complete.
+    Batch { spans: Vec<Span>, claims: Vec<Claim> },
+    /// Rows left a table because their time was over.
+    Expired {
+        table: TableName,
+        /// The cell of the commit that removed them.
+        removal: Uuid,
+    },
+    /// A consumer group took the lake, and maybe partitions.
+    Taken { partitions: Vec<(PartitionId, u64)> },
+    /// A commit that nobody claimed never counts.
+    Void { table: TableName, batch: Uuid },
+}
+
+/// A table's commit that a batch counts as its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    pub(crate) table: TableName,
+    /// The cell of the commit.
+    pub(crate) batch: Uuid,
+    /// The partition for which it is claimed.
+    pub(crate) partition: PartitionId,
+    /// Everything that the commit holds, this partition and others.
+    pub(crate) parts: Vec<Span>,
+}
+
+/// Counts of one table or quarantine, by fate.
+pub(crate) type Counts = BTreeMap<Fate, u64>;
+
+// === impl Cell ===
+
+impl Cell {
+    pub(crate) fn new(id: Uuid, body: Body) -> Self {
+        Self { id, files: Vec::new(), removed: Vec::new(), body }
+    }
+
+    pub(crate) fn batch(&self) -> Option<&BatchCell> {
+        match &self.body {
+            Body::Batch(batch) => Some(batch),
+            Body::Coverage(_) | Body::Created | Body::Expired { .. } | Body::Swept { .. } => None,
+        }
+    }
+
+    /// Returns what a batch's commit says about a partition.
+    pub(crate) fn part(&self, partition: &PartitionId) -> Option<&CellPart> {
+        self.batch()?.parts.iter().find(|part| part.span.partition == *partition)
+    }
+
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        let parts = self.batch().map(|batch| batch.parts.as_slice()).unwrap_or_default();
+        parts.iter().map(|part| part.span.clone()).collect()
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+}
+
+// === impl Count ===
+
+impl Count {
+    pub(crate) fn list(counts: &Counts) -> Vec<Self> {
+        let count = |(fate, count): (&Fate, &u64)| Self {
+            fate: fate.name().to_owned(),
+            reason: fate.code().map(str::to_owned),
+            count: *count,
+        };
+        counts.iter().filter(|(_, count)| **count > 0).map(count).collect()
+    }
+
+    /// Returns the fate; `None` for one that this version of weir does not know.
+    pub(crate) fn fate(&self) -> Option<Fate> {
+        match (self.fate.as_str(), self.reason.as_deref()) {
+            ("written", None) => Some(Fate::Written),
+            ("denied", Some(code)) => DenyReason::parse(code).map(Fate::Denied),
+            ("quarantined", Some(code)) => MalformedCode::parse(code).map(Fate::Quarantined),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_as_they_are_written() {
+        let fates =
+            [Fate::Written, Fate::Denied(DenyReason::ConsentWithdrawn), Fate::Quarantined(MalformedCode::NoContract)];
+        let counts: Counts = fates.into_iter().zip(1..).collect();
+        let read: Counts = Count::list(&counts).iter().map(|count| (count.fate().unwrap(), count.count)).collect();
+        assert_eq!(read, counts);
+    }
+}

@@ -1,0 +1,197 @@
+//! A lake that is open for use: its folder, its keys, and what is known of its tables.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use parking_lot::Mutex;
+use uuid::Uuid;
+use weir_keys::LakeKey;
+
+use crate::cell::Entry;
+use crate::coverage::Coverage;
+use crate::kernel::{Kernel, KernelRefusal};
+use crate::layout::TableName;
+use crate::partition::PartitionId;
+use crate::positions::Owned;
+use crate::secrets::Secrets;
+use crate::store::{RegionFolder, StoreError};
+use crate::table_log::{Attempt, TableError, TableLog};
+
+/// Where a lake is and who writes it.
+#[derive(Clone, Debug)]
+pub struct LakeConfig {
+    /// The folder of all regions.
+    pub root: PathBuf,
+    /// The region whose tables are used.
+    pub region: String,
+    /// The consumer group that the lake belongs to.
+    pub group: String,
+    /// Tables whose rows are denied as `table_refused` instead of written.
+    pub skip: BTreeSet<TableName>,
+    /// How many tables are committed at the same time.
+    pub commit_threads: usize,
+}
+
+impl LakeConfig {
+    /// Returns the usual settings for a folder, region and group.
+    pub fn new(root: impl Into<PathBuf>, region: impl Into<String>, group: impl Into<String>) -> Self {
+        let (root, region, group) = (root.into(), region.into(), group.into());
+        Self { root, region, group, skip: BTreeSet::new(), commit_threads: COMMIT_THREADS }
+    }
+}
+
+/// The lake can't be used, or a table of it.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The folder can't be used.
+    #[error("use the lake's folder")]
+    Store(#[from] StoreError),
+    /// The Delta kernel did not start.
+    #[error("start the Delta kernel")]
+    Kernel(#[from] KernelRefusal),
+    /// A table can't be used.
+    #[error("use table {table}")]
+    Table {
+        /// The table.
+        table: TableName,
+        /// Why.
+        source: TableError,
+    },
+    /// There are tables and no coverage to say what is in them.
+    #[error("the folder has tables and no _coverage: it is not a whole lake")]
+    NoCoverage,
+    /// The lake belongs to another consumer group.
+    #[error("the lake belongs to another consumer group than {group:?}; `weir lake take-over` changes that")]
+    OtherGroup {
+        /// The group that was refused.
+        group: String,
+    },
+}
+
+impl LakeError {
+    /// Returns the table that stands in the way, if it is one.
+    pub fn table(&self) -> Option<&TableName> {
+        match self {
+            Self::Table { table, .. } => Some(table),
+            Self::Store(_) | Self::Kernel(_) | Self::NoCoverage | Self::OtherGroup { .. } => None,
+        }
+    }
+}
+
+/// An open lake; shared by all threads.
+#[expect(missing_debug_implementations, reason = "holds keys")]
+pub struct Lake {
+    pub(crate) config: LakeConfig,
+    pub(crate) folder: RegionFolder,
+    pub(crate) kernel: Kernel,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) coverage: Mutex<Coverage>,
+    pub(crate) owned: Mutex<HashMap<PartitionId, Owned>>,
+    tables: Mutex<HashMap<TableName, Arc<Mutex<TableLog>>>>,
+}
+
+impl Lake {
+    /// Opens the lake in a folder, which is made if it is absent.
+    ///
+    /// # Errors
+    ///
+    /// The folder can't be used, or it holds a lake of another key ring or consumer group.
+    pub fn open(config: LakeConfig, key: &LakeKey) -> Result<Self, LakeError> {
+        // `fsync`: a commit that a receipt was given for must survive the machine.
+        Self::open_with_store(config, key, Arc::new(LocalFileSystem::new().with_fsync(true)))
+    }
+
+    /// Opens the lake with another way to write log entries, for tests of what can go wrong there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_with_store(
+        config: LakeConfig,
+        key: &LakeKey,
+        objects: Arc<dyn ObjectStore>,
+    ) -> Result<Self, LakeError> {
+        let folder = RegionFolder::open(&config.root, &config.region)?;
+        let secrets = Arc::new(Secrets::new(key.expose()));
+        let log = TableLog::new(TableName::Coverage, folder.table(&TableName::Coverage)?, secrets.clone());
+        let lake = Self {
+            kernel: Kernel::new(objects)?,
+            coverage: Mutex::new(Coverage::new(log, secrets.clone())),
+            owned: Mutex::default(),
+            tables: Mutex::default(),
+            config,
+            folder,
+            secrets,
+        };
+        lake.check()?;
+        Ok(lake)
+    }
+
+    /// Returns the path of the region's folder.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Gives the lake to this consumer group, whoever had it.
+    ///
+    /// # Errors
+    ///
+    /// The coverage could not be written.
+    pub fn take_over(config: LakeConfig, key: &LakeKey, now_ms: i64) -> Result<(), LakeError> {
+        let folder = RegionFolder::open(&config.root, &config.region)?;
+        let secrets = Arc::new(Secrets::new(key.expose()));
+        let kernel = Kernel::new(Arc::new(LocalFileSystem::new().with_fsync(true)))?;
+        let log = TableLog::new(TableName::Coverage, folder.table(&TableName::Coverage)?, secrets.clone());
+        let mut coverage = Coverage::new(log, secrets);
+        let at_coverage = |source| LakeError::Table { table: TableName::Coverage, source };
+        coverage.create(&kernel, now_ms).map_err(at_coverage)?;
+        let id = Uuid::new_v4();
+        loop {
+            let txns = vec![coverage.group_txn(&config.group)];
+            let entry = Entry::Taken { partitions: Vec::new() };
+            match coverage.put(&kernel, id, entry, txns, None, now_ms).map_err(at_coverage)? {
+                Attempt::Done => return Ok(()),
+                Attempt::Lost => {}
+            }
+        }
+    }
+
+    /// Lists the event tables that are there.
+    pub(crate) fn event_tables(&self) -> Result<Vec<TableName>, LakeError> {
+        Ok(self.folder.event_tables()?)
+    }
+
+    /// Returns the log of a table, shared with everyone who uses it.
+    pub(crate) fn table(&self, name: &TableName) -> Result<Arc<Mutex<TableLog>>, LakeError> {
+        let mut tables = self.tables.lock();
+        if let Some(table) = tables.get(name) {
+            return Ok(table.clone());
+        }
+        let log = TableLog::new(name.clone(), self.folder.table(name)?, self.secrets.clone());
+        Ok(tables.entry(name.clone()).or_insert_with(|| Arc::new(Mutex::new(log))).clone())
+    }
+
+    /// Refuses a folder that holds what this key ring and group must not touch.
+    fn check(&self) -> Result<(), LakeError> {
+        let mut coverage = self.coverage.lock();
+        let exists = coverage.refresh().map_err(|source| at(&TableName::Coverage, source))?;
+        if !exists && !self.folder.event_tables()?.is_empty() {
+            return Err(LakeError::NoCoverage);
+        }
+        if coverage.is_of_another_group(&self.config.group) {
+            return Err(LakeError::OtherGroup { group: self.config.group.clone() });
+        }
+        Ok(())
+    }
+}
+
+/// Says which table an error is about.
+pub(crate) fn at(table: &TableName, source: TableError) -> LakeError {
+    LakeError::Table { table: table.clone(), source }
+}
+
+/// Commits mostly wait for the disk to sync.
+const COMMIT_THREADS: usize = 8;

@@ -1,0 +1,323 @@
+//! Parquet files of one table and day: open while rows are added, sealed before a commit may name them.
+//!
+//! What a file says about itself is an allow-list (LK-21, LK-24): a constant writer's name, the policy's hash, the purpose,
+//! the day until which the rows may be kept, and what each column is. Statistics are off but for `time`, whose values
+//! are coarse already. A file is complete and synced before it can be sealed, and a sealed file takes no more rows.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use arrow::datatypes::{DataType, Schema};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+use weir_consent::TenantIx;
+use weir_filter::Rows;
+use weir_policy::{Contract, Policy, Purpose, PurposeId};
+
+use crate::cell::FileMark;
+use crate::columns;
+use crate::kernel::AddedFile;
+use crate::layout::{FilePlace, day_text};
+use crate::store::{StoreError, TableFolder, io_error};
+
+/// A file could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The folder could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The columns do not fit together: a fault of this program.
+    #[error("columns do not fit together")]
+    Columns(#[source] ArrowError),
+    /// Parquet could not be written.
+    #[error("write a parquet file")]
+    Parquet(#[source] ParquetError),
+}
+
+/// A file that takes rows of one purpose.
+#[expect(missing_debug_implementations, reason = "holds values of events until they are written")]
+pub struct OpenFile<P: Purpose> {
+    file: PlainFile,
+    day: i32,
+    times: Option<(i64, i64)>,
+    purpose: PhantomData<fn() -> P>,
+}
+
+/// A complete, synced file of one purpose, which no commit names yet.
+#[derive(Debug)]
+#[must_use = "a sealed file that no commit names is an orphan"]
+pub struct SealedFile<P: Purpose> {
+    pub(crate) file: WrittenFile,
+    purpose: PhantomData<fn() -> P>,
+}
+
+/// The files that one table's next commit adds.
+#[derive(Debug)]
+pub struct Append<P: Purpose> {
+    files: Vec<WrittenFile>,
+    purpose: PhantomData<fn() -> P>,
+}
+
+/// A complete file, whoever's rows are in it.
+#[derive(Clone, Debug)]
+pub(crate) struct WrittenFile {
+    pub(crate) place: FilePlace,
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+    pub(crate) digest: [u8; 32],
+    pub(crate) day: Option<i32>,
+    pub(crate) times: Option<(i64, i64)>,
+}
+
+impl<P: Purpose> OpenFile<P> {
+    /// Opens a file for the rows of a contract and day.
+    pub(crate) fn create(
+        table: &TableFolder,
+        policy: &Policy,
+        contract: &Contract,
+        day: i32,
+    ) -> Result<Self, SealError> {
+        let schema = columns::arrow_schema(contract, P::ID);
+        let properties = event_properties(&schema, notes(policy, contract, P::ID, day));
+        let file = PlainFile::create(table, FilePlace::new(Some(day)), &schema, properties)?;
+        Ok(Self { file, day, times: None, purpose: PhantomData })
+    }
+
+    /// Adds rows, in the order of their pseudonyms.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be written.
+    pub fn append(
+        &mut self,
+        rows: &Rows<P>,
+        contract: &Contract,
+        tenant_name: &dyn Fn(TenantIx) -> String,
+    ) -> Result<(), SealError> {
+        for batch in columns::batches(rows, contract, tenant_name) {
+            self.file.write(&batch.map_err(SealError::Columns)?)?;
+        }
+        for time in rows.times() {
+            let (least, greatest) = self.times.unwrap_or((*time, *time));
+            self.times = Some((least.min(*time), greatest.max(*time)));
+        }
+        Ok(())
+    }
+
+    /// Writes the footer and syncs; no row can be added after.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be written.
+    pub fn seal(self) -> Result<SealedFile<P>, SealError> {
+        let mut file = self.file.finish()?;
+        file.day = Some(self.day);
+        file.times = self.times;
+        Ok(SealedFile { file, purpose: PhantomData })
+    }
+}
+
+impl<P: Purpose> Append<P> {
+    /// Starts with no file.
+    pub const fn new() -> Self {
+        Self { files: Vec::new(), purpose: PhantomData }
+    }
+
+    /// Adds a file to the commit.
+    pub fn push(&mut self, file: SealedFile<P>) {
+        self.files.push(file.file);
+    }
+
+    pub(crate) fn into_files(self) -> Vec<WrittenFile> {
+        self.files
+    }
+}
+
+impl<P: Purpose> Default for Append<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl WrittenFile {
+    /// Returns what the log says about the file.
+    pub(crate) fn added(&self, modified_ms: i64) -> AddedFile {
+        AddedFile {
+            path: self.place.path(),
+            date: self.day.map(day_text),
+            bytes: self.bytes,
+            rows: self.rows,
+            modified_ms,
+            times: self.times,
+        }
+    }
+
+    /// Returns what the sealed cell says about the file.
+    pub(crate) fn mark(&self) -> FileMark {
+        FileMark { path: self.place.path(), rows: self.rows, digest: hex(&self.digest) }
+    }
+}
+
+/// Writes one of weir's own small tables: plain rows, no statistics.
+pub(crate) fn write_plain(
+    table: &TableFolder,
+    day: Option<i32>,
+    batch: &RecordBatch,
+) -> Result<WrittenFile, SealError> {
+    let properties = base_properties().set_dictionary_enabled(true);
+    let mut file = PlainFile::create(table, FilePlace::new(day), &batch.schema(), properties)?;
+    file.write(batch)?;
+    let mut written = file.finish()?;
+    written.day = day;
+    Ok(written)
+}
+
+/// Writes bytes as hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        text.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        text
+    })
+}
+
+const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+
+/// A Parquet file on its way.
+struct PlainFile {
+    place: FilePlace,
+    path: PathBuf,
+    rows: u64,
+    writer: ArrowWriter<Hashing>,
+}
+
+impl PlainFile {
+    fn create(
+        table: &TableFolder,
+        place: FilePlace,
+        schema: &Schema,
+        properties: WriterPropertiesBuilder,
+    ) -> Result<Self, SealError> {
+        let file = table.create_staged(&place)?;
+        let path = table.path().join(place.staged_path());
+        let output =
+            Hashing { file: BufWriter::with_capacity(WRITE_BYTES, file), hasher: blake3::Hasher::new(), bytes: 0 };
+        // Arrow's schema in the footer would be one more description of the columns; Parquet's own is enough.
+        let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(output, schema.clone().into(), options);
+        Ok(Self { place, path, rows: 0, writer: writer.map_err(SealError::Parquet)? })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SealError> {
+        self.rows += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+        self.writer.write(batch).map_err(SealError::Parquet)
+    }
+
+    fn finish(self) -> Result<WrittenFile, SealError> {
+        let output = self.writer.into_inner().map_err(SealError::Parquet)?;
+        let file = output.file.into_inner().map_err(|error| io_error("write", &self.path)(error.into_error()))?;
+        file.sync_all().map_err(io_error("sync", &self.path))?;
+        let digest = *output.hasher.finalize().as_bytes();
+        Ok(WrittenFile { place: self.place, bytes: output.bytes, rows: self.rows, digest, day: None, times: None })
+    }
+}
+
+/// Hashes what goes to the file, so that the sealed cell can tell whether it was changed.
+struct Hashing {
+    file: BufWriter<File>,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn base_properties() -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_created_by(CREATED_BY.to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
+}
+
+fn event_properties(schema: &Schema, notes: Vec<KeyValue>) -> WriterPropertiesBuilder {
+    let mut properties = base_properties().set_dictionary_enabled(false).set_key_value_metadata(Some(notes));
+    for field in schema.fields() {
+        properties = column_properties(properties, vec![field.name().clone()], field.data_type());
+    }
+    let time = ColumnPath::new(vec!["time".into()]);
+    properties.set_column_statistics_enabled(time, EnabledStatistics::Chunk)
+}
+
+/// Dictionaries pay for words and constants only; pseudonyms are random, so nothing makes them smaller.
+fn column_properties(
+    properties: WriterPropertiesBuilder,
+    path: Vec<String>,
+    data_type: &DataType,
+) -> WriterPropertiesBuilder {
+    let below = |name: &str| path.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>();
+    match data_type {
+        DataType::List(item) => {
+            let below = path.iter().cloned().chain(["list".into(), item.name().clone()]).collect();
+            column_properties(properties, below, item.data_type())
+        }
+        DataType::Struct(fields) => fields.iter().fold(properties, |properties, field| {
+            column_properties(properties, below(field.name()), field.data_type())
+        }),
+        DataType::Binary => {
+            let path = ColumnPath::new(path);
+            properties
+                .set_column_encoding(path.clone(), Encoding::PLAIN)
+                .set_column_compression(path, Compression::UNCOMPRESSED)
+        }
+        DataType::Dictionary(..) | DataType::Int8 | DataType::Int16 | DataType::Int32 => {
+            properties.set_column_dictionary_enabled(ColumnPath::new(path), true)
+        }
+        _ => properties,
+    }
+}
+
+/// The key-value metadata of a file: all of it.
+fn notes(policy: &Policy, contract: &Contract, purpose: PurposeId, day: i32) -> Vec<KeyValue> {
+    let retention = i32::try_from(policy.purposes().rules(purpose).retention_days).unwrap_or(i32::MAX);
+    let columns: serde_json::Map<_, _> = contract
+        .columns(purpose)
+        .map(|(_, field)| {
+            let purposes: Vec<_> = field.purposes.iter().map(PurposeId::name).collect();
+            let note = serde_json::json!({"class": field.class.name(), "category": field.category,
+                "purposes": purposes, "contract_version": contract.version});
+            (field.column.clone(), note)
+        })
+        .collect();
+    [
+        ("weir.policy", policy.hash().to_string()),
+        ("weir.purpose", purpose.name().to_owned()),
+        ("weir.keep_until", day_text(day.saturating_add(retention))),
+        ("weir.columns", serde_json::Value::Object(columns).to_string()),
+    ]
+    .map(|(key, value)| KeyValue::new(key.to_owned(), value))
+    .into()
+}
+
+/// The same in every file: a version would tell when a host was upgraded.
+const CREATED_BY: &str = "weir";
+const ROW_GROUP_BYTES_MAX: usize = 128 << 20;
+const WRITE_BYTES: usize = 1 << 18;

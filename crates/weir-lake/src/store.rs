@@ -1,0 +1,356 @@
+//! The folder that the lake lives in: the only file that touches the file system.
+//!
+//! A data file is written under a dot name, synced, and renamed just before the commit that names it; folders are synced
+//! after names change in them. So a crash leaves either a file that no commit names (vacuum takes it) or a whole one.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use url::Url;
+use weir_policy::PurposeId;
+
+use crate::layout::{FilePlace, TableName};
+
+/// The folder could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system refused; the message says what was tried.
+    #[error("{doing} {path}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file or folder.
+        path: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The file system has no hard links, which the commits need to be all or nothing.
+    #[error("{path} is on a file system without hard links, so two writers could overwrite each other's commits")]
+    NoHardLinks {
+        /// The folder.
+        path: String,
+    },
+    /// The path can't be written as a URL.
+    #[error("{path} can't be written as a file URL")]
+    NoUrl {
+        /// The folder.
+        path: String,
+    },
+}
+
+/// `<root>/<region>`: the folder of all tables of a region.
+#[derive(Clone, Debug)]
+pub(crate) struct RegionFolder {
+    path: PathBuf,
+}
+
+impl RegionFolder {
+    /// Opens the folder, makes it if it is absent, and tries whether hard links work in it.
+    pub(crate) fn open(root: &Path, region: &str) -> Result<Self, StoreError> {
+        let path = root.join(region);
+        make_folder(&path)?;
+        let path = fs::canonicalize(&path).map_err(io_error("open", &path))?;
+        probe_hard_links(&path)?;
+        Ok(Self { path })
+    }
+
+    pub(crate) fn table(&self, name: &TableName) -> Result<TableFolder, StoreError> {
+        let path = self.path.join(name.to_string());
+        let url = Url::from_directory_path(&path).map_err(|()| StoreError::NoUrl { path: shown(&path) })?;
+        Ok(TableFolder { path, url })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lists the event tables: every folder below a purpose's whose name is an event type.
+    pub(crate) fn event_tables(&self) -> Result<Vec<TableName>, StoreError> {
+        let mut tables = Vec::new();
+        for purpose in PurposeId::ALL {
+            for entry in entries(&self.path.join(purpose.name()))? {
+                let name = format!("{}/{}", purpose.name(), entry.file_name().to_string_lossy());
+                if entry.path().is_dir()
+                    && let Ok(table) = name.parse()
+                {
+                    tables.push(table);
+                }
+            }
+        }
+        tables.sort();
+        Ok(tables)
+    }
+}
+
+/// The folder of one table.
+#[derive(Clone, Debug)]
+pub(crate) struct TableFolder {
+    path: PathBuf,
+    url: Url,
+}
+
+/// What a folder turned out to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// Nothing that a reader could see.
+    Nothing,
+    /// A Delta log.
+    DeltaLog,
+    /// Files without a Delta log.
+    OtherFiles,
+}
+
+/// A file below a table, as vacuum sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundFile {
+    /// The path relative to the table.
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    pub(crate) modified_ms: i64,
+}
+
+impl TableFolder {
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn holds(&self) -> Result<Holds, StoreError> {
+        let log = entries(&self.log())?;
+        if log.iter().any(|entry| !is_dot(&entry.file_name().to_string_lossy())) {
+            return Ok(Holds::DeltaLog);
+        }
+        let others = entries(&self.path)?.iter().any(|entry| {
+            let name = entry.file_name();
+            name != LOG && !is_dot(&name.to_string_lossy()) && !entry.path().is_dir()
+        });
+        Ok(if others { Holds::OtherFiles } else { Holds::Nothing })
+    }
+
+    /// Makes the table's log folder, durably.
+    pub(crate) fn make_log(&self) -> Result<(), StoreError> {
+        make_folder(&self.log())
+    }
+
+    /// Lists the names in the log folder, sorted.
+    pub(crate) fn log_names(&self) -> Result<Vec<String>, StoreError> {
+        let mut names: Vec<_> =
+            entries(&self.log())?.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Reads a file of the log; `None` if it is not there.
+    pub(crate) fn read_log(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.log().join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
+    }
+
+    /// Opens a file of the log or of the data.
+    pub(crate) fn open(&self, relative: &str) -> Result<File, StoreError> {
+        let path = self.path.join(relative);
+        File::open(&path).map_err(io_error("open", &path))
+    }
+
+    /// Opens a new data file under its dot name.
+    pub(crate) fn create_staged(&self, place: &FilePlace) -> Result<File, StoreError> {
+        make_folder(&self.path.join(&place.folder))?;
+        let path = self.path.join(place.staged_path());
+        File::create_new(&path).map_err(io_error("create", &path))
+    }
+
+    /// Renames staged, synced files to the names that a commit will give to readers.
+    pub(crate) fn publish<'p>(&self, places: impl IntoIterator<Item = &'p FilePlace>) -> Result<(), StoreError> {
+        let mut folders = std::collections::BTreeSet::new();
+        for place in places {
+            let path = self.path.join(place.staged_path());
+            match fs::rename(&path, self.path.join(place.path())) {
+                Ok(()) => {
+                    folders.insert(&place.folder);
+                }
+                // A retry of the same commit finds its files renamed already.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.join(place.path()).exists() => {}
+                Err(error) => return Err(io_error("rename", &path)(error)),
+            }
+        }
+        folders.into_iter().try_for_each(|folder| sync_folder(&self.path.join(folder)))
+    }
+
+    /// Removes a file that no commit names, under whichever of its names; absent is fine.
+    pub(crate) fn discard(&self, place: &FilePlace) -> Result<(), StoreError> {
+        self.remove(&place.staged_path())?;
+        self.remove(&place.path())
+    }
+
+    /// Removes a file below the table; absent is fine.
+    pub(crate) fn remove(&self, relative: &str) -> Result<(), StoreError> {
+        let path = self.path.join(relative);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path)(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Removes the day folders that became empty.
+    pub(crate) fn remove_empty_folders(&self) -> Result<(), StoreError> {
+        for entry in entries(&self.path)? {
+            let path = entry.path();
+            if path.is_dir() && entry.file_name() != LOG && entries(&path)?.is_empty() {
+                // Another writer may have put a file into it since; the system then refuses, which is right.
+                fs::remove_dir(&path).ok();
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists all files of the table outside its log, dot names too.
+    pub(crate) fn data_files(&self) -> Result<Vec<FoundFile>, StoreError> {
+        let mut found = Vec::new();
+        for entry in entries(&self.path)? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !entry.path().is_dir() {
+                found.push(found_file(&entry, name)?);
+            } else if name != LOG {
+                for inner in entries(&entry.path())? {
+                    let path = format!("{name}/{}", inner.file_name().to_string_lossy());
+                    found.push(found_file(&inner, path)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Lists the files of the log with their times.
+    pub(crate) fn log_files(&self) -> Result<Vec<FoundFile>, StoreError> {
+        let found = |entry: &fs::DirEntry| found_file(entry, format!("{LOG}/{}", entry.file_name().to_string_lossy()));
+        entries(&self.log())?.iter().filter(|entry| !entry.path().is_dir()).map(found).collect()
+    }
+
+    /// Hashes a data file's bytes.
+    pub(crate) fn digest(&self, relative: &str) -> Result<[u8; 32], StoreError> {
+        let path = self.path.join(relative);
+        let mut file = File::open(&path).map_err(io_error("open", &path))?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = file.read(&mut buffer).map_err(io_error("read", &path))?;
+            if read == 0 {
+                return Ok(*hasher.finalize().as_bytes());
+            }
+            hasher.update(&buffer[..read]);
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.path.join(LOG)
+    }
+}
+
+/// Tells whether readers pass over a file of this name.
+pub(crate) fn is_dot(name: &str) -> bool {
+    name.starts_with('.')
+}
+
+fn found_file(entry: &fs::DirEntry, path: String) -> Result<FoundFile, StoreError> {
+    let metadata = entry.metadata().map_err(io_error("read the size of", &entry.path()))?;
+    let modified = metadata.modified().map_err(io_error("read the time of", &entry.path()))?;
+    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let modified_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    Ok(FoundFile { path, bytes: metadata.len(), modified_ms })
+}
+
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StoreError> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.collect::<Result<_, _>>().map_err(io_error("list", folder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(io_error("list", folder)(error)),
+    }
+}
+
+/// Makes a folder and those above it; each new name is synced into the folder that holds it.
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        make_folder(parent)?;
+    }
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io_error("create", path)(error)),
+        Ok(()) | Err(_) => {}
+    }
+    parent.map_or(Ok(()), sync_folder)
+}
+
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(io_error("sync", path))
+}
+
+/// Commits are hard links of synced temporary files: the one way to make a whole file appear only if absent.
+fn probe_hard_links(path: &Path) -> Result<(), StoreError> {
+    let name = uuid::Uuid::new_v4();
+    let (one, two) = (path.join(format!(".{name}.probe")), path.join(format!(".{name}.probe-link")));
+    File::create_new(&one).map_err(io_error("create a file in", path))?;
+    let linked = fs::hard_link(&one, &two).and_then(|()| match fs::hard_link(&one, &two) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => Err(io::Error::other("a hard link replaced a file")),
+    });
+    fs::remove_file(&two).ok();
+    fs::remove_file(&one).map_err(io_error("remove", &one))?;
+    linked.map_err(|_| StoreError::NoHardLinks { path: shown(path) })
+}
+
+pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |source| StoreError::Io { doing, path: shown(path), source }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Where Delta keeps a table's log.
+pub(crate) const LOG: &str = "_delta_log";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_staged_file_shows_only_after_it_is_published() {
+        let root = tempfile::tempdir().unwrap();
+        let region = RegionFolder::open(root.path(), "eu").unwrap();
+        let table = region.table(&TableName::events(PurposeId::Reliability, "a")).unwrap();
+        let place = FilePlace::new(Some(0));
+        drop(table.create_staged(&place).unwrap());
+        assert_eq!(table.data_files().unwrap()[0].path, place.staged_path());
+        table.publish([&place]).unwrap();
+        table.publish([&place]).unwrap();
+        assert_eq!(table.data_files().unwrap()[0].path, place.path());
+        table.discard(&place).unwrap();
+        table.remove_empty_folders().unwrap();
+        assert!(table.data_files().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_folder_of_other_files_is_told_apart() {
+        let root = tempfile::tempdir().unwrap();
+        let region = RegionFolder::open(root.path(), "eu").unwrap();
+        let table = region.table(&TableName::Coverage).unwrap();
+        assert_eq!(table.holds().unwrap(), Holds::Nothing);
+        table.make_log().unwrap();
+        assert_eq!(table.holds().unwrap(), Holds::Nothing);
+        fs::write(table.path().join("notes.txt"), "x").unwrap();
+        assert_eq!(table.holds().unwrap(), Holds::OtherFiles);
+    }
+}

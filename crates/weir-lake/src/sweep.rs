@@ -1,0 +1,73 @@
+//! Removing what was declared void: a Delta remove, and the partitions' watermarks set back.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use crate::cell::{Body, Cell};
+use crate::kernel::Change;
+use crate::lake::{Lake, LakeError, at};
+use crate::table_log::{Attempt, TableLog};
+
+impl Lake {
+    /// Removes the files of this table's void commits; returns how many commits.
+    pub(crate) fn sweep(&self, log: &mut TableLog) -> Result<usize, LakeError> {
+        let void = self.void_cells(log.cells().cloned().collect(), log);
+        self.sweep_cells(log, &void)
+    }
+
+    /// Returns those of the cells that are void and whose files are still there.
+    pub(crate) fn void_cells(&self, cells: Vec<Cell>, log: &TableLog) -> Vec<Cell> {
+        let mut swept = BTreeSet::new();
+        for cell in &cells {
+            match &cell.body {
+                Body::Swept { batches } => swept.extend(batches.iter().copied()),
+                Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Expired { .. } => {}
+            }
+        }
+        let coverage = self.coverage.lock();
+        cells.into_iter().filter(|cell| coverage.is_void(&log.name, cell.id) && !swept.contains(&cell.id)).collect()
+    }
+
+    /// Removes the files of void commits of this table.
+    pub(crate) fn sweep_cells(&self, log: &mut TableLog, void: &[Cell]) -> Result<usize, LakeError> {
+        if void.is_empty() {
+            return Ok(0);
+        }
+        let name = log.name.clone();
+        let mut cell = Cell::new(Uuid::new_v4(), Body::Swept { batches: void.iter().map(|cell| cell.id).collect() });
+        loop {
+            let Some(head) = log.head(&self.kernel).map_err(|source| at(&name, source))? else {
+                log.refresh().map_err(|source| at(&name, source))?;
+                continue;
+            };
+            let live = self.kernel.live_files(&head).map_err(|refusal| at(&name, refusal.into()))?;
+            let live: BTreeSet<_> = live.into_iter().map(|file| file.path).collect();
+            let files = void.iter().flat_map(|cell| &cell.files).map(|file| file.path.clone());
+            cell.removed = files.filter(|path| live.contains(path)).collect();
+            let change = Change { removes: cell.removed.clone(), txns: set_back(log, void), ..Change::default() };
+            if change.removes.is_empty() && change.txns.is_empty() {
+                return Ok(0);
+            }
+            match log.put(&self.kernel, change, &cell).map_err(|source| at(&name, source))? {
+                Attempt::Done => return Ok(void.len()),
+                Attempt::Lost => {}
+            }
+        }
+    }
+}
+
+/// The watermarks as they were before the void commits, where these were the last to move them.
+fn set_back(log: &TableLog, void: &[Cell]) -> Vec<(String, i64)> {
+    let mut spans: Vec<_> = void.iter().flat_map(Cell::spans).collect();
+    // Of two void commits of one partition the earlier start counts.
+    spans.sort_by(|one, two| (&one.partition, one.from).cmp(&(&two.partition, two.from)));
+    let ends: BTreeSet<_> = spans.iter().map(|span| (span.partition.clone(), span.to)).collect();
+    spans.dedup_by(|later, earlier| later.partition == earlier.partition);
+    let moved_last = |partition| log.watermark(partition).is_some_and(|own| ends.contains(&(partition.clone(), own)));
+    spans
+        .iter()
+        .filter(|span| moved_last(&span.partition))
+        .map(|span| log.offset_txn(&span.partition, span.from))
+        .collect()
+}
