@@ -7,6 +7,7 @@
 pub mod category;
 pub mod coarsen;
 pub mod contract;
+pub mod contract_test;
 pub mod crosswalk;
 pub mod diagnostic;
 pub mod fate;

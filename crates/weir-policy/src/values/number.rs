@@ -48,6 +48,16 @@ pub fn micros(text: &[u8], unit: Unit) -> Option<i64> {
     number.signed(micros).and_then(|micros| i64::try_from(micros).ok())
 }
 
+/// Tells whether two JSON numbers are the same number.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    let parts = |number: Number| match number.mantissa {
+        0 => (false, 0, 0),
+        mantissa => (number.negative, mantissa, number.exponent),
+    };
+    let (one, other) = (Number::parse(one).map(parts), Number::parse(other).map(parts));
+    one.is_some() && one == other
+}
+
 /// Writes a decimal of this scale: `12.50`.
 pub fn render_decimal(value: i128, scale: u8) -> String {
     let sign = if value < 0 { "-" } else { "" };
