@@ -14,11 +14,12 @@ pub use column::{Column, Lists, Values};
 pub(crate) use rows::Head;
 pub use rows::Rows;
 
+use crate::record::{Origin, Record};
 use crate::tally::Tally;
 use std::collections::HashMap;
-use weir_policy::{Contract, ContractIx, MalformedCode, Personalization, Purpose, Reliability, Troubleshooting};
-
-use crate::record::{Origin, Record};
+use weir_policy::{
+    Contract, ContractIx, MalformedCode, Personalization, Policy, Purpose, Reliability, Troubleshooting,
+};
 
 /// What the filter made of some records: rows for each purpose, the accounting, and what it could not read.
 #[derive(Default)]
@@ -52,6 +53,11 @@ impl Filtered {
         let coordinates = self.quarantine.capacity() * size_of::<Coordinates>();
         coordinates + self.troubleshooting.memory() + self.reliability.memory() + self.personalization.memory()
     }
+
+    pub(crate) fn quarantine(&mut self, record: &Record<'_>, code: MalformedCode) {
+        self.quarantine.push(Coordinates::of(record, code));
+        self.tally.add_quarantined(record.origin(), code);
+    }
 }
 
 /// Where a record is that was not filtered; never what is in it.
@@ -68,7 +74,7 @@ pub struct Coordinates {
 }
 
 impl Coordinates {
-    pub(crate) fn of(record: &Record<'_>, code: MalformedCode) -> Self {
+    fn of(record: &Record<'_>, code: MalformedCode) -> Self {
         let bits = usize::BITS - record.value().len().leading_zeros();
         let size_class = u8::try_from(bits).expect("a length has at most 64 bits");
         Self { origin: record.origin(), position: record.position(), code, size_class }
@@ -111,11 +117,11 @@ impl<P: Purpose> Batch<P> {
     }
 
     /// Returns the rows of a contract and day, made when they are asked for first.
-    pub(crate) fn table(&mut self, place: ContractIx, contract: &Contract, date: i32) -> &mut Rows<P> {
+    pub(crate) fn table(&mut self, place: ContractIx, contract: &Contract, policy: &Policy, date: i32) -> &mut Rows<P> {
         let is_same = |rows: &Rows<P>| rows.contract() == place && rows.date() == date;
         if !self.tables.get(self.last).is_some_and(is_same) {
             self.last = *self.places.entry((place, date)).or_insert_with(|| {
-                self.tables.push(Rows::new(place, contract, date));
+                self.tables.push(Rows::new(place, contract, policy, date));
                 self.tables.len() - 1
             });
         }

@@ -1,7 +1,71 @@
 //! The hot path and the trusted core: records in, permitted rows out.
+//!
+//! ```text
+//! Record ─ decode ─▶ Event ─ classify ─▶ Classified ─ consent ─▶ Permitted<P> ─ project, pseudonymize ─▶ Batch<P>
+//! ```
+//! One stage, one type, one file, and [`Filter::apply`] goes through them in this order. The crate has no logger, no clock, no
+//! I/O and no way to serialize: what goes in as a [`Record`] comes out as numbers, words of closed lists, pseudonyms and
+//! counts, or not at all. A mistake that would change that should not compile; `tests/misuse` has those that were tried.
+//!
+//! # Which fate a record gets
+//!
+//! A record has one fate for each purpose. It is **quarantined** for all of them by the first line that applies:
+//!
+//! | # | code | applies when |
+//! |---|---|---|
+//! | 1 | `empty` | the value is absent or has no bytes |
+//! | 2 | `too_large` | the value, and in binary mode its `ce_` headers, are more than `record_bytes` |
+//! | 3 | `utf8` | the value is not UTF-8 |
+//! | 4 | `json` | the value, to its last byte, is not RFC 8259; or it is no object, in structured mode |
+//! | 5 | `too_deep`, `too_many_fields`, `too_many_items` | nesting, members of all objects together, or items of one array exceed the limit, anywhere in the value |
+//! | 6 | `duplicate_key` | an attribute that weir names stands twice |
+//! | 7 | `envelope` | `specversion` is not `"1.0"`; `id`, `source`, `type` or `tenant` is absent or empty; `data_base64` is there; a media type is not `application/json`; a batch or another format is announced; an attribute that weir names is not text |
+//! | 8 | `time` | `time` is absent or not RFC 3339 |
+//! | 9 | `no_contract` | nobody declared the type, or not the version |
+//! | 10 | `duplicate_key` | a declared member stands twice in one object |
+//!
+//! Otherwise it is **denied** for a purpose by the first line that applies, or **written**:
+//!
+//! | # | reason | applies when |
+//! |---|---|---|
+//! | 1 | `not_declared` | no field of the contract has the purpose |
+//! | 2 | `narrowed_by_producer` | `purposes` is there and does not name it |
+//! | 3 | `gpc` | `secgpc` is `"1"`, for personalization |
+//! | 4 | `contract_expired` | the contract's last day has passed |
+//! | 5 | `no_subject` | the contract has a subject, and its field holds no identifier |
+//! | 6 | `no_tenant_agreement` … `erased` | [`weir_consent`] says so, in its own order |
+//! | 7 | `time_out_of_range` | the time is not in [now − retention, now + 10 minutes], both ends included |
+//! | 8 | `epoch_closed` | there is no key for the tenant at the event's time |
+//!
+//! # How an event is read
+//!
+//! - Attributes: one that is `null` is absent, but counts when it stands twice; others than weir's are passed over. `purposes` is a
+//!   list with commas; a name that is no purpose adds nothing. `contractversion` is digits without a leading zero, as text or number.
+//! - Mode: `content-type: application/cloudevents+json`, or neither that nor a header `ce_specversion`, is structured; binary mode needs
+//!   `content-type: application/json`. Data that is no object has no fields.
+//! - Keys are compared after their escapes are read. An escape that names half a surrogate pair is JSON but no text: as a key it
+//!   is undeclared, as a value of the wrong type, as an attribute a fault.
+//! - Instants of rules are whole milliseconds, cut down. The date of a row is the UTC day of its event's time.
+//! - Event ids: the pseudonym of the source's length (32 bits, little-endian), the source and the id, under a kind of their own.
+//!
+//! # What is counted of fields
+//!
+//! Once for each event that has a contract and is not quarantined, whatever its fates ([`FieldCounts`]): a member that is not declared
+//! (`undeclared`; nothing inside it is counted again) or is content (`content`); a value of another JSON type, a number that is not whole where
+//! it must be, or a text that is not of its type (`wrong_type`: null), also one on the way to declared fields that is no object or array,
+//! unless it is `null`; a whole number outside type, range or, for each row, the purpose's buckets (`out_of_range`: null); a word outside
+//! its list (`other_word`: `__other__`); a field with a value that no row of the event carries (`not_permitted`). An identifier is text that is
+//! not empty in canonical form, or a whole number from −2⁶³ to 2⁶⁴ − 1. Semantic versions, addresses and places that cannot be read are null.
 
 mod batch;
+mod classify;
+mod consent;
+mod decode;
+mod hash;
 mod json;
+mod names;
+mod plan;
+mod project;
 mod pseudonymize;
 mod record;
 mod tally;
@@ -10,3 +74,102 @@ pub use batch::{Batch, Cells, Column, Coordinates, Filtered, Lists, Rows, Storab
 pub use pseudonymize::Pseudonym;
 pub use record::{Headers, Limits, Origin, Record};
 pub use tally::{Fate, FieldCounts, Removed, Tally, TallyKey};
+
+use classify::classify;
+use consent::{Asker, Judged, permit};
+use decode::Decoder;
+use plan::Plans;
+use project::project;
+use pseudonymize::{Derivation, KeyCache, Keys, Persons};
+use std::sync::Arc;
+use weir_consent::ConsentView;
+use weir_keys::KeySet;
+use weir_policy::{DenyReason, MalformedCode, Policy, Purpose, PurposeId, PurposeSet};
+
+/// Turns records into rows, one thread's worth of it.
+#[expect(missing_debug_implementations, reason = "keys and raw input must not be printable")]
+pub struct Filter {
+    policy: Arc<Policy>,
+    plans: Plans,
+    region: String,
+    decoder: Decoder,
+    persons: Persons,
+    keys: Keys,
+}
+
+impl Filter {
+    /// Compiles a policy; `region` is where the rows will live.
+    pub fn new(policy: Arc<Policy>, keys: Arc<KeySet>, limits: Limits, region: String) -> Self {
+        let plans = Plans::new(&policy);
+        let persons = Persons::new(Arc::clone(&keys), Arc::clone(&plans.kinds));
+        let keys = Keys::new(keys, Arc::clone(&plans.kinds));
+        Self { policy, plans, region, decoder: Decoder::new(limits), persons, keys }
+    }
+
+    /// Filters records: adds rows, counts and coordinates to `out`, whose earlier ones are of the same policy.
+    ///
+    /// `consent` must always be a view of the same store. Each record gets exactly one fate for each purpose.
+    pub fn apply(&mut self, records: &[Record<'_>], consent: &ConsentView<'_>, now_ms: i64, out: &mut Filtered) {
+        for record in records {
+            if let Err(code) = self.filter(record, consent, now_ms, out) {
+                out.quarantine(record, code);
+            }
+        }
+    }
+
+    /// Takes one record through every stage; fails where it is malformed or has no contract.
+    fn filter(
+        &mut self,
+        record: &Record<'_>,
+        consent: &ConsentView<'_>,
+        now_ms: i64,
+        out: &mut Filtered,
+    ) -> Result<(), MalformedCode> {
+        let Self { policy, plans, region, decoder, persons, keys } = self;
+        let opened = decoder.open(record)?;
+        let classified = match classify(policy, &opened, &decoder.bytes(&opened), now_ms) {
+            Ok(classified) => classified,
+            // Whether it is JSON to its last byte is asked of every record, also of one that nobody declared.
+            Err(code) => return decoder.check_rest(&opened).and(Err(code)),
+        };
+        let contract = policy.contract(classified.contract);
+        let event = decoder.event(&opened, contract, &plans.plans[classified.contract.index()])?;
+        let judged = Asker { policy, consent, region, now_ms }.judge(&classified, &event, persons);
+        keep_each(&judged, record.origin(), policy, keys, out);
+        Ok(())
+    }
+}
+
+/// Makes a row for each purpose that permits it, and counts what became of the event.
+fn keep_each(judged: &Judged<'_>, origin: Origin, policy: &Policy, keys: &mut Keys, out: &mut Filtered) {
+    let mut keep = Keep { judged, origin, policy, derivation: &keys.derivation, unplaced: 0 };
+    let fates = [
+        keep.row(&mut keys.troubleshooting, &mut out.troubleshooting),
+        keep.row(&mut keys.reliability, &mut out.reliability),
+        keep.row(&mut keys.personalization, &mut out.personalization),
+    ];
+    let mut counts = judged.event.counts;
+    counts.out_of_range += keep.unplaced;
+    let written: PurposeSet = PurposeId::ALL.into_iter().filter(|purpose| fates[purpose.index()].is_ok()).collect();
+    counts.not_permitted += judged.event.not_permitted(written);
+    out.tally.add_event(origin, judged.classified.contract, fates.map(Fate::from), &counts);
+}
+
+struct Keep<'k> {
+    judged: &'k Judged<'k>,
+    origin: Origin,
+    policy: &'k Policy,
+    derivation: &'k Derivation,
+    /// Numbers that a purpose's buckets have no place for.
+    unplaced: u64,
+}
+
+impl Keep<'_> {
+    /// Makes the row for `P`, if the rules permit it and its keys are there.
+    fn row<P: Purpose>(&mut self, cache: &mut KeyCache<P>, batch: &mut Batch<P>) -> Result<(), DenyReason> {
+        let permitted = permit::<P>(self.judged)?;
+        let keyed = cache.keyed(self.derivation, self.judged, self.policy).ok_or(DenyReason::EpochClosed)?;
+        self.unplaced += project(permitted, keyed, self.policy, self.origin, batch);
+        Ok(())
+    }
+}

@@ -24,6 +24,11 @@ impl<'r> Headers<'r> {
         Self(pairs)
     }
 
+    /// Returns the bytes of the headers that hold attributes.
+    pub(crate) fn attribute_bytes(self) -> usize {
+        self.iter().filter(|(name, _)| name.starts_with("ce_")).map(|(_, value)| value.len()).sum()
+    }
+
     pub(crate) fn iter(self) -> impl Iterator<Item = (&'r str, &'r [u8])> {
         self.0.iter().copied()
     }

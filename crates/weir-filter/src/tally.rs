@@ -3,9 +3,8 @@
 //! Each record has exactly one fate per purpose, so that for each partition and purpose the counts add up to the records
 //! consumed. Nothing here can hold a value of an event: keys are numbers and closed lists.
 
+use crate::hash::FastMap;
 use crate::record::Origin;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use weir_policy::{ContractIx, DenyReason, MalformedCode, PurposeId};
 
 /// What became of one record for one purpose.
@@ -39,6 +38,12 @@ impl Fate {
     }
 }
 
+impl From<Result<(), DenyReason>> for Fate {
+    fn from(row: Result<(), DenyReason>) -> Self {
+        row.map_or_else(Self::Denied, |()| Self::Written)
+    }
+}
+
 /// What a count is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TallyKey {
@@ -46,7 +51,7 @@ pub struct TallyKey {
     pub origin: Origin,
     /// The purpose.
     pub purpose: PurposeId,
-    /// The contract; none where the record has none.
+    /// The contract; none where the record is quarantined.
     pub contract: Option<ContractIx>,
     /// What became of the records.
     pub fate: Fate,
@@ -85,7 +90,7 @@ impl FieldCounts {
 /// Counts of records by fate, and of fields by what was done to them.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    fates: HashMap<TallyKey, u64, BuildHasherDefault<KeyHasher>>,
+    fates: FastMap<TallyKey, u64>,
     fields: Vec<FieldCounts>,
 }
 
@@ -117,7 +122,7 @@ impl Tally {
 
     /// Returns what was done to the fields of a contract's events.
     pub fn fields(&self, contract: ContractIx) -> FieldCounts {
-        self.fields.get(place(contract)).copied().unwrap_or_default()
+        self.fields.get(contract.index()).copied().unwrap_or_default()
     }
 
     /// Adds the counts of another tally of the same policy.
@@ -141,12 +146,27 @@ impl Tally {
         }
     }
 
-    pub(crate) fn add(&mut self, key: TallyKey) {
+    /// Counts an event's fate for each purpose, and what was done to its fields.
+    pub(crate) fn add_event(&mut self, origin: Origin, contract: ContractIx, fates: [Fate; 3], counts: &FieldCounts) {
+        for (purpose, fate) in PurposeId::ALL.into_iter().zip(fates) {
+            self.add(TallyKey { origin, purpose, contract: Some(contract), fate });
+        }
+        self.add_fields(contract, counts);
+    }
+
+    /// Counts a record that could not be read or has no contract: the same fate for every purpose.
+    pub(crate) fn add_quarantined(&mut self, origin: Origin, code: MalformedCode) {
+        for purpose in PurposeId::ALL {
+            self.add(TallyKey { origin, purpose, contract: None, fate: Fate::Quarantined(code) });
+        }
+    }
+
+    fn add(&mut self, key: TallyKey) {
         *self.fates.entry(key).or_default() += 1;
     }
 
-    pub(crate) fn add_fields(&mut self, contract: ContractIx, counts: &FieldCounts) {
-        let at = place(contract);
+    fn add_fields(&mut self, contract: ContractIx, counts: &FieldCounts) {
+        let at = contract.index();
         if at >= self.fields.len() {
             self.fields.resize(at + 1, FieldCounts::default());
         }
@@ -181,55 +201,6 @@ impl Removed {
             Some((_, _, count)) => *count += 1,
             None => self.0.push((origin, reason, 1)),
         }
-    }
-}
-
-fn place(contract: ContractIx) -> usize {
-    usize::try_from(contract.0).expect("usize has at least 32 bits")
-}
-
-/// Mixes the few small numbers of a [`TallyKey`].
-///
-/// The keys are made by this crate from closed lists, so nobody outside can choose them to collide; the standard hasher's
-/// defence would cost more than the rest of the accounting.
-#[derive(Debug, Default)]
-struct KeyHasher(u64);
-
-impl KeyHasher {
-    fn mix(&mut self, word: u64) {
-        // The multiplier is the odd number nearest 2^64 divided by the golden ratio: it spreads small numbers.
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-}
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.mix(u64::from(*byte)));
-    }
-
-    fn write_u8(&mut self, word: u8) {
-        self.mix(word.into());
-    }
-
-    fn write_u16(&mut self, word: u16) {
-        self.mix(word.into());
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.mix(word.into());
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.mix(word);
-    }
-
-    fn write_isize(&mut self, word: isize) {
-        // An enum's discriminant: `Hash` derives hash it so.
-        self.mix(u64::try_from(word).unwrap_or_default());
     }
 }
 

@@ -1,13 +1,15 @@
 //! One declared field of many rows.
 
 use super::cells::{Cells, Validity};
+use crate::project::Rounding;
 use crate::pseudonymize::Pseudonym;
-use weir_policy::{Field, Network, Purpose, Storage, Token};
+use weir_policy::{Field, Network, Policy, Purpose, Storage, Token};
 
 /// One declared field of a table's rows.
 #[expect(missing_debug_implementations, reason = "values of events must not be printable")]
 pub struct Column<P: Purpose> {
     field: usize,
+    rounding: Rounding,
     values: Values<P>,
     lists: Option<Lists>,
 }
@@ -29,13 +31,19 @@ impl<P: Purpose> Column<P> {
     }
 
     /// Makes the empty column of a field; content has none.
-    pub(crate) fn of(at: usize, field: &Field) -> Option<Self> {
+    pub(crate) fn of(at: usize, field: &Field, policy: &Policy) -> Option<Self> {
         let values = Values::of(field.field_type.storage())?;
-        Some(Self { field: at, values, lists: field.array.is_some().then(Lists::default) })
+        let lists = field.array.is_some().then(Lists::default);
+        Some(Self { field: at, rounding: Rounding::of::<P>(field, policy), values, lists })
     }
 
-    pub(crate) fn values_mut(&mut self) -> &mut Values<P> {
-        &mut self.values
+    pub(crate) fn is_list(&self) -> bool {
+        self.lists.is_some()
+    }
+
+    /// Returns where to push values, and what is done to them before.
+    pub(crate) fn parts(&mut self) -> (&mut Values<P>, &Rounding) {
+        (&mut self.values, &self.rounding)
     }
 
     /// Ends a row's list after its items were pushed; false for an absent one.

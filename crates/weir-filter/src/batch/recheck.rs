@@ -5,8 +5,12 @@
 
 use super::rows::Rows;
 use super::{Batch, Filtered};
+<<<<<<< HEAD
 use crate::record::Origin;
 use crate::tally::Removed;
+=======
+use crate::tally::{Removed, Tally};
+>>>>>>> 246896a (Filter records into permitted rows)
 use weir_consent::{ConsentView, Question};
 use weir_policy::{DenyReason, Policy, Purpose};
 
@@ -68,10 +72,9 @@ impl<P: Purpose> Rows<P> {
             region,
             lawful: policy.purposes(),
         };
-        consent.judge(question, P::ID).map_err(|reason| match reason {
-            DenyReason::Erased => DenyReason::Erased,
-            _ => DenyReason::WithdrawnBeforeCommit,
-        })
+        consent
+            .judge(question, P::ID)
+            .map_err(|reason| if reason == DenyReason::Erased { reason } else { DenyReason::WithdrawnBeforeCommit })
     }
 }
 
@@ -91,7 +94,7 @@ struct Ask<'a> {
     policy: &'a Policy,
     region: &'a str,
     now_ms: i64,
-    tally: &'a mut crate::tally::Tally,
+    tally: &'a mut Tally,
 }
 
 impl Ask<'_> {

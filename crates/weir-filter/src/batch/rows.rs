@@ -6,7 +6,7 @@ use crate::pseudonymize::Pseudonym;
 use crate::record::Origin;
 use weir_consent::TenantIx;
 use weir_keys::PersonKey;
-use weir_policy::{Contract, ContractIx, Purpose};
+use weir_policy::{Contract, ContractIx, Policy, Purpose};
 
 /// Rows of one contract and one day, for one purpose, in the order in which their records came.
 #[expect(missing_debug_implementations, reason = "values of events must not be printable")]
@@ -117,7 +117,7 @@ impl<P: Purpose> Rows<P> {
         system + self.hidden.memory() + self.columns.iter().map(Column::memory).sum::<usize>()
     }
 
-    pub(crate) fn new(place: ContractIx, contract: &Contract, date: i32) -> Self {
+    pub(crate) fn new(place: ContractIx, contract: &Contract, policy: &Policy, date: i32) -> Self {
         Self {
             contract: place,
             contract_version: contract.version,
@@ -127,7 +127,7 @@ impl<P: Purpose> Rows<P> {
             subject_epochs: Vec::new(),
             event_ids: Vec::new(),
             times: Vec::new(),
-            columns: contract.columns(P::ID).filter_map(|(at, field)| Column::of(at, field)).collect(),
+            columns: contract.columns(P::ID).filter_map(|(at, field)| Column::of(at, field, policy)).collect(),
             hidden: Hidden::default(),
         }
     }

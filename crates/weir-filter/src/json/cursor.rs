@@ -52,9 +52,9 @@ impl<'t> Cursor<'t> {
         Self { text, index, marks: index.marks(), position: 0, mark: 0, sizes: Sizes::default() }
     }
 
-    /// Returns a cursor at another place, which [`place`](Self::place) gave.
-    pub(crate) fn at(&self, place: (usize, usize)) -> Self {
-        Self { position: place.0, mark: place.1, ..*self }
+    /// Goes to a place that [`place`](Self::place) gave.
+    pub(crate) fn go_to(&mut self, place: (usize, usize)) {
+        (self.position, self.mark) = place;
     }
 
     /// Returns the place to come back to.
@@ -235,6 +235,11 @@ impl<'t> Cursor<'t> {
     pub(crate) fn end(&mut self) -> Result<(), NotJson> {
         self.peek();
         if self.position == self.text.len() { Ok(()) } else { Err(NotJson) }
+    }
+
+    /// Checks that a value ended where hopping over it said.
+    pub(crate) fn ended_at(&self, position: usize) -> Result<(), NotJson> {
+        if self.position == position { Ok(()) } else { Err(NotJson) }
     }
 
     #[inline]

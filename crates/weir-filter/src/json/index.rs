@@ -59,11 +59,6 @@ impl Index {
         &self.marks
     }
 
-    /// Returns the number of marks.
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Returns the deepest nesting of objects and arrays.
     pub(crate) fn depth(&self) -> usize {
         self.depth
@@ -208,7 +203,6 @@ impl Scan {
         if backslashes | self.escaped == 0 {
             return 0;
         }
-        const EVEN: u64 = 0x5555_5555_5555_5555;
         let backslashes = backslashes & !self.escaped;
         let follows = backslashes << 1 | self.escaped;
         // Adding a run's first bit carries to the end of the run: its parity then shows in the bit it lands on.
@@ -218,6 +212,9 @@ impl Scan {
         (EVEN ^ ends << 1) & follows
     }
 }
+
+/// Bits at even places.
+const EVEN: u64 = 0x5555_5555_5555_5555;
 
 /// Each bit becomes the parity of itself and all lower bits.
 #[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
@@ -267,7 +264,7 @@ mod tests {
     fn marks(text: &str) -> Result<Vec<u32>, MalformedCode> {
         let mut index = Index::default();
         index.read(text.as_bytes())?;
-        Ok(index.marks()[..index.len()].to_vec())
+        Ok(index.marks()[..index.len].to_vec())
     }
 
     /// Byte after byte, as one would by hand.

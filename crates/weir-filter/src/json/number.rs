@@ -4,6 +4,7 @@
 //! without rounding: 1.0 is whole, 2^53 + 1 stays itself, 1e400 is large and not infinite.
 
 use super::cursor::NotJson;
+use weir_policy::{Unit, values};
 
 /// A number: `± digits × 10^exponent`.
 #[derive(Clone, Copy)]
@@ -90,18 +91,22 @@ impl Number {
         Ok((number, end))
     }
 
-    /// Returns the number times `unit` times 10^`scale`, if that is whole.
+    /// Returns the number times 10^`scale`, if that is whole.
     #[inline]
-    pub(crate) fn whole(&self, unit: i64, scale: u8) -> Result<i128, Unfit> {
+    pub(crate) fn whole(&self, scale: u8) -> Result<i128, Unfit> {
         let exponent = self.exponent + i64::from(scale);
         let reason = if exponent < 0 { Unfit::Fraction } else { Unfit::Huge };
         let digits = self.digits.and_then(|digits| i128::try_from(digits).ok()).ok_or(reason)?;
-        let digits = digits.checked_mul(unit.into()).ok_or(reason)?;
         let magnitude = if exponent == 0 || digits == 0 { digits } else { shift(digits, exponent)? };
         Ok(if self.negative { -magnitude } else { magnitude })
     }
 
-    /// Returns the nearest double; infinite where the number is too large.
+    /// Returns a number of a unit in µs, rounded down; none where it is too large.
+    pub(crate) fn micros(&self, text: &[u8], unit: Unit) -> Option<i64> {
+        values::number::micros(&text[self.range()], unit)
+    }
+
+    /// Returns the nearest double, −0 as 0; infinite where the number is too large.
     #[inline]
     pub(crate) fn float(&self, text: &[u8]) -> f64 {
         const EXACT_DIGITS: u128 = 1 << 53;
@@ -110,20 +115,21 @@ impl Number {
             // Both are exact, so one division rounds once (Clinger).
             #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "at most 2^53, so exact")]
             let magnitude = digits as f64 / power;
-            return if self.negative { -magnitude } else { magnitude };
+            return if self.negative { 0.0 - magnitude } else { magnitude };
         }
-        let written = std::str::from_utf8(&text[self.start..self.end]).expect("a number is ASCII");
-        written.parse().expect("RFC 8259's numbers are a subset of what is parsed")
+        let written = std::str::from_utf8(&text[self.range()]).expect("a number is ASCII");
+        let nearest: f64 = written.parse().expect("RFC 8259's numbers are a subset of what is parsed");
+        nearest + 0.0
     }
 
-    /// Returns the number as it is written.
-    pub(crate) fn written<'t>(&self, text: &'t [u8]) -> &'t [u8] {
-        &text[self.start..self.end]
+    /// Returns where it is written.
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        self.start..self.end
     }
 
     /// Tells whether it is an integer without sign, point and exponent.
     pub(crate) fn is_plain(&self, text: &[u8]) -> bool {
-        self.written(text).iter().all(u8::is_ascii_digit)
+        text[self.range()].iter().all(u8::is_ascii_digit)
     }
 }
 
@@ -221,9 +227,9 @@ mod tests {
             (&huge_and_one, 0, Err(Unfit::Huge)),
             ("99999999999999999999999999999999999999", 0, Ok(10_i128.pow(38) - 1)),
         ] {
-            assert_eq!(read(text).unwrap().whole(1, scale), want, "{text}");
+            assert_eq!(read(text).unwrap().whole(scale), want, "{text}");
         }
-        assert_eq!(read("1.5").unwrap().whole(1_000, 0), Ok(1_500), "a second and a half in ms");
+        assert_eq!(read("-1.5").unwrap().micros(b"-1.5", Unit::Seconds), Some(-1_500_000));
     }
 
     #[test]
@@ -231,7 +237,7 @@ mod tests {
         for text in
             ["0.1", "-0.0", "1e22", "1e23", "123.456", "5e-324", "1e-400", "9007199254740993", "0.30000000000000004"]
         {
-            let want: f64 = text.parse().unwrap();
+            let want = text.parse::<f64>().unwrap() + 0.0;
             assert_eq!(read(text).unwrap().float(text.as_bytes()).to_bits(), want.to_bits(), "{text}");
         }
         assert!(read("1e400").unwrap().float(b"1e400").is_infinite());

@@ -1,0 +1,282 @@
+//! The envelope: what CloudEvents calls attributes, from the record's JSON or from its headers.
+//!
+//! First every named attribute is gathered as it stands, then all are checked together, so that a fault does not depend on
+//! their order. Attributes that weir does not name are passed over.
+
+use super::bytes::{Bytes, Place};
+use crate::json::{Cursor, Frame, NotJson, unescape};
+use crate::names::Names;
+use crate::record::Headers;
+use weir_policy::values::time;
+use weir_policy::{MalformedCode, PurposeId, PurposeSet};
+
+macro_rules! attributes {
+    ($($variant:ident = $name:literal,)*) => {
+        /// The attributes that weir reads.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        enum Attribute { $($variant,)* }
+
+        impl Attribute {
+            const ALL: &[(&str, Self)] = &[$(($name, Self::$variant),)*];
+        }
+    };
+}
+
+attributes! {
+    ContentType = "datacontenttype",
+    ContractVersion = "contractversion",
+    Data = "data",
+    DataBase64 = "data_base64",
+    Id = "id",
+    Purposes = "purposes",
+    SecGpc = "secgpc",
+    Source = "source",
+    SpecVersion = "specversion",
+    Tenant = "tenant",
+    Time = "time",
+    Type = "type",
+}
+
+const ATTRIBUTES: usize = Attribute::ALL.len();
+
+/// The names of the attributes, for look-up.
+pub(super) struct AttributeNames(Names);
+
+impl AttributeNames {
+    pub(super) fn new() -> Self {
+        Self(Names::new(Attribute::ALL.iter().zip(0..).map(|((name, _), number)| (name.as_bytes(), number)).collect()))
+    }
+
+    #[inline]
+    fn find(&self, text: &[u8], start: usize, end: usize) -> Option<Attribute> {
+        let number = self.0.find(text, start, end)?;
+        Some(Attribute::ALL[usize::try_from(number).expect("there are few attributes")].1)
+    }
+}
+
+/// The attributes of one record, as they stand.
+pub(super) struct Attributes {
+    values: [Raw; ATTRIBUTES],
+    is_met: [bool; ATTRIBUTES],
+    is_doubled: bool,
+    /// Where an object under `data` is.
+    pub(super) data: Option<DataAt>,
+}
+
+/// An attribute's value.
+#[derive(Clone, Copy)]
+enum Raw {
+    Absent,
+    /// An integer without sign, point and exponent.
+    Digits(Place),
+    /// Of a type that no attribute has.
+    Odd,
+    Text(Place),
+}
+
+/// Where the event's data is: an object that was hopped over, to be walked when its contract is known.
+#[derive(Clone, Copy)]
+pub(super) struct DataAt {
+    /// For [`Cursor::go_to`].
+    pub(super) place: (usize, usize),
+    /// Where it must end.
+    pub(super) end: usize,
+}
+
+/// A checked envelope.
+#[derive(Clone, Copy)]
+pub(crate) struct Envelope {
+    pub(crate) event_type: Place,
+    pub(crate) version: Option<u32>,
+    pub(crate) tenant: Place,
+    pub(crate) source: Place,
+    pub(crate) id: Place,
+    /// In µs since 1970.
+    pub(crate) time_us: i64,
+    /// What the producer's `purposes` leave; all without it.
+    pub(crate) narrowed: PurposeSet,
+    /// `secgpc` is exactly `"1"`.
+    pub(crate) gpc: bool,
+}
+
+impl Attributes {
+    pub(super) fn new() -> Self {
+        Self { values: [Raw::Absent; ATTRIBUTES], is_met: [false; ATTRIBUTES], is_doubled: false, data: None }
+    }
+
+    /// Gathers the members of a structured event; its data is hopped over.
+    pub(super) fn gather(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        names: &AttributeNames,
+        bytes: &mut Bytes<'_>,
+        frames: &mut Vec<Frame>,
+    ) -> Result<(), NotJson> {
+        if cursor.peek() != b'{' {
+            return Err(NotJson);
+        }
+        let mut more = cursor.enter(b'}')?;
+        while more {
+            let key = cursor.key()?;
+            let attribute = if key.escaped {
+                // An escaped key means what it says: `"t\u0079pe"` is `type`.
+                bytes.append(|out| unescape(cursor.bytes(key), out)).and_then(|place| {
+                    let name = bytes.at(place);
+                    names.find(name, 0, name.len())
+                })
+            } else {
+                names.find(cursor.text(), key.start, key.end)
+            };
+            match attribute {
+                None => cursor.skip(frames)?,
+                Some(Attribute::Data) => self.hop_data(cursor, frames)?,
+                Some(attribute) => {
+                    let raw = read(cursor, bytes, frames)?;
+                    self.set(attribute, raw);
+                }
+            }
+            more = cursor.next(b'}')?;
+        }
+        cursor.end()
+    }
+
+    /// Takes the whole value for the data.
+    pub(super) fn whole_value(&mut self, cursor: &mut Cursor<'_>, frames: &mut Vec<Frame>) -> Result<(), NotJson> {
+        self.hop_data(cursor, frames)?;
+        cursor.end()
+    }
+
+    fn hop_data(&mut self, cursor: &mut Cursor<'_>, frames: &mut Vec<Frame>) -> Result<(), NotJson> {
+        self.set(Attribute::Data, Raw::Absent);
+        if cursor.peek() != b'{' || self.data.is_some() {
+            // Data that is no object has no fields; data that stands twice is a fault anyway.
+            return cursor.skip(frames);
+        }
+        let place = cursor.place();
+        cursor.hop()?;
+        self.data = Some(DataAt { place, end: cursor.place().0 });
+        Ok(())
+    }
+
+    /// Gathers the headers of an event in binary mode.
+    pub(super) fn gather_headers(&mut self, headers: Headers<'_>, names: &AttributeNames, bytes: &mut Bytes<'_>) {
+        for (name, value) in headers.iter() {
+            let Some(name) = name.strip_prefix("ce_") else { continue };
+            let Some(attribute) = names.find(name.as_bytes(), 0, name.len()) else { continue };
+            if attribute == Attribute::Data {
+                continue; // The data of binary mode is the value; a header of this name is nothing.
+            }
+            let raw = match std::str::from_utf8(value) {
+                Ok(text) => Raw::Text(bytes.write(format_args!("{text}"))),
+                Err(_) => Raw::Odd,
+            };
+            self.set(attribute, raw);
+        }
+    }
+
+    /// Returns the envelope, or the code of its first fault: doubled, then the envelope itself, then the time.
+    pub(super) fn check(&self, bytes: &Bytes<'_>) -> Result<Envelope, MalformedCode> {
+        if self.is_doubled {
+            return Err(MalformedCode::DuplicateKey);
+        }
+        let is_plain = self.text(Attribute::SpecVersion, bytes)? == Some(b"1.0")
+            && self.text(Attribute::ContentType, bytes)?.is_none_or(is_json)
+            && matches!(self.value(Attribute::DataBase64), Raw::Absent);
+        if !is_plain {
+            return Err(MalformedCode::Envelope);
+        }
+        let envelope = Envelope {
+            event_type: self.required(Attribute::Type)?,
+            version: self.version(bytes)?,
+            tenant: self.required(Attribute::Tenant)?,
+            source: self.required(Attribute::Source)?,
+            id: self.required(Attribute::Id)?,
+            time_us: 0,
+            narrowed: self.text(Attribute::Purposes, bytes)?.map_or(PurposeSet::ALL, purposes),
+            gpc: self.text(Attribute::SecGpc, bytes)? == Some(b"1"),
+        };
+        let time = self.text(Attribute::Time, bytes).ok().flatten().and_then(time::parse);
+        Ok(Envelope { time_us: time.ok_or(MalformedCode::Time)?, ..envelope })
+    }
+
+    fn set(&mut self, attribute: Attribute, raw: Raw) {
+        let at = place(attribute);
+        self.is_doubled |= self.is_met[at];
+        self.is_met[at] = true;
+        self.values[at] = raw;
+    }
+
+    fn value(&self, attribute: Attribute) -> Raw {
+        self.values[place(attribute)]
+    }
+
+    fn text<'b>(&self, attribute: Attribute, bytes: &'b Bytes<'_>) -> Result<Option<&'b [u8]>, MalformedCode> {
+        match self.value(attribute) {
+            Raw::Absent => Ok(None),
+            Raw::Text(place) => Ok(Some(bytes.at(place))),
+            Raw::Digits(_) | Raw::Odd => Err(MalformedCode::Envelope),
+        }
+    }
+
+    fn required(&self, attribute: Attribute) -> Result<Place, MalformedCode> {
+        match self.value(attribute) {
+            Raw::Text(place) if place.len() > 0 => Ok(place),
+            Raw::Absent | Raw::Digits(_) | Raw::Odd | Raw::Text(_) => Err(MalformedCode::Envelope),
+        }
+    }
+
+    fn version(&self, bytes: &Bytes<'_>) -> Result<Option<u32>, MalformedCode> {
+        let place = match self.value(Attribute::ContractVersion) {
+            Raw::Absent => return Ok(None),
+            Raw::Digits(place) | Raw::Text(place) => place,
+            Raw::Odd => return Err(MalformedCode::Envelope),
+        };
+        let digits = bytes.at(place);
+        let is_number = digits.iter().all(u8::is_ascii_digit) && (digits.len() == 1 || !digits.starts_with(b"0"));
+        let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+        number.filter(|_| is_number).map(Some).ok_or(MalformedCode::Envelope)
+    }
+}
+
+fn place(attribute: Attribute) -> usize {
+    #[expect(clippy::as_conversions, reason = "a field-less enum is its index")]
+    let place = attribute as usize;
+    place
+}
+
+/// Reads an attribute's value; `null` is as good as none (CloudEvents JSON format, section 2.2), but still there.
+fn read(cursor: &mut Cursor<'_>, bytes: &mut Bytes<'_>, frames: &mut Vec<Frame>) -> Result<Raw, NotJson> {
+    match cursor.peek() {
+        b'"' => {
+            let text = cursor.string()?;
+            if !text.escaped {
+                return Ok(Raw::Text(Place::of_record(text.start, text.end)));
+            }
+            Ok(bytes.append(|out| unescape(cursor.bytes(text), out)).map_or(Raw::Odd, Raw::Text))
+        }
+        b'0'..=b'9' => {
+            let number = cursor.number()?;
+            let written = number.range();
+            let is_plain = number.is_plain(cursor.text());
+            Ok(if is_plain { Raw::Digits(Place::of_record(written.start, written.end)) } else { Raw::Odd })
+        }
+        b'n' => cursor.literal(b"null").map(|()| Raw::Absent),
+        _ => cursor.skip(frames).map(|()| Raw::Odd),
+    }
+}
+
+/// Returns the purposes that a list names; a name that is none of them adds nothing, so it narrows.
+fn purposes(list: &[u8]) -> PurposeSet {
+    let names = list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    names.filter_map(|name| PurposeId::ALL.into_iter().find(|purpose| purpose.name().as_bytes() == name)).collect()
+}
+
+/// Tells whether a media type is `application/json`, whatever its parameters.
+pub(super) fn is_json(media_type: &[u8]) -> bool {
+    essence(media_type).eq_ignore_ascii_case(b"application/json")
+}
+
+/// Returns a media type without its parameters.
+pub(super) fn essence(media_type: &[u8]) -> &[u8] {
+    media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+}

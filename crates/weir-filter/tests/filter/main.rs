@@ -1,0 +1,8 @@
+//! The filter from outside: what becomes of records and of their values.
+
+#[cfg(test)]
+mod fates;
+#[cfg(test)]
+mod values;
+#[cfg(test)]
+mod world;
