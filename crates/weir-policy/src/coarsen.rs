@@ -48,3 +48,30 @@ impl Coarsen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_rounded_down_even_below_zero() {
+        let step = Coarsen::Multiple(50);
+        assert_eq!(
+            [-51, -50, -1, 0, 49, 50, 99].map(|value| step.whole(value)),
+            [-100, -50, -50, 0, 0, 50, 50].map(Some)
+        );
+        assert_eq!(Coarsen::FloatMultiple(0.25).float(-0.1), Some(-0.25));
+        assert_eq!(Coarsen::FloatMultiple(0.25).float(0.1).map(f64::to_bits), Some(0));
+    }
+
+    #[test]
+    fn a_bucket_is_its_lower_bound_and_below_the_first_is_none() {
+        let buckets = Coarsen::Buckets([0, 10, 100].into());
+        assert_eq!(
+            [-1, 0, 9, 10, 99, 100, i128::MAX].map(|value| buckets.whole(value)),
+            [None, Some(0), Some(0), Some(10), Some(10), Some(100), Some(100),]
+        );
+        assert_eq!(Coarsen::FloatBuckets([0.5, 1.0].into()).float(0.75), Some(0.5));
+        assert_eq!(Coarsen::FloatBuckets([0.5, 1.0].into()).float(0.25), None);
+    }
+}

@@ -1,11 +1,12 @@
 //! One declared path of an event's `data`: what it is to a person, to a machine, and what becomes of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::coarsen::Coarsen;
 use crate::purpose::{PurposeId, PurposeSet};
 use crate::purposes::{Purposes, TimePrecision};
-use crate::vocabulary::{AgeBands, Routes, Token, WordList, country, currency, geo, http, locale};
+use crate::vocabulary::{AgeBands, Routes, Token, WordList, country, currency, geo, http, locale, user_agent};
 
 /// One declared path of an event's `data`.
 #[derive(Clone, Debug)]
@@ -37,13 +38,14 @@ pub struct Field {
 impl Field {
     /// Returns a whole number (as it is stored) as `purpose` may have it; `None` is out of range.
     ///
-    /// In this order: the number must lie in the range, is coarsened, and must still be one of the type.
+    /// In this order: the number must be one of the type and lie in the range, is coarsened, and must still be one.
     pub fn keep_whole(&self, purpose: PurposeId, value: i128) -> Option<i128> {
-        if self.range.is_some_and(|range| !range.holds_whole(value)) {
+        let is_of_type = |value: i128| self.field_type.bounds().is_none_or(|(min, max)| min <= value && value <= max);
+        let is_kept = is_of_type(value) && self.range.is_none_or(|range| range.holds_whole(value));
+        if !is_kept {
             return None;
         }
-        let value = self.coarsen(purpose).whole(value)?;
-        self.field_type.bounds().is_none_or(|(min, max)| min <= value && value <= max).then_some(value)
+        self.coarsen(purpose).whole(value).filter(|value| is_of_type(*value))
     }
 
     /// Returns a `float64` as `purpose` may have it; `None` is out of range.
@@ -276,7 +278,7 @@ impl FieldType {
     }
 
     /// Returns the text that a token of this type stands for.
-    pub fn render(&self, token: Token) -> std::borrow::Cow<'_, str> {
+    pub fn render(&self, token: Token) -> Cow<'_, str> {
         if token == Token::OTHER {
             return Token::OTHER_TEXT.into();
         }
@@ -289,7 +291,7 @@ impl FieldType {
             Self::Locale => locale::render(token).into(),
             Self::Route(routes) => routes.render(token).into(),
             Self::Words(words) => words.render(token).into(),
-            Self::UserAgent => crate::vocabulary::user_agent::render(token).into(),
+            Self::UserAgent => user_agent::render(token).into(),
             Self::Bool
             | Self::Content
             | Self::Decimal { .. }

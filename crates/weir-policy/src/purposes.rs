@@ -177,3 +177,30 @@ impl PurposeRules {
 }
 
 const DAY_MS: i64 = 86_400_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_follow_each_other_without_a_gap() {
+        let purposes = Purposes::default();
+        for purpose in PurposeId::ALL {
+            for time_ms in [-1, 0, 1_795_428_930_123] {
+                let epoch = purposes.epoch(purpose, time_ms);
+                let end = purposes.epoch_end_ms(purpose, epoch);
+                assert_eq!(purposes.epoch(purpose, end - 1), epoch);
+                assert_eq!(purposes.epoch(purpose, end), epoch + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_purpose_knows_times_no_finer_than_its_precision() {
+        let purposes = Purposes::default();
+        let time_us = 1_795_428_930_123_456;
+        let floored = PurposeId::ALL.map(|purpose| crate::values::time::render(purposes.floor_time(purpose, time_us)));
+        assert_eq!(floored, ["2026-11-23T10:15:00Z", "2026-11-23T10:00:00Z", "2026-11-23T00:00:00Z"]);
+        assert_eq!(purposes.floor_time(PurposeId::Troubleshooting, -1), -60_000_000);
+    }
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use weir_policy::diagnostic::{Faults, Look, Source, render};
-use weir_policy::{Policy, Report};
+use weir_policy::{Policy, Report, contract_test};
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults")
@@ -31,15 +31,23 @@ fn cases() -> BTreeMap<String, Vec<Arc<Source>>> {
 }
 
 fn report(case: &str, sources: &[Arc<Source>]) -> String {
-    let outcome = if case == "config" {
-        Policy::parse(&[], sources.first(), Faults::default())
-    } else {
-        Policy::parse(sources, None, Faults::default())
+    let outcome = match case {
+        "cases" => return report_of_tests(&sources[1], &sources[0]),
+        "config" => Policy::parse(&[], sources.first(), Faults::default()),
+        _ => Policy::parse(sources, None, Faults::default()),
     };
     match outcome {
         Ok((_, warnings)) => render(&warnings, Look::Plain),
         Err(Report { diagnostics }) => render(&diagnostics, Look::Plain),
     }
+}
+
+/// Contract tests are read against the contract that they test.
+fn report_of_tests(contract: &Arc<Source>, tests: &Arc<Source>) -> String {
+    let (policy, _) = Policy::parse(&[Arc::clone(contract)], None, Faults::default()).expect("the contract is sound");
+    let faults = Faults::default();
+    contract_test::suite(&policy, tests, &faults);
+    faults.into_result(Some(())).expect_err("the tests are not").to_string()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Faults};
 use crate::fate::{DenyReason, MalformedCode};
 use crate::field::{Field, FieldType, Storage};
 use crate::purpose::{PurposeId, PurposeSet};
-use crate::reader::{Node, Section, Table, Value, nearest};
+use crate::reader::{Entry, Node, Section, Table, Value, nearest};
 use crate::values::time;
 
 /// Reads a case of a contract; none if it lacks what a run needs.
@@ -175,25 +175,22 @@ fn fate(contract: &Contract, purpose: PurposeId, is_malformed: bool, case: &mut 
         }
         return reason.map(ExpectedFate::Denied);
     };
-    let cells: Option<Vec<ExpectedCell>> = row
+    // Each cell is read before any is missed, so that all faults show.
+    let cells: Vec<Option<ExpectedCell>> = row
         .entries
         .iter()
         .map(|entry| {
-            let value = cell(contract, purpose, &entry.key, entry, faults)?;
+            let value = cell(contract, purpose, entry, faults)?;
             Some(ExpectedCell { column: entry.key.clone(), value, place: entry.place.clone() })
         })
         .collect();
+    let cells: Option<Vec<ExpectedCell>> = cells.into_iter().collect();
     cells.map(ExpectedFate::Row)
 }
 
 /// Reads the value of a column, and checks that the purpose's table has the column and that it can hold the value.
-fn cell(
-    contract: &Contract,
-    purpose: PurposeId,
-    column: &str,
-    entry: &crate::reader::Entry,
-    faults: &Faults,
-) -> Option<Cell> {
+fn cell(contract: &Contract, purpose: PurposeId, entry: &Entry, faults: &Faults) -> Option<Cell> {
+    let column = entry.key.as_str();
     let declared = contract.columns(purpose).map(|(_, field)| field).find(|field| field.column == column);
     let wanted = match declared {
         Some(field) => wanted(field),

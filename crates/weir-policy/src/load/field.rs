@@ -8,7 +8,7 @@ use crate::category;
 use crate::diagnostic::{Diagnostic, Faults, Place};
 use crate::field::{Field, FieldClass, FieldType};
 use crate::purpose::{PurposeId, PurposeSet};
-use crate::reader::{Entry, Node, Section, nearest};
+use crate::reader::{Entry, Node, Section, Table, Value, nearest};
 use crate::refused;
 
 /// A field and where its parts stand, for checks across fields.
@@ -102,8 +102,8 @@ fn path(path: &str, place: &Place, faults: &Faults) -> Option<Segments> {
 }
 
 /// Tells whether a table holds tables only, as `[fields.user.id]` makes of `user`.
-fn is_unquoted(table: &crate::reader::Table) -> bool {
-    let is_table = |entry: &Entry| matches!(entry.node.value, crate::reader::Value::Table(_));
+fn is_unquoted(table: &Table) -> bool {
+    let is_table = |entry: &Entry| matches!(entry.node.value, Value::Table(_));
     table.entries.iter().any(|entry| is_table(entry) && !NESTED_KEYS.contains(&&*entry.key))
 }
 

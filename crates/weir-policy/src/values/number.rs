@@ -4,7 +4,21 @@ use crate::field::Unit;
 
 /// Returns the whole number that a JSON number is exactly equal to.
 pub fn whole(text: &[u8]) -> Option<i128> {
-    scaled(text, 0)
+    plain(text).map(i128::from).or_else(|| scaled(text, 0))
+}
+
+/// Reads the common case, an integer that is written as one and short enough for `i64`.
+fn plain(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let is_plain = matches!(digits, [b'1'..=b'9', ..] | [b'0']) && digits.len() <= PLAIN_DIGITS_MAX;
+    if !is_plain {
+        return None;
+    }
+    let size = digits.iter().try_fold(0_i64, |size, byte| {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        Some(size * 10 + digit)
+    })?;
+    Some(if digits.len() < text.len() { -size } else { size })
 }
 
 /// Returns the number times 10^`scale`, if that is whole.
@@ -159,6 +173,8 @@ fn power(exponent: i64) -> Option<u128> {
     10_u128.checked_pow(u32::try_from(exponent).ok()?)
 }
 
+/// 18 nines fit `i64`.
+const PLAIN_DIGITS_MAX: usize = 18;
 const NANOS_A_MICRO: u128 = 1_000;
 /// No text that fits memory has so many digits that they could outweigh this exponent.
 const EXPONENT_MAX: i64 = 1_000_000_000;
@@ -189,6 +205,16 @@ mod tests {
             ["1.5", "1e-1", "1e400", "", "-", "01", "1.", ".5", "+1", "1e", "1e+", "0x1", " 1", "1 ", "NaN", "00"]
         {
             assert_eq!(whole(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    /// The short way must say what the exact way says.
+    #[test]
+    fn plain_integers_are_read_as_all_numbers_are() {
+        for text in
+            ["0", "-0", "9", "-12", "999999999999999999", "1234567890123456789", "00", "-", "", "1e2", "1.0", "1a"]
+        {
+            assert_eq!(whole(text.as_bytes()), scaled(text.as_bytes(), 0), "{text}");
         }
     }
 

@@ -52,3 +52,31 @@ impl Default for AgeBands {
 
 /// Nobody is older; a number above is no age.
 const OLDEST: u8 = 130;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_becomes_its_band() {
+        let bands = AgeBands::new(vec![13, 18, 65]).expect("ascending");
+        let read = |years| bands.token(years).map(|token| bands.render(token).to_owned());
+        assert_eq!(
+            [12, 13, 17, 18, 64, 65, 130, 131, -1].map(read),
+            [
+                None,
+                Some("13-17".into()),
+                Some("13-17".into()),
+                Some("18-64".into()),
+                Some("18-64".into()),
+                Some("65+".into()),
+                Some("65+".into()),
+                None,
+                None,
+            ]
+        );
+        assert!(
+            [vec![], vec![18, 18], vec![18, 13], vec![131]].into_iter().all(|bounds| AgeBands::new(bounds).is_none())
+        );
+    }
+}

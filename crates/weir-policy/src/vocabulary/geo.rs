@@ -78,3 +78,49 @@ fn interleave(longitude: u32, latitude: u32) -> u32 {
 
 const SCHEME: &str = "geo:";
 const ALPHABET: &[u8; 32] = b"0123456789bcdefghjkmnpqrstuvwxyz";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<String> {
+        token(text.as_bytes()).map(render)
+    }
+
+    #[test]
+    fn places_become_cells() {
+        for (text, cell) in [
+            ("52.52,13.405", "u33d"),
+            ("geo:52.52,13.405", "u33d"),
+            ("GEO:52.52,13.405,34;u=10", "u33d"),
+            ("-33.86, 151.21", "r3gx"),
+            ("90,180", "zzzz"),
+            ("-90,-180", "0000"),
+            ("0,0", "s000"),
+            ("57.64911,10.40744", "u4pr"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(cell), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_place_is_null() {
+        for text in [
+            "",
+            "52.52",
+            "91,0",
+            "0,181",
+            "52.52,13.405,34",
+            "geo:52.52",
+            "1e1,2",
+            "NaN,0",
+            "inf,0",
+            "+1,2",
+            ".5,1",
+            "a,b",
+            "1.,2",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

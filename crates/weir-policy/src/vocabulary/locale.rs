@@ -73,3 +73,55 @@ const SCRIPT_MASK: u32 = 0xff;
 const REGION_SHIFT: u32 = 18;
 /// World areas stand after the countries.
 const WORLD_OFFSET: u32 = 400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<String> {
+        token(text.as_bytes()).map(render)
+    }
+
+    #[test]
+    fn locales_are_read_in_any_case_and_written_in_one() {
+        for (text, rendered) in [
+            ("en", "en"),
+            ("DE-ch", "de-CH"),
+            ("zh-hant-TW", "zh-Hant-TW"),
+            ("sr-LATN", "sr-Latn"),
+            ("es-419", "es-419"),
+            ("haw-US", "haw-US"),
+            ("en-001", "en-001"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(rendered), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_says_more_than_a_locale_is_none() {
+        for text in [
+            "",
+            "-",
+            "en-",
+            "en_US",
+            "xx",
+            "english",
+            "en-US-posix",
+            "en-x-jane",
+            "de-1996",
+            "en-Latn-US-u",
+            "zh-TW-Hant",
+            "en-ZZ",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    /// A token packs three places: no two locales may share one, and the bits must hold every list.
+    #[test]
+    fn the_packed_parts_fit_their_bits() {
+        let fits = |list: &[&str], limit: u32| list.len() < usize::try_from(limit).expect("small");
+        assert!(fits(LANGUAGES, LANGUAGE_MASK) && fits(SCRIPTS, SCRIPT_MASK) && fits(COUNTRIES, WORLD_OFFSET));
+        assert!([LANGUAGES, SCRIPTS, COUNTRIES, WORLD_REGIONS].iter().all(|list| list.is_sorted()));
+    }
+}

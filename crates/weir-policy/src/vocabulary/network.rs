@@ -45,3 +45,31 @@ impl fmt::Display for Network {
 const V6: u64 = 1 << 63;
 const V4_HOST_BITS: u32 = 8;
 const V6_HOST_BITS: u32 = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_becomes_its_network() {
+        for (text, network) in [
+            ("203.0.113.77", "203.0.113.0/24"),
+            ("255.255.255.255", "255.255.255.0/24"),
+            ("::ffff:203.0.113.77", "203.0.113.0/24"),
+            ("2001:db8:85a3::8a2e:370:7334", "2001:db8:85a3::/48"),
+            ("::1", "::/48"),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff::/48"),
+        ] {
+            assert_eq!(
+                Network::parse(text.as_bytes()).map(|network| network.to_string()).as_deref(),
+                Some(network),
+                "{text}"
+            );
+        }
+        for text in
+            ["", "203.0.113", "203.0.113.77:80", "[::1]", "fe80::1%eth0", "203.0.113.077", "a", "203.0.113.0/24"]
+        {
+            assert_eq!(Network::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -146,3 +146,39 @@ fn shape(template: &str) -> Result<(), BadTemplate> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Routes {
+        let templates = ["/", "/cart", "/orders/{id}", "/orders/new", "/orders/{id}/pay", "/{shop}/orders"];
+        Routes::new(templates.map(str::to_owned).to_vec()).expect("all are sound")
+    }
+
+    #[test]
+    fn a_path_is_stored_as_the_template_that_matches() {
+        let routes = routes();
+        for (path, template) in [
+            ("/", "/"),
+            ("/cart", "/cart"),
+            ("/cart/", "/cart"),
+            ("/cart?x=1#y", "/cart"),
+            ("/orders/4711", "/orders/{id}"),
+            ("/orders/new", "/orders/new"),
+            ("/orders/new/pay", "/orders/{id}/pay"),
+            ("/orders/{id}", "/orders/{id}"),
+            ("/orders/orders", "/orders/{id}"),
+            ("/lamps/orders", "/{shop}/orders"),
+            ("https://a.example/cart?x", "/cart"),
+            ("https://a.example", "/"),
+        ] {
+            assert_eq!(routes.token(path.as_bytes()).map(|token| routes.render(token)), Some(template), "{path}");
+        }
+        for path in
+            ["", "cart", "/nowhere", "/orders/", "/orders//pay", "//", "/orders/1/pay/now", "mailto:jane@example.org"]
+        {
+            assert_eq!(routes.token(path.as_bytes()), None, "{path}");
+        }
+    }
+}

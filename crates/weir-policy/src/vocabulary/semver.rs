@@ -20,3 +20,30 @@ fn number(digits: &[u8]) -> Option<i32> {
         number.checked_mul(10)?.checked_add(digit)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_numbers_and_nothing_else_are_a_version() {
+        assert_eq!(parse(b"3.14.1"), Some([3, 14, 1]));
+        assert_eq!(parse(b"0.0.2147483647"), Some([0, 0, i32::MAX]));
+        for text in [
+            "",
+            "1",
+            "1.2",
+            "1.2.3.4",
+            "v1.2.3",
+            "1.02.3",
+            "1.2.3-beta",
+            "1.2.3+5",
+            "1.2.2147483648",
+            "1..3",
+            "1.2.+3",
+            " 1.2.3",
+        ] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -79,3 +79,15 @@ pub(super) const SCRIPTS: &[&str] = &[
 
 /// The UN M.49 areas that locales in use name: world, Europe, Latin America and the Caribbean.
 pub(super) const WORLD_REGIONS: &[&str] = &["001", "150", "419"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_sorted_and_hold_each_code_once() {
+        for list in [COUNTRIES, CURRENCIES, LANGUAGES, SCRIPTS, WORLD_REGIONS] {
+            assert!(list.is_sorted_by(|one, other| one < other));
+        }
+    }
+}

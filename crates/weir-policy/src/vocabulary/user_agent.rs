@@ -2,14 +2,14 @@
 //!
 //! The rest of the header (device, build, extensions) is a fingerprint and is not read.
 
-use super::{Token, word_in};
+use super::{Token, token_in, word_in};
 
 /// Returns family and major version (0 where the header names none).
 ///
 /// Read are the headers of browsers and clients, and `Family/Major` or a bare `Family` of the list. A family that is
 /// not in the list is `None`: the caller stores `(Token::OTHER, 0)`.
 pub fn parse(text: &[u8]) -> Option<(Token, i32)> {
-    exact(text).or_else(|| MARKS.iter().find_map(|mark| mark.read(text)))
+    exact(text).or_else(|| header(text))
 }
 
 /// Returns the family.
@@ -25,40 +25,72 @@ pub fn families() -> &'static [&'static str] {
 /// Reads `Family` or `Family/Major[.…]` with a family exactly as the list writes it.
 fn exact(text: &[u8]) -> Option<(Token, i32)> {
     let end = text.iter().position(|&byte| byte == b'/').unwrap_or(text.len());
-    let family = super::token_in(FAMILIES, &text[..end])?;
+    let family = token_in(FAMILIES, &text[..end])?;
     match text.get(end + 1..) {
         None => Some((family, 0)),
         Some(version) => major(version).map(|major| (family, major)),
     }
 }
 
-/// What a header must hold to be of a family.
-struct Mark {
-    family: &'static str,
-    /// All of these must occur.
-    signs: &'static [&'static str],
-    /// The major version stands after this.
-    version: &'static str,
+/// Reads a header in one pass over its words: the product of the lowest rank says what it is.
+fn header(text: &[u8]) -> Option<(Token, i32)> {
+    let mut signs = Signs::default();
+    let mut found: Option<(&Product, i32)> = None;
+    for word in text.split(|&byte| matches!(byte, b' ' | b'(' | b')' | b';' | b',')) {
+        signs.read(word);
+        let Some(slash) = word.iter().position(|&byte| byte == b'/') else { continue };
+        let Ok(place) = PRODUCTS.binary_search_by(|product| product.name.as_bytes().cmp(&word[..slash])) else {
+            continue;
+        };
+        let product = &PRODUCTS[place];
+        if found.is_none_or(|(best, _)| product.rank < best.rank) {
+            found = Some((product, major(&word[slash + 1..]).unwrap_or(0)));
+        }
+    }
+    let (product, major) = found?;
+    let (family, major) = signs.refine(product.family, major)?;
+    token_in(FAMILIES, family.as_bytes()).map(|family| (family, major))
 }
 
-impl Mark {
-    fn read(&self, text: &[u8]) -> Option<(Token, i32)> {
-        let signed = self.signs.iter().all(|sign| after(text, sign).is_some());
-        if !signed {
-            return None;
+/// What a header says beside its products.
+#[derive(Default)]
+struct Signs {
+    is_mobile: bool,
+    is_web_view: bool,
+    /// After `rv:`, as Internet Explorer has it.
+    revision: Option<i32>,
+    /// After `Version/`, as Safari has it.
+    version: Option<i32>,
+}
+
+impl Signs {
+    fn read(&mut self, word: &[u8]) {
+        self.is_mobile |= word.starts_with(b"Mobile");
+        self.is_web_view |= word == b"wv";
+        if let Some(revision) = word.strip_prefix(b"rv:") {
+            self.revision = major(revision);
         }
-        let family = super::token_in(FAMILIES, self.family.as_bytes())?;
-        Some((family, after(text, self.version).and_then(major).unwrap_or(0)))
+        if let Some(version) = word.strip_prefix(b"Version/") {
+            self.version = major(version);
+        }
+    }
+
+    /// Returns the family and version that the signs make of a product.
+    fn refine(&self, family: &'static str, major: i32) -> Option<(&'static str, i32)> {
+        match family {
+            "Chrome" if self.is_web_view => Some(("Android WebView", major)),
+            "Chrome" if self.is_mobile => Some(("Chrome Mobile", major)),
+            "Firefox" if self.is_mobile => Some(("Firefox Mobile", major)),
+            // Many call themselves Safari; Safari itself also gives its version.
+            "Safari" if self.is_mobile => self.version.map(|version| ("Safari Mobile", version)),
+            "Safari" => self.version.map(|version| ("Safari", version)),
+            "Internet Explorer" => Some((family, self.revision.unwrap_or(0))),
+            _ => Some((family, major)),
+        }
     }
 }
 
-/// Returns what follows the first occurrence of `sign`.
-fn after<'t>(text: &'t [u8], sign: &str) -> Option<&'t [u8]> {
-    let sign = sign.as_bytes();
-    text.windows(sign.len()).position(|window| window == sign).map(|place| &text[place + sign.len()..])
-}
-
-/// Reads the digits up to a `.`, a space or the end.
+/// Reads the digits at the start.
 fn major(version: &[u8]) -> Option<i32> {
     let end = version.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(version.len());
     let digits = std::str::from_utf8(&version[..end]).ok()?;
@@ -92,31 +124,105 @@ const FAMILIES: &[&str] = &[
     "okhttp",
 ];
 
-/// In order: those that call themselves something else as well come first.
-const MARKS: &[Mark] = &[
-    Mark { family: "Googlebot", signs: &["Googlebot/"], version: "Googlebot/" },
-    Mark { family: "Bingbot", signs: &["bingbot/"], version: "bingbot/" },
-    Mark { family: "Electron", signs: &["Electron/"], version: "Electron/" },
-    Mark { family: "Edge", signs: &["Edg/"], version: "Edg/" },
-    Mark { family: "Edge", signs: &["EdgA/"], version: "EdgA/" },
-    Mark { family: "Edge", signs: &["EdgiOS/"], version: "EdgiOS/" },
-    Mark { family: "Edge", signs: &["Edge/"], version: "Edge/" },
-    Mark { family: "Opera", signs: &["OPR/"], version: "OPR/" },
-    Mark { family: "Vivaldi", signs: &["Vivaldi/"], version: "Vivaldi/" },
-    Mark { family: "Samsung Internet", signs: &["SamsungBrowser/"], version: "SamsungBrowser/" },
-    Mark { family: "Firefox Mobile", signs: &["FxiOS/"], version: "FxiOS/" },
-    Mark { family: "Firefox Mobile", signs: &["Firefox/", "Mobile"], version: "Firefox/" },
-    Mark { family: "Firefox", signs: &["Firefox/"], version: "Firefox/" },
-    Mark { family: "Chrome Mobile", signs: &["CriOS/"], version: "CriOS/" },
-    Mark { family: "Android WebView", signs: &["; wv)", "Chrome/"], version: "Chrome/" },
-    Mark { family: "Chrome Mobile", signs: &["Chrome/", "Mobile"], version: "Chrome/" },
-    Mark { family: "Chrome", signs: &["Chrome/"], version: "Chrome/" },
-    Mark { family: "Safari Mobile", signs: &["Safari/", "Version/", "Mobile"], version: "Version/" },
-    Mark { family: "Safari", signs: &["Safari/", "Version/"], version: "Version/" },
-    Mark { family: "Internet Explorer", signs: &["Trident/"], version: "rv:" },
-    Mark { family: "curl", signs: &["curl/"], version: "curl/" },
-    Mark { family: "okhttp", signs: &["okhttp/"], version: "okhttp/" },
-    Mark { family: "Go", signs: &["Go-http-client/"], version: "Go-http-client/" },
-    Mark { family: "Python", signs: &["python-requests/"], version: "python-requests/" },
-    Mark { family: "Java", signs: &["Java/"], version: "Java/" },
+/// A name before a slash, and the family that it means.
+struct Product {
+    name: &'static str,
+    family: &'static str,
+    /// Those that also call themselves by another's name come before it.
+    rank: u8,
+}
+
+const fn product(name: &'static str, family: &'static str, rank: u8) -> Product {
+    Product { name, family, rank }
+}
+
+/// Sorted by name.
+const PRODUCTS: &[Product] = &[
+    product("Chrome", "Chrome", 3),
+    product("CriOS", "Chrome Mobile", 2),
+    product("Edg", "Edge", 1),
+    product("EdgA", "Edge", 1),
+    product("Edge", "Edge", 1),
+    product("EdgiOS", "Edge", 1),
+    product("Electron", "Electron", 1),
+    product("Firefox", "Firefox", 3),
+    product("FxiOS", "Firefox Mobile", 2),
+    product("Go-http-client", "Go", 5),
+    product("Googlebot", "Googlebot", 0),
+    product("Java", "Java", 5),
+    product("OPR", "Opera", 1),
+    product("Safari", "Safari", 4),
+    product("SamsungBrowser", "Samsung Internet", 1),
+    product("Trident", "Internet Explorer", 4),
+    product("Vivaldi", "Vivaldi", 1),
+    product("bingbot", "Bingbot", 0),
+    product("curl", "curl", 5),
+    product("okhttp", "okhttp", 5),
+    product("python-requests", "Python", 5),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_as_family_and_major() {
+        for (header, expected) in [
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+                "Chrome/126",
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
+                "Chrome Mobile/126",
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 14; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0.0.0 Mobile Safari/537.36",
+                "Android WebView/126",
+            ),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Chrome/126.0.0.0 Safari/537.36 Edg/125.0.2535.92",
+                "Edge/125",
+            ),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_5) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15",
+                "Safari/17",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5 Mobile/15E148 Safari/604.1",
+                "Safari Mobile/17",
+            ),
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0", "Firefox/127"),
+            ("Mozilla/5.0 (Android 14; Mobile; rv:127.0) Gecko/127.0 Firefox/127.0", "Firefox Mobile/127"),
+            ("Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko", "Internet Explorer/11"),
+            ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "Googlebot/2"),
+            (
+                "Mozilla/5.0 (X11) AppleWebKit/537.36 Code/1.90 Chrome/122.0 Electron/29.4.0 Safari/537.36",
+                "Electron/29",
+            ),
+            ("curl/8.5.0", "curl/8"),
+            ("Chrome/126", "Chrome/126"),
+            ("Safari", "Safari/0"),
+        ] {
+            let rendered = parse(header.as_bytes()).map(|(family, major)| format!("{}/{major}", render(family)));
+            assert_eq!(rendered.as_deref(), Some(expected), "{header}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_no_list_is_no_family() {
+        for header in
+            ["", "Crawler of Jane Doe", "Chrome/4111111111111111", "Chrome/", "Mozilla/5.0 Safari/604.1", "chrome/1"]
+        {
+            assert!(!matches!(parse(header.as_bytes()), Some((_, major)) if major > MAJOR_MAX), "{header}");
+        }
+        assert_eq!(parse(b"Crawler of Jane Doe"), None);
+        assert_eq!(parse(b"Mozilla/5.0 Safari/604.1"), None);
+    }
+
+    #[test]
+    fn lists_are_sorted() {
+        assert!(FAMILIES.is_sorted() && PRODUCTS.is_sorted_by_key(|product| product.name));
+        assert!(PRODUCTS.iter().all(|product| token_in(FAMILIES, product.family.as_bytes()).is_some()));
+    }
+}

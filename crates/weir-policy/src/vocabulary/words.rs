@@ -52,3 +52,21 @@ impl fmt::Debug for WordList {
         write!(f, "WordList({} words)", self.words.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_listed_words_have_a_token() {
+        let list = WordList::new(["b", "a", "b", "Ä"].map(str::to_owned));
+        assert_eq!(list.words().collect::<Vec<_>>(), ["a", "b", "Ä"]);
+        for word in ["a", "b", "Ä"] {
+            assert_eq!(list.token(word.as_bytes()).map(|token| list.render(token)), Some(word));
+        }
+        for text in ["", "A", "ab", "__other__", "a "] {
+            assert_eq!(list.token(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(list.render(Token::OTHER), Token::OTHER_TEXT);
+    }
+}
