@@ -54,10 +54,10 @@ impl Broker {
         server.arg("kafka.Kafka").arg(&properties);
         let server = Guarded::start(&server, &log, (!kept).then_some(&folder))?;
         let mut broker = Self { address: format!("127.0.0.1:{port}"), server };
-        broker.await_answer().with_context(|| {
+        if let Err(error) = broker.await_answer() {
             let said = fs::read_to_string(&log).unwrap_or_default();
-            format!("Kafka did not start; the end of {}:\n{}", log.display(), process::tail(&said))
-        })?;
+            bail!("Kafka did not start: {error}; the end of {}:\n{}", log.display(), process::tail(&said));
+        }
         Ok(broker)
     }
 

@@ -23,6 +23,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let wish = Order::parse(arguments)?;
     let selection = Selection::of(&tree::packages()?, &wish.stages)?;
     machine::require(&selection.needs(), wish.install)?;
+    if let Some(address) = given_broker().filter(|address| !broker::answers(address)) {
+        bail!("no Kafka answers at {address}, which WEIR_TEST_KAFKA names");
+    }
 
     let (built, kafka, readers) = thread::scope(|scope| {
         let kafka = scope.spawn(|| selection.has(KAFKA).then(Kafka::find_or_start).transpose());
@@ -141,8 +144,7 @@ impl Kafka {
     fn find_or_start() -> Result<Self> {
         let started = Instant::now();
         let kafka = match given_broker() {
-            Some(address) if broker::answers(&address) => Self::Given(address),
-            Some(address) => bail!("no Kafka answers at {address}, which WEIR_TEST_KAFKA names"),
+            Some(address) => Self::Given(address),
             None => Self::Ours(Broker::start(&Wish::default())?),
         };
         report::done(&format!("Apache Kafka {} at {}", jars::KAFKA_VERSION, kafka.address()), started.elapsed());
