@@ -5,12 +5,8 @@
 
 use super::rows::Rows;
 use super::{Batch, Filtered};
-<<<<<<< HEAD
 use crate::record::Origin;
-use crate::tally::Removed;
-=======
 use crate::tally::{Removed, Tally};
->>>>>>> 246896a (Filter records into permitted rows)
 use weir_consent::{ConsentView, Question};
 use weir_policy::{DenyReason, Policy, Purpose};
 
@@ -50,7 +46,9 @@ impl<P: Purpose> Rows<P> {
     /// Takes out all rows, because an operator skips the table.
     pub fn refuse(&mut self) -> Removed {
         let mut removed = Removed::default();
-        self.hidden.origins.iter().for_each(|origin| removed.add(*origin, DenyReason::TableRefused));
+        for origin in &self.hidden.origins {
+            removed.add(*origin, DenyReason::TableRefused);
+        }
         self.retain(&vec![false; self.len()]);
         removed
     }
