@@ -1,7 +1,8 @@
-//! Data categories of fideslang 3.2, and what data of each may serve.
+//! Data categories of fideslang, and what data of each may serve.
 //!
-//! A contract names a category for every field that is kept. Some categories are never kept: content, credentials, the
-//! special categories of the law, and what identifies a person beyond a pseudonym. They may only be declared as content.
+//! The list is the taxonomy of fideslang 3.1 and the keys that its successor adds or moves. A contract names a category for
+//! every field that is kept. Some categories are never kept: content, credentials, the special categories of the law, and
+//! what identifies a person beyond a pseudonym. They may only be declared as content.
 
 use crate::purpose::{PurposeId, PurposeSet};
 
@@ -14,17 +15,11 @@ pub struct Category {
     pub allowed: PurposeSet,
 }
 
-/// Returns the category of a key of fideslang 3.2.
+/// Returns the category of a key of fideslang.
 pub fn find(key: &str) -> Option<Category> {
     let place = CATEGORIES.binary_search_by(|(entry, _)| (*entry).cmp(key)).ok()?;
     let (key, allowed) = CATEGORIES[place];
     Some(Category { key, allowed })
-}
-
-/// Returns what replaces a key that fideslang retired.
-pub fn replacement(key: &str) -> Option<Category> {
-    let place = RETIRED.binary_search_by(|(retired, _)| (*retired).cmp(key)).ok()?;
-    find(RETIRED[place].1)
 }
 
 /// Returns every key, sorted.
@@ -46,8 +41,10 @@ const CATEGORIES: &[(&str, PurposeSet)] = &[
     ("system.operations", ANY),
     ("user", ANY),
     ("user.account", ANY),
+    ("user.account.settings", ANY),
     ("user.account.username", SERVICE),
     ("user.authorization", SERVICE),
+    ("user.authorization.biometric", NEVER),
     ("user.authorization.biometrics", NEVER),
     ("user.authorization.credentials", NEVER),
     ("user.authorization.password", NEVER),
@@ -56,6 +53,11 @@ const CATEGORIES: &[(&str, PurposeSet)] = &[
     ("user.behavior.media_consumption", ANY),
     ("user.behavior.purchase_history", ANY),
     ("user.behavior.search_history", NEVER),
+    ("user.biometric", NEVER),
+    ("user.biometric.fingerprint", NEVER),
+    ("user.biometric.health", NEVER),
+    ("user.biometric.retinal", NEVER),
+    ("user.biometric.voice", NEVER),
     ("user.biometrics", NEVER),
     ("user.biometrics.fingerprint", NEVER),
     ("user.biometrics.retinal", NEVER),
@@ -63,6 +65,7 @@ const CATEGORIES: &[(&str, PurposeSet)] = &[
     ("user.children", NEVER),
     ("user.children.children_under_thirteen", NEVER),
     ("user.children.thirteen_to_sixteen", NEVER),
+    ("user.childrens", NEVER),
     ("user.contact", SERVICE),
     ("user.contact.address", SERVICE),
     ("user.contact.address.city", SERVICE),
@@ -73,8 +76,10 @@ const CATEGORIES: &[(&str, PurposeSet)] = &[
     ("user.contact.address.street", NEVER),
     ("user.contact.email", SERVICE),
     ("user.contact.fax_number", NEVER),
+    ("user.contact.organization", SERVICE),
     ("user.contact.phone_number", SERVICE),
     ("user.contact.social_url", NEVER),
+    ("user.contact.url", NEVER),
     ("user.content", NEVER),
     ("user.content.private", NEVER),
     ("user.content.public", NEVER),
@@ -126,8 +131,14 @@ const CATEGORIES: &[(&str, PurposeSet)] = &[
     ("user.health.social_psychological_behavioral", NEVER),
     ("user.health.symptons", NEVER),
     ("user.health.treatment", NEVER),
+    ("user.health_and_medical", NEVER),
+    ("user.health_and_medical.genetic", NEVER),
+    ("user.health_and_medical.insurance_beneficiary_id", NEVER),
+    ("user.health_and_medical.record_id", NEVER),
+    ("user.job_title", SERVICE),
     ("user.location", ANY),
     ("user.location.coarse", ANY),
+    ("user.location.imprecise", ANY),
     ("user.location.precise", NEVER),
     ("user.name", NEVER),
     ("user.name.first", NEVER),
@@ -137,37 +148,17 @@ const CATEGORIES: &[(&str, PurposeSet)] = &[
     ("user.professional_information", SERVICE),
     ("user.professional_information.job_title", SERVICE),
     ("user.professional_information.workplace", SERVICE),
+    ("user.sensor", SERVICE),
     ("user.settings", ANY),
+    ("user.social", SERVICE),
     ("user.social_activity", SERVICE),
+    ("user.telemetry", ANY),
     ("user.unique_id", ANY),
     ("user.unique_id.deterministic", ANY),
     ("user.unique_id.probablistic", NEVER),
-];
-
-/// Keys that fideslang retired, sorted, and what replaces them.
-const RETIRED: &[(&str, &str)] = &[
-    ("user.account.settings", "user.settings"),
-    ("user.authorization.biometric", "user.authorization.biometrics"),
-    ("user.biometric", "user.biometrics"),
-    ("user.biometric.fingerprint", "user.biometrics.fingerprint"),
-    ("user.biometric.health", "user.biometrics"),
-    ("user.biometric.retinal", "user.biometrics.retinal"),
-    ("user.biometric.voice", "user.biometrics.voice"),
-    ("user.childrens", "user.children"),
-    ("user.contact.organization", "user.contact"),
-    ("user.contact.url", "user.contact.social_url"),
-    ("user.health_and_medical", "user.health"),
-    ("user.health_and_medical.genetic", "user.health.genetic"),
-    ("user.health_and_medical.insurance_beneficiary_id", "user.health.insurance_beneficiary_id"),
-    ("user.health_and_medical.record_id", "user.health.record_id"),
-    ("user.job_title", "user.professional_information.job_title"),
-    ("user.location.imprecise", "user.location.coarse"),
-    ("user.sensor", "user.device.sensor"),
-    ("user.social", "user.social_activity"),
-    ("user.telemetry", "user.device.telemetry"),
-    ("user.unique_id.pseudonymous", "user.unique_id"),
-    ("user.user_sensor", "user.device.sensor"),
-    ("user.workplace", "user.professional_information.workplace"),
+    ("user.unique_id.pseudonymous", ANY),
+    ("user.user_sensor", SERVICE),
+    ("user.workplace", SERVICE),
 ];
 
 #[cfg(test)]
@@ -176,14 +167,24 @@ mod tests {
 
     #[test]
     fn every_category_is_found_by_its_key() {
-        assert!(CATEGORIES.is_sorted() && RETIRED.is_sorted());
+        assert!(CATEGORIES.is_sorted_by_key(|(key, _)| key));
         assert!(keys().all(|key| find(key).is_some_and(|category| category.key == key)));
-        assert!(RETIRED.iter().all(|(retired, _)| find(retired).is_none() && replacement(retired).is_some()));
     }
 
+    /// A purpose that is closed to a category is closed to what is below it: `user.health` closes `user.health.genetic`.
     #[test]
-    fn content_serves_no_purpose() {
-        let content = keys().filter(|key| key.starts_with("user.content"));
-        assert_eq!(content.filter(|key| find(key).is_some_and(|category| category.allowed.is_empty())).count(), 4);
+    fn what_a_category_forbids_its_parts_forbid() {
+        for (key, allowed) in CATEGORIES {
+            let below = CATEGORIES
+                .iter()
+                .filter(|(other, _)| other.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')));
+            for (part, of_part) in below.filter(|(part, _)| !NARROWED.contains(part)) {
+                assert_eq!(of_part.and(*allowed), *of_part, "{part} allows more than {key}");
+            }
+        }
     }
+
+    /// Parts that say less about a person than the category as a whole.
+    const NARROWED: &[&str] =
+        &["user.contact.address.country", "user.demographic.age_range", "user.demographic.language"];
 }

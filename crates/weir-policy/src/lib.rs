@@ -12,6 +12,7 @@ pub mod crosswalk;
 pub mod diagnostic;
 pub mod fate;
 pub mod field;
+mod field_type;
 mod load;
 pub mod policy;
 pub mod purpose;

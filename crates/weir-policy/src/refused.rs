@@ -85,14 +85,17 @@ const FIDESLANG: &[(&str, Use)] = &[
     ("profiling", PROFILING),
 ];
 
-/// `Marketing` and what is below it, `CommercialResearch`, and the terms for selling.
+/// Of DPV 2.3: `Marketing` and what is below it, `CommercialResearch`, and the terms for selling.
 const DPV: &[(&str, Use)] = &[
     ("Advertising", ADVERTISING),
     ("CommercialResearch", RESEARCH),
     ("DirectMarketing", MARKETING),
     ("Marketing", MARKETING),
     ("PersonalisedAdvertising", ADVERTISING),
+    ("PoliticalCampaign", ADVERTISING),
     ("PublicRelations", MARKETING),
+    ("RecruitmentAdvertising", ADVERTISING),
+    ("RecruitmentTargetedAdvertising", ADVERTISING),
     ("SellDataToThirdParties", SELLING),
     ("SellInsightsFromData", SELLING),
     ("SellProducts", SELLING),

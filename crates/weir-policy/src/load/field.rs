@@ -133,11 +133,6 @@ fn category<'d>(section: &mut Section<'d>, class: Option<FieldClass>) -> Option<
     if let Some(category) = category::find(key) {
         return Some((category, &node.place));
     }
-    if let Some(category) = category::replacement(key) {
-        let warning = Diagnostic::warning(&node.place, "retired_category", format!("fideslang retired `{key}`"));
-        faults.add(warning.hint(format!("use \"{}\"", category.key)));
-        return Some((category, &node.place));
-    }
     let fault = Diagnostic::error(&node.place, "unknown_category", format!("`{key}` is no data category of fideslang"));
     let known: Vec<&str> = category::keys().collect();
     faults.add(match nearest(key, &known) {
