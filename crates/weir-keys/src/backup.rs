@@ -16,9 +16,10 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::{
+    error::KeyError,
     key_file::{Holds, KeyFile},
     keys::first_half,
-    ring::{KeyError, KeyRing},
+    ring::KeyRing,
     storage,
 };
 

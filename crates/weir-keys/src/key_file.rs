@@ -17,7 +17,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::ring::KeyError;
+use crate::error::KeyError;
 
 const MAGIC: &[u8; 8] = b"weirkey\x01";
 const HEAD: usize = 12;

@@ -22,6 +22,7 @@
 
 mod backup;
 mod canonical;
+mod error;
 mod key_file;
 mod key_set;
 mod keys;
@@ -30,6 +31,7 @@ mod secret;
 mod storage;
 
 pub use canonical::canonical;
+pub use error::KeyError;
 pub use key_set::{KeySet, PersonDomain};
 pub use keys::{EVENT_ID_KIND, LakeKey, PersonKey, PseudonymKey, RingId};
-pub use ring::{KeyError, KeyRing, tenant_name_is_sound};
+pub use ring::{KeyRing, tenant_name_is_sound};

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::ring::KeyError;
+use crate::error::KeyError;
 
 /// Length of every secret.
 pub(crate) const SECRET_BYTES: usize = 32;

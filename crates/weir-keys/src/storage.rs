@@ -9,7 +9,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::ring::KeyError;
+use crate::error::KeyError;
 
 /// Widest mode of a file with a secret in it.
 const FILE_MODE: u32 = 0o600;

@@ -37,6 +37,13 @@ impl Purposes {
         &self.rules[purpose.index()]
     }
 
+    /// Returns the same rules but for one purpose.
+    #[must_use]
+    pub fn with(mut self, purpose: PurposeId, rules: PurposeRules) -> Self {
+        self.rules[purpose.index()] = rules;
+        self
+    }
+
     /// Returns the pseudonym epoch in which an instant lies.
     pub fn epoch(&self, purpose: PurposeId, time_ms: i64) -> i32 {
         let epoch = time_ms.div_euclid(self.epoch_ms(purpose));

@@ -1,0 +1,97 @@
+//! Everything that a key ring can refuse, in words that name the remedy.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Longest name of a tenant in bytes; what a person would type, with room.
+pub(crate) const TENANT_BYTES_MAX: usize = 128;
+
+/// Why the ring could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// A file is not what the ring wrote.
+    #[error("{} is not a key file that weir wrote, or is damaged: restore it from a backup", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The epochs of a purpose have another length in the policy than in the ring.
+    #[error(
+        "epochs of {purpose} are {ring_days} days long in the key ring, {policy_days} in the policy: their numbers would mean other times"
+    )]
+    EpochLength {
+        /// The purpose.
+        purpose: &'static str,
+        /// Days in the ring.
+        ring_days: u32,
+        /// Days in the policy.
+        policy_days: u32,
+    },
+    /// A file is not overwritten.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file system said no.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// There is no ring.
+    #[error("no key ring in {}: make one with `weir keys init`", path.display())]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Others may read a secret.
+    #[error("{} has mode {mode:04o}, so that others may use the keys: run `chmod {widest:o} {}`", path.display(), path.display())]
+    ModeTooWide {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// The widest mode that is accepted.
+        widest: u32,
+    },
+    /// The file is of a later weir.
+    #[error("{} was written by a newer weir", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The path of a ring is something else.
+    #[error("{} is not a folder", path.display())]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A ring is made in a folder of its own.
+    #[error("{} is not empty: a new key ring needs an empty folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The operating system gave no random bytes.
+    #[error("no random bytes from the operating system")]
+    Random(#[source] getrandom::Error),
+    /// The name cannot be a tenant's.
+    #[error(
+        "a tenant's name has 1 to {TENANT_BYTES_MAX} bytes, no `/`, no control character and no white space at its ends"
+    )]
+    TenantName,
+}
+
+impl KeyError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+}
