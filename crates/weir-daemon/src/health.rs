@@ -175,7 +175,7 @@ mod tests {
     fn worker_that_stopped_is_named() {
         let health = Health::default();
         let source = health.heart("source", Duration::from_secs(10), 0);
-        let _commit = health.heart("commit", Duration::from_secs(60), 0);
+        let _commit = health.heart("commit", Duration::from_mins(1), 0);
         source.beat(5_000);
         assert!(health.still(15_000).is_empty());
         assert_eq!(health.still(15_001), [("source", 10_001)]);

@@ -106,23 +106,24 @@ fn reply(pages: &Pages, method: &Method, path: &str) -> Response<Full<Bytes>> {
 
 fn livez(pages: &Pages) -> Response<Full<Bytes>> {
     let still = pages.health.still(pages.clock.elapsed_ms());
-    if still.is_empty() {
-        return page(StatusCode::OK, TEXT, "every worker makes progress\n".to_owned());
-    }
-    let line = |(worker, age_ms): &(&str, i64)| format!("{worker}: no progress for {} s\n", age_ms / 1_000);
-    page(StatusCode::SERVICE_UNAVAILABLE, TEXT, still.iter().map(line).collect())
+    let line = |(worker, age_ms): (&str, i64)| format!("{worker}: no progress for {} s\n", age_ms / 1_000);
+    verdict(still.into_iter().map(line).collect(), "every worker makes progress\n")
 }
 
 fn readyz(pages: &Pages) -> Response<Full<Bytes>> {
-    let mut words: String =
-        pages.health.obstacles().iter().map(|(obstacle, why)| format!("{}: {why}\n", obstacle.code())).collect();
+    let line = |(obstacle, why): (Obstacle, String)| format!("{}: {why}\n", obstacle.code());
+    let mut lines: Vec<_> = pages.health.obstacles().into_iter().map(line).collect();
     if pages.health.ended() {
-        words.push_str("shutdown: the daemon commits what it holds and ends\n");
+        lines.push("shutdown: the daemon commits what it holds and ends\n".to_owned());
     }
-    if words.is_empty() {
-        return page(StatusCode::OK, TEXT, "ready\n".to_owned());
+    verdict(lines, "ready\n")
+}
+
+fn verdict(complaints: Vec<String>, fine: &str) -> Response<Full<Bytes>> {
+    if complaints.is_empty() {
+        return page(StatusCode::OK, TEXT, fine.to_owned());
     }
-    page(StatusCode::SERVICE_UNAVAILABLE, TEXT, words)
+    page(StatusCode::SERVICE_UNAVAILABLE, TEXT, complaints.concat())
 }
 
 fn scrape(pages: &Pages) -> Response<Full<Bytes>> {
@@ -155,8 +156,7 @@ mod tests {
     use crate::clock::HandClock;
 
     fn pages(clock: &Arc<HandClock>) -> Pages {
-        let clock: SharedClock = Arc::clone(clock) as SharedClock;
-        Pages { health: Health::default(), metrics: Arc::new(Metrics::new()), clock }
+        Pages { health: Health::default(), metrics: Arc::new(Metrics::new()), clock: clock.clone() }
     }
 
     fn get(pages: &Pages, path: &str) -> (u16, String) {

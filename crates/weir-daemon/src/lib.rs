@@ -5,12 +5,14 @@
 //! shows both, and [`clock`] is where time comes from.
 
 pub mod clock;
+pub mod config;
 pub mod health;
 pub mod http;
 pub mod logging;
 pub mod metrics;
 
 pub use clock::{Clock, HandClock, SharedClock, SystemClock};
+pub use config::Config;
 pub use health::{Health, Heart, Obstacle};
 pub use metrics::Metrics;
 

@@ -1,3 +1,43 @@
-//! The binary.
+//! The binary: reads the command line, starts the logs, runs one verb, ends with its exit code.
 
-fn main() {}
+mod cli;
+mod exit;
+mod keys;
+mod output;
+mod setup;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Verb};
+use exit::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return help_or_usage(&usage),
+    };
+    weir_daemon::logging::start(cli.global.level(), cli.global.log_format(), cli.global.color());
+    match verb(&cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output::complain(&failure);
+            failure.exit().into()
+        }
+    }
+}
+
+fn verb(cli: &Cli) -> Result<Exit, Failure> {
+    match &cli.verb {
+        Verb::Keys(keys) => keys::keys(&cli.global, keys),
+        Verb::Validate(args) => validate::validate(&cli.global, args),
+    }
+}
+
+/// Prints help as asked for, or what is wrong with the command line; clap's own code for that is not sysexits'.
+fn help_or_usage(usage: &clap::Error) -> ExitCode {
+    let printed = usage.print();
+    if usage.use_stderr() || printed.is_err() { Exit::Usage.into() } else { Exit::Done.into() }
+}

@@ -1,0 +1,304 @@
+//! The configuration: files in, checked values out.
+//!
+//! A section is a struct, a key is a field, and everything else (reading, faults, defaults, the documented default file)
+//! follows from that declaration. [`Config::load`] reports all faults at once with file, line and column; past it
+//! no part of the daemon sees a raw value.
+
+mod page;
+mod section;
+mod setting;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use weir_policy::diagnostic::{Diagnostic, Faults, Place, Report, Source};
+use weir_policy::reader::{Section, Table};
+
+pub use page::default_file;
+pub use setting::{ByteSize, Count, FileUrl, Start, parse_duration};
+
+use section::section;
+use tree::Environment;
+
+section! {
+    /// What runs where. Relative paths are relative to the folder of the file that they stand in.
+    /// `${VAR}` and `${VAR:-default}` are replaced inside texts. Sizes: B, KiB, MiB, GiB, kB, MB, GB.
+    /// Times: ms, s, m, h, d. `--set lake.commit_interval=1m` goes over any key.
+    pub struct General at "" {
+        /// Folder of the contracts, one TOML file for each event type and version, at any depth.
+        contracts: PathBuf = required(r#""../schemas""#),
+        /// The three purposes: lawful basis, retention, epochs. Without it, the built-in defaults.
+        purposes: Option<PathBuf> = proposed(r#""purposes.toml""#),
+        /// Only events whose tenant may live here are written.
+        region: String = required(r#""eu""#),
+    }
+}
+
+section! {
+    /// Where the events come from.
+    pub struct Kafka at "source.kafka" {
+        /// librdkafka's bootstrap.servers.
+        brokers: String = required(r#""localhost:9092""#),
+        /// The topics that carry CloudEvents.
+        topics: Vec<String> = required(r#"["telemetry"]"#),
+        /// The consumer group. A lake belongs to one group.
+        group: String = required(r#""weir""#),
+        /// Where a partition that the lake has never seen starts: "earliest" or "latest".
+        start: Start = standard(r#""earliest""#),
+        /// Static membership: a restart within the session time-out moves no partition. One for each daemon.
+        instance_id: Option<String> = optional(r#""weir-1""#),
+        /// Any librdkafka option, passed through to every client.
+        client: BTreeMap<String, String> = optional(r#"{ "security.protocol" = "ssl" }"#),
+    }
+}
+
+section! {
+    /// Who agreed to what: a topic on the same brokers, or a file.
+    pub struct Consent at "consent" {
+        /// The inbox that services write choices to; `<topic>.state`, compacted, is weir's own.
+        topic: Option<String> = proposed(r#""weir.consent""#),
+        /// The same records, one a line, later lines win; for `filter` and one machine. Instead of `topic`.
+        path: Option<PathBuf> = optional(r#""consent.ndjson""#),
+        /// When the store has not been current for this long, the flow stops: nothing is lost, nothing written.
+        max_staleness: Duration = standard(r#""5s""#),
+    }
+}
+
+section! {
+    /// Where rows go. A batch is committed at the first of the four limits; short ones make small files and
+    /// let rows be matched across purposes.
+    pub struct Lake at "lake" {
+        /// The folder of the lake, as "file:" and a path.
+        root: FileUrl = required(r#""file:lake""#),
+        /// Longest time from the first record of a batch to its commit.
+        commit_interval: Duration = standard(r#""5m""#),
+        /// Most bytes of records in a batch.
+        commit_bytes: ByteSize = standard(r#""256MiB""#),
+        /// Most rows in a batch.
+        commit_rows: Count = standard("5_000_000"),
+        /// Most memory for the columns of open batches and those being committed; a batch closes at half of it.
+        memory: ByteSize = standard(r#""192MiB""#),
+    }
+}
+
+section! {
+    /// The secrets behind the pseudonyms.
+    pub struct Keys at "keys" {
+        /// The key ring of one machine, as "file:" and a path. `weir keys init` makes it.
+        provider: FileUrl = required(r#""file:keys""#),
+    }
+}
+
+section! {
+    /// The pages /metrics, /livez, /readyz and /version.
+    pub struct Http at "http" {
+        /// Address and port; the loopback unless something else guards them.
+        listen: SocketAddr = standard(r#""127.0.0.1:9464""#),
+    }
+}
+
+section! {
+    /// Past these a record is malformed, never passed through.
+    pub struct Limits at "limits" {
+        /// Most bytes of a record.
+        record_bytes: ByteSize = standard(r#""1MiB""#),
+        /// Deepest nesting of objects and arrays.
+        depth: Count = standard("32"),
+        /// Most keys in a record, at any depth.
+        fields: Count = standard("4096"),
+        /// Longest array.
+        array_items: Count = standard("4096"),
+    }
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// What runs where.
+    pub general: General,
+    /// The source; absent for verbs that read files.
+    pub kafka: Option<Kafka>,
+    /// Who agreed to what.
+    pub consent: ConsentSource,
+    /// When a store that is not current stops the flow.
+    pub max_staleness: Duration,
+    /// Where rows go.
+    pub lake: Lake,
+    /// The key ring.
+    pub keys: Keys,
+    /// The pages.
+    pub http: Http,
+    /// What a record may be.
+    pub limits: Limits,
+}
+
+/// Where consent comes from: one of two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConsentSource {
+    /// A file of records.
+    Path(PathBuf),
+    /// The inbox topic, on the brokers of the source.
+    Topic(String),
+}
+
+impl Config {
+    /// Reads and merges `files`, then `settings` over them.
+    ///
+    /// # Errors
+    /// All faults at once, each with its place.
+    pub fn load(files: &[PathBuf], settings: &[String]) -> Result<Self, Report> {
+        let faults = Faults::default();
+        let texts = files.iter().filter_map(|file| text_of(file, &faults)).collect();
+        Self::read(texts, settings, &|name| std::env::var(name).ok(), faults)
+    }
+
+    fn read(
+        files: Vec<tree::File>,
+        settings: &[String],
+        environment: Environment<'_>,
+        faults: Faults,
+    ) -> Result<Self, Report> {
+        let tree = tree::merged(files, settings, environment, &faults);
+        let config = tree.and_then(|tree| Self::read_tree(&tree, &faults));
+        faults.into_result(config).map(|(config, _)| config)
+    }
+
+    fn read_tree(tree: &Table, faults: &Faults) -> Option<Self> {
+        let mut root = Section::new(tree, faults);
+        let general = General::read(&mut root);
+        let kafka = read_kafka(&mut root);
+        let consent = within(&mut root, "consent", |section| {
+            let consent = Consent::read(section)?;
+            let source = one_source(&consent, section);
+            Some((source?, consent.max_staleness))
+        });
+        let lake = within(&mut root, "lake", Lake::read);
+        let keys = within(&mut root, "keys", Keys::read);
+        let http = within(&mut root, "http", Http::read);
+        let limits = within(&mut root, "limits", Limits::read);
+        root.finish();
+        let (consent, max_staleness) = consent?;
+        Some(Self {
+            general: general?,
+            kafka: kafka?,
+            consent,
+            max_staleness,
+            lake: lake?,
+            keys: keys?,
+            http: http?,
+            limits: limits?,
+        })
+    }
+}
+
+fn text_of(file: &Path, faults: &Faults) -> Option<tree::File> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Some((file.to_path_buf(), text)),
+        Err(error) => {
+            let place = Place::start_of(&Source::new(file, ""));
+            let message = format!("the file cannot be read: {}", error.kind());
+            faults.add(Diagnostic::error(&place, "unreadable", message));
+            None
+        }
+    }
+}
+
+/// Reads a table of the root; an absent one is read as if it were empty, for its defaults and missing keys.
+fn within<T>(root: &mut Section<'_>, key: &'static str, read: fn(&mut Section<'_>) -> Option<T>) -> Option<T> {
+    let faults = root.faults();
+    let absent = Table { place: root.place().clone(), entries: Vec::new() };
+    let table = match root.take(key) {
+        Some(node) => node.table(faults)?,
+        None => &absent,
+    };
+    let mut section = Section::new(table, faults);
+    let value = read(&mut section);
+    section.finish();
+    value
+}
+
+/// Reads `[source.kafka]`, which verbs that read files do without; the outer `None` is a fault.
+#[expect(clippy::option_option, reason = "absent and faulty differ, and the caller asks with `?` for the one")]
+fn read_kafka(root: &mut Section<'_>) -> Option<Option<Kafka>> {
+    let faults = root.faults();
+    let Some(source) = root.take("source") else { return Some(None) };
+    let mut source = Section::new(source.table(faults)?, faults);
+    let kafka = within(&mut source, "kafka", Kafka::read);
+    source.finish();
+    kafka.map(Some)
+}
+
+fn one_source(consent: &Consent, section: &Section<'_>) -> Option<ConsentSource> {
+    let message = match (&consent.topic, &consent.path) {
+        (Some(topic), None) => return Some(ConsentSource::Topic(topic.clone())),
+        (None, Some(path)) => return Some(ConsentSource::Path(path.clone())),
+        (Some(_), Some(_)) => "`consent` has both a `topic` and a `path`",
+        (None, None) => "`consent` has neither a `topic` nor a `path`",
+    };
+    let fault = Diagnostic::error(section.place(), "consent_source", message);
+    section.faults().add(fault.hint("without consent nothing passes: name the inbox topic, or a file of records"));
+    None
+}
+
+/// Every section, in the order of the default file.
+const PAGES: [section::SectionPage; 7] =
+    [General::PAGE, Kafka::PAGE, Consent::PAGE, Lake::PAGE, Keys::PAGE, Http::PAGE, Limits::PAGE];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, settings: &[&str]) -> Result<Config, Report> {
+        let settings: Vec<_> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let files = vec![("/etc/weir/weir.toml".into(), text.to_owned())];
+        Config::read(files, &settings, &|_| None, Faults::default())
+    }
+
+    /// The default file is a configuration as it stands, and every commented key in it a value of its kind.
+    #[test]
+    fn default_file_is_a_configuration() {
+        let config = load(&default_file(), &[]).unwrap();
+        assert_eq!(config.lake.root, FileUrl("/etc/weir/lake".into()));
+        assert_eq!(config.lake.commit_interval, Duration::from_mins(5));
+        let commented = ["source.kafka.instance_id=weir-1", "source.kafka.client.security.protocol=ssl"];
+        let kafka = load(&default_file(), &commented).unwrap().kafka.unwrap();
+        assert_eq!(kafka.instance_id.as_deref(), Some("weir-1"));
+        assert_eq!(kafka.client["security.protocol"], "ssl");
+    }
+
+    /// Defaults need no key at all: what the file writes out is what holds without it.
+    #[test]
+    fn defaults_hold_without_their_keys() {
+        let written = default_file();
+        let is_default = |line: &&str| SHORT.iter().any(|key| line.starts_with(key)) || line.starts_with('[');
+        let short = written.lines().filter(is_default).collect::<Vec<_>>().join("\n");
+        assert_eq!(load(&short, &[]).unwrap(), load(&written, &[]).unwrap());
+    }
+
+    const SHORT: [&str; 9] =
+        ["contracts", "purposes", "region", "brokers", "topics", "group", "topic =", "root", "provider"];
+
+    #[test]
+    fn default_file_in_the_repository_is_up_to_date() {
+        golden("../../config/weir.toml", &default_file());
+    }
+
+    /// Every fault of a broken file is reported at once, each with its place and what to do.
+    #[test]
+    fn faults_are_reported_all_at_once() {
+        let broken = include_str!("../tests/broken/weir.toml");
+        let report = load(broken, &["lake.memory=plenty", "nonsense"]).unwrap_err();
+        golden("tests/broken/weir.expected.txt", &report.to_string());
+    }
+
+    fn golden(path: &str, text: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        if std::env::var_os("WEIR_BLESS").is_some() {
+            std::fs::write(&path, text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), text, "run with WEIR_BLESS=1 to rewrite");
+    }
+}

@@ -1,0 +1,119 @@
+//! The command line: global flags, each with a twin in the environment, and the verbs.
+//!
+//! A verb is a file of the same name with its arguments, its help and one function that runs it; to add one, write the
+//! file and name it here twice.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use tracing::level_filters::LevelFilter;
+use weir_daemon::logging::{Color, LogFormat};
+
+/// Lets through what was agreed, for the purpose it was agreed for, and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Flags that every verb takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Configuration file; several are merged, and a key that stands in two of them is a fault.
+    #[arg(short, long, global = true, env = "WEIR_CONFIG", value_delimiter = ',', value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
+    /// Sets one configuration key, over what the files say.
+    #[arg(long = "set", global = true, env = "WEIR_SET", value_delimiter = ';', value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+    /// Says less: once for errors only, twice for nothing.
+    #[arg(short, long, global = true, env = "WEIR_QUIET", action = ArgAction::Count)]
+    quiet: u8,
+    /// Says more: once for debug, twice for everything.
+    #[arg(short, long, global = true, env = "WEIR_VERBOSE", action = ArgAction::Count)]
+    verbose: u8,
+    /// Form of the log lines.
+    #[arg(long, global = true, env = "WEIR_LOG_FORMAT", value_enum, default_value = "text", value_name = "FORMAT")]
+    log_format: LogFormatArg,
+    /// When to use colour.
+    #[arg(long, global = true, env = "WEIR_COLOR", value_enum, default_value = "auto", value_name = "WHEN")]
+    color: ColorArg,
+}
+
+impl Global {
+    /// Returns the log level that `-q` and `-v` ask for.
+    pub(crate) fn level(&self) -> LevelFilter {
+        match (self.quiet, self.verbose) {
+            (0, 0) => LevelFilter::INFO,
+            (0, 1) => LevelFilter::DEBUG,
+            (0, _) => LevelFilter::TRACE,
+            (1, _) => LevelFilter::ERROR,
+            (_, _) => LevelFilter::OFF,
+        }
+    }
+
+    /// Returns the form of the log lines.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        match self.log_format {
+            LogFormatArg::Json => LogFormat::Json,
+            LogFormatArg::Text => LogFormat::Text,
+        }
+    }
+
+    /// Returns when to use colour.
+    pub(crate) fn color(&self) -> Color {
+        match self.color {
+            ColorArg::Always => Color::Always,
+            ColorArg::Auto => Color::Auto,
+            ColorArg::Never => Color::Never,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormatArg {
+    Json,
+    Text,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ColorArg {
+    Always,
+    Auto,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Checks configuration, contracts and purposes, and reports every fault at once.
+    Validate(crate::validate::Args),
+    /// Makes and keeps the key ring.
+    #[command(subcommand)]
+    Keys(crate::keys::Keys),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// Every flag of ours can be set in the environment instead: containers have no command line to edit.
+    #[test]
+    fn every_global_flag_has_an_environment_twin() {
+        let command = Cli::command();
+        for arg in command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())) {
+            assert!(arg.get_env().is_some(), "{} has none", arg.get_id());
+        }
+    }
+}

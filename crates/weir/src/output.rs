@@ -1,0 +1,31 @@
+//! Standard output and standard error, the only places in the binary that print.
+//!
+//! A reader that closes the pipe (`weir audit | head`) ends the verb quietly instead of with a panic.
+
+use std::fmt;
+use std::io::{self, Write as _};
+
+use crate::exit::{Exit, Failure, OrExit as _};
+
+/// Prints `text` on standard output, as it is.
+///
+/// # Errors
+/// When standard output cannot be written, unless its reader just left.
+pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.or_exit(Exit::Io),
+    }
+}
+
+/// Says on standard error why a verb failed.
+pub(crate) fn complain(failure: &Failure) {
+    // With standard error gone there is nobody left to tell; the exit code still says it.
+    drop(writeln!(io::stderr().lock(), "{failure}"));
+}
+
+/// Says something on standard error that is no failure.
+pub(crate) fn remark(text: impl fmt::Display) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
