@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::event::is_permitted;
 use crate::diagnostic::{Diagnostic, Faults, Place};
 use crate::field::{FieldClass, FieldType, IntType, Unit};
 use crate::reader::{Entry, Node, Section, nearest};
@@ -152,7 +153,7 @@ fn kind(entry: Option<&Entry>, section: &mut Section<'_>) -> Option<FieldType> {
         section.faults().add(fault.hint("use a-z, 0-9, `_`, `-`, at most 64, starting with a letter"));
         return None;
     }
-    Some(FieldType::Identifier { kind: kind.into() })
+    is_permitted(kind, &entry.node.place, section.faults()).then(|| FieldType::Identifier { kind: kind.into() })
 }
 
 fn duration(entry: Option<&Entry>, section: &mut Section<'_>) -> Option<FieldType> {
