@@ -149,7 +149,7 @@ impl InboxRecord {
     ///
     /// # Panics
     ///
-    /// Never: text and numbers always have a JSON form.
+    /// Never: checked instants have words, and text and numbers a JSON form.
     pub fn value(&self) -> String {
         let mut raw = Raw { evidence: self.evidence.clone(), ..Raw::default() };
         match &self.says {
@@ -309,7 +309,7 @@ fn instant_up(text: &str) -> Result<i64, InboxFault> {
 }
 
 fn instant_text(instant_ms: i64) -> String {
-    Timestamp::from_millisecond(instant_ms).map_or_else(|_| String::new(), |instant| instant.to_string())
+    Timestamp::from_millisecond(instant_ms).expect("a checked instant lies between 1970 and 9999").to_string()
 }
 
 fn not_ahead(instant_ms: i64, now_ms: i64) -> Result<i64, InboxFault> {

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use weir_policy::DenyReason;
 
-/// Latest instant that the store and the state topic can hold: 48 bits of milliseconds, less one value that means "never".
-pub(crate) const TIME_MS_MAX: i64 = (1 << 48) - 2;
+/// Latest instant that can be known: the end of 9999, beyond which RFC 3339 has no words. It fits the 48 bits of the store.
+pub(crate) const TIME_MS_MAX: i64 = 253_402_207_200_999;
 
 /// What a person said, or what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,7 +116,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Makes a standing; none when an instant is before 1970 or after the year 10000.
+    /// Makes a standing; none when an instant is before 1970 or after the year 9999.
     ///
     /// `at_ms` is the instant since which the state has held without a break. Only a state that permits has an end.
     pub fn new(status: Status, at_ms: i64, valid_until_ms: Option<i64>) -> Option<Self> {

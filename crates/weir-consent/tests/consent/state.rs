@@ -1,6 +1,7 @@
 //! The state topic: its format, its tombstones, and what a store makes of it.
 
 use weir_consent::{Applied, ConsentStore, StateFault, StateKey, StateRecord, Status};
+use weir_keys::PersonKey;
 use weir_policy::PurposeId;
 
 use super::{agreement, choice, person, standing};
@@ -96,20 +97,40 @@ fn two_lists_of_regions_of_one_instant_leave_what_both_allow() {
     assert!(store.current(&both.key()) == Some(both));
 }
 
+/// Keys as uniform as hashes: a multiplicative generator over 128 bits.
+fn people() -> impl Iterator<Item = PersonKey> {
+    let next = |number: &u128| Some(number.wrapping_mul(0xda94_2042_e4dd_58b5_0fc9_4a3f_2d6b_8e4d).rotate_left(29) ^ 1);
+    std::iter::successors(Some(1), next).map(|number: u128| PersonKey::from_bytes(number.to_le_bytes()).unwrap())
+}
+
+#[test]
+fn nobody_is_lost_or_mistaken_as_the_store_grows() {
+    const EACH: usize = 30_000;
+    let chosen = |at| (PurposeId::ALL[at % 3], standing(Status::ALL[at % 10], i64::try_from(at).unwrap(), None));
+    let store = ConsentStore::new();
+    store.apply_all(people().take(EACH).enumerate().map(|(at, person)| {
+        let (purpose, standing) = chosen(at);
+        choice(person, purpose, standing)
+    }));
+    assert_eq!(store.people(), EACH);
+    for (at, person) in people().take(2 * EACH).enumerate() {
+        for purpose in PurposeId::ALL {
+            let expected = Some(chosen(at)).filter(|(its, _)| at < EACH && *its == purpose);
+            let expected = expected.map(|(purpose, standing)| choice(person, purpose, standing));
+            assert!(store.current(&StateKey::Choice { person, purpose }) == expected);
+        }
+    }
+}
+
 #[test]
 fn ten_million_people_fit_into_a_gigabyte() {
     let store = ConsentStore::new();
+    let mut everybody = people();
     let mut worst = 0;
-    let mut number: u128 = 1;
     for batch in 0..60 {
-        let people = (0..5_000).map(|_| {
-            // A multiplicative generator over 128 bits: keys as uniform as hashes.
-            number = number.wrapping_mul(0xda94_2042_e4dd_58b5_0fc9_4a3f_2d6b_8e4d).rotate_left(29) ^ 1;
-            weir_keys::PersonKey::from_bytes(number.to_le_bytes()).unwrap()
-        });
-        store.apply_all(
-            people.map(|person| choice(person, PurposeId::Reliability, standing(Status::Given, 5, Some(6)))),
-        );
+        let some = everybody.by_ref().take(5_000);
+        store.apply_all(some.map(|person| choice(person, PurposeId::Reliability, standing(Status::Given, 5, Some(6)))));
+        // Below this the store's fixed parts weigh more than people do.
         if batch > 5 {
             worst = worst.max(store.memory() / store.people());
         }
