@@ -24,6 +24,19 @@ pub struct Unbalanced {
     pub purpose: PurposeId,
 }
 
+/// How many records have one fate for one purpose.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Total {
+    /// The purpose.
+    pub purpose: PurposeId,
+    /// The event type; none where no contract declares it.
+    pub event_type: Option<Arc<str>>,
+    /// What became of the records.
+    pub fate: Fate,
+    /// How many there are.
+    pub count: u64,
+}
+
 /// Counts of a batch by partition, purpose, event type and fate.
 pub(crate) struct Accounts {
     counts: BTreeMap<Key, Entry>,
@@ -148,6 +161,18 @@ impl Accounts {
             }
         }
         lines
+    }
+
+    /// Returns the counts over all partitions, without zeros.
+    pub(crate) fn totals(&self) -> Vec<Total> {
+        let mut totals: BTreeMap<(PurposeId, Option<Arc<str>>, Fate), u64> = BTreeMap::new();
+        for (key, entry) in &self.counts {
+            for (fate, count) in entry.counts.iter().filter(|(_, count)| **count > 0) {
+                *totals.entry((key.purpose, key.event_type.clone(), *fate)).or_default() += count;
+            }
+        }
+        let total = |((purpose, event_type, fate), count)| Total { purpose, event_type, fate, count };
+        totals.into_iter().map(total).collect()
     }
 
     fn entry(&mut self, origin: Origin, purpose: PurposeId, event_type: Option<Arc<str>>) -> &mut Entry {

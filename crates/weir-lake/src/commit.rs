@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use uuid::Uuid;
-use weir_consent::{ConsentStore, Stale};
+use weir_consent::{ConsentStore, ConsentView, Stale};
 use weir_filter::{Filtered, Origin};
 use weir_policy::Policy;
 
-use crate::accounts::{Accounts, Unbalanced};
+use crate::accounts::{Accounts, Total, Unbalanced};
 use crate::cell::{BatchCell, Body, Cell, CellPart, Claim, Count, Entry};
 use crate::coverage::{Stamp, write_lines};
 use crate::delta_type::ColumnType;
@@ -31,8 +31,8 @@ use crate::work::{Removals, Shared, Work, by_table};
 pub struct ClosedBatch {
     /// What the filter made of the records.
     pub filtered: Filtered,
-    /// The offsets accounted for; the place in the list is the rows' [`Origin`].
-    pub spans: Vec<Span>,
+    /// The offsets accounted for, by the rows' [`Origin`].
+    pub spans: Vec<(Origin, Span)>,
     /// The policy that the records were judged by.
     pub policy: Arc<Policy>,
     /// How far the consent state had been read, as a number for the record.
@@ -47,6 +47,8 @@ pub struct Recheck<'c> {
     pub store: &'c ConsentStore,
     /// How old the store may be.
     pub max_staleness_ms: i64,
+    /// The clock that the store's age is measured by; it never goes back.
+    pub elapsed_ms: &'c (dyn Fn() -> i64 + Sync),
     /// The clock, in milliseconds since 1970.
     pub now_ms: &'c (dyn Fn() -> i64 + Sync),
 }
@@ -59,6 +61,7 @@ pub struct Recheck<'c> {
 pub struct Receipt {
     spans: Vec<Span>,
     written: Written,
+    totals: Vec<Total>,
 }
 
 /// What a commit wrote.
@@ -74,6 +77,12 @@ pub struct Written {
     pub bytes: u64,
 }
 
+impl<'c> Recheck<'c> {
+    fn view(&self) -> Result<ConsentView<'c>, Stale> {
+        self.store.view((self.elapsed_ms)(), self.max_staleness_ms)
+    }
+}
+
 impl Receipt {
     /// Returns the offsets that are accounted for.
     pub fn spans(&self) -> &[Span] {
@@ -83,6 +92,11 @@ impl Receipt {
     /// Returns what was written.
     pub fn written(&self) -> Written {
         self.written
+    }
+
+    /// Returns what became of the records: for each purpose they add up to the records consumed.
+    pub fn totals(&self) -> &[Total] {
+        &self.totals
     }
 }
 
@@ -140,16 +154,17 @@ impl Lake {
     /// the batch may be in the tables, and is then finished first.
     pub fn commit(&self, closed: ClosedBatch, recheck: Recheck<'_>) -> Result<Receipt, CommitError> {
         let ClosedBatch { filtered, spans, policy, consent_position } = closed;
+        let (origins, spans): (Vec<_>, Vec<_>) = spans.into_iter().unzip();
         let owned = self.admit(&spans)?;
         let mut accounts = Accounts::new(&filtered.tally, &policy);
-        let batch = self.batch(owned, spans, policy, consent_position, recheck)?;
+        let batch = self.batch(owned, (origins, spans), policy, consent_position, recheck)?;
         let mut work = by_table(filtered, &batch.shared);
         self.refuse_skipped(&mut work, &mut accounts);
         let done = self.commit_tables(&batch, work, &accounts)?;
         let (claims, written) = settle(&batch, &mut accounts, done)?;
         self.commit_coverage(&batch, &accounts, claims)?;
         self.forget_interrupted(&batch.shared.spans);
-        Ok(Receipt { spans: batch.shared.spans.clone(), written })
+        Ok(Receipt { spans: batch.shared.spans.clone(), written, totals: accounts.totals() })
     }
 
     /// Checks that each span is ours, continues where the lake ends, and ends where an interrupted batch did.
@@ -176,16 +191,16 @@ impl Lake {
     fn batch<'b>(
         &self,
         owned: Vec<Owned>,
-        spans: Vec<Span>,
+        (origins, spans): (Vec<Origin>, Vec<Span>),
         policy: Arc<Policy>,
         consent_position: i64,
         recheck: Recheck<'b>,
     ) -> Result<Batch<'b>, CommitError> {
         let now_ms = (recheck.now_ms)();
-        let view = recheck.store.view(now_ms, recheck.max_staleness_ms)?;
+        let view = recheck.view()?;
         let tenants = view.tenants().map(|(tenant, name)| (tenant, name.to_owned())).collect();
         let policy_hash = policy.hash().to_string();
-        let shared = Arc::new(Shared { policy, region: self.config.region.clone(), tenants, spans, now_ms });
+        let shared = Arc::new(Shared { policy, region: self.config.region.clone(), tenants, origins, spans, now_ms });
         Ok(Batch { id: Uuid::new_v4(), shared, recheck, owned, policy_hash, consent_position })
     }
 
@@ -338,9 +353,8 @@ impl Lake {
     }
 
     fn recheck(&self, batch: &Batch<'_>, work: &mut dyn Work) -> Result<Removals, CommitError> {
-        let now_ms = (batch.recheck.now_ms)();
-        let view = batch.recheck.store.view(now_ms, batch.recheck.max_staleness_ms)?;
-        Ok(work.recheck(&view, now_ms))
+        let view = batch.recheck.view()?;
+        Ok(work.recheck(&view, (batch.recheck.now_ms)()))
     }
 
     /// Reads the generations right before a put: a process that slept must not wake up and write.
@@ -359,7 +373,7 @@ impl Lake {
     fn commit_coverage(&self, batch: &Batch<'_>, accounts: &Accounts, claims: Vec<Claim>) -> Result<(), CommitError> {
         let at_coverage = |source| CommitError::Lake(at(&TableName::Coverage, source));
         let shared = &batch.shared;
-        let spans: Vec<_> = (0..).map(Origin).zip(shared.spans.iter().cloned()).collect();
+        let spans: Vec<_> = shared.origins.iter().copied().zip(shared.spans.iter().cloned()).collect();
         let lines = accounts.lines(&spans);
         let mut coverage = self.coverage.lock();
         let now_ms = (batch.recheck.now_ms)();
@@ -407,7 +421,8 @@ impl Batch<'_> {
     /// Returns the partitions whose rows of an interrupted batch the table has.
     fn accepted(&self, table: &TableName) -> BTreeSet<Origin> {
         let has = |owned: &Owned| owned.accepted.contains_key(table);
-        (0..).map(Origin).zip(&self.owned).filter(|(_, owned)| has(owned)).map(|(origin, _)| origin).collect()
+        let origins = self.shared.origins.iter().copied();
+        origins.zip(&self.owned).filter(|(_, owned)| has(owned)).map(|(origin, _)| origin).collect()
     }
 
     /// Seals into words what one table's commit holds.
@@ -421,7 +436,8 @@ impl Batch<'_> {
     ) -> Cell {
         let accepted = if *table == TableName::Quarantine { BTreeSet::new() } else { self.accepted(table) };
         let mut parts = Vec::new();
-        for ((origin, span), owned) in (0..).map(Origin).zip(&self.shared.spans).zip(&self.owned) {
+        let origins = self.shared.origins.iter().copied();
+        for ((origin, span), owned) in origins.zip(&self.shared.spans).zip(&self.owned) {
             if accepted.contains(&origin) {
                 continue;
             }
@@ -458,7 +474,7 @@ fn settle(
 ) -> Result<(Vec<Claim>, Written), CommitError> {
     let mut claims = Vec::new();
     let mut written = Written::default();
-    let origins = || (0..).map(Origin).zip(&batch.shared.spans).zip(&batch.owned);
+    let origins = || batch.shared.origins.iter().copied().zip(&batch.shared.spans).zip(&batch.owned);
     for table in done {
         for (origin, reason, count) in table.removals {
             accounts.deny(&table.table, origin, reason, count);

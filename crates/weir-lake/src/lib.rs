@@ -31,7 +31,7 @@ mod sweep;
 mod table_log;
 mod work;
 
-pub use accounts::Unbalanced;
+pub use accounts::{Total, Unbalanced};
 pub use commit::{ClosedBatch, CommitError, Receipt, Recheck, Written};
 pub use kernel::KernelRefusal;
 pub use lake::{Lake, LakeConfig, LakeError};

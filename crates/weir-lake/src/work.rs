@@ -12,7 +12,7 @@ use weir_policy::{DenyReason, Policy, Purpose};
 
 use crate::delta_type::{ColumnType, DeltaType};
 use crate::layout::TableName;
-use crate::partition::Span;
+use crate::partition::{PartitionId, Span};
 use crate::schema;
 use crate::seal::{Append, OpenFile, SealError, WrittenFile, write_plain};
 use crate::store::TableFolder;
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) policy: Arc<Policy>,
     pub(crate) region: String,
     pub(crate) tenants: HashMap<TenantIx, String>,
+    /// For each span, the origin of its rows.
+    pub(crate) origins: Vec<Origin>,
     pub(crate) spans: Vec<Span>,
     pub(crate) now_ms: i64,
 }
@@ -171,7 +173,9 @@ impl Work for QuarantineWork {
 impl QuarantineWork {
     fn arrays(&self) -> Vec<ArrayRef> {
         let all = || self.coordinates.iter();
-        let span = |coordinates: &Coordinates| &self.shared.spans[usize::from(coordinates.origin.0)].partition;
+        let partitions: HashMap<Origin, &PartitionId> =
+            self.shared.origins.iter().copied().zip(self.shared.spans.iter().map(|span| &span.partition)).collect();
+        let span = |coordinates: &Coordinates| partitions[&coordinates.origin];
         vec![
             Arc::new(StringArray::from_iter_values(all().map(|one| &*span(one).source))),
             Arc::new(StringArray::from_iter_values(all().map(|one| &*span(one).topic))),
