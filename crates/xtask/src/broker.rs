@@ -148,8 +148,8 @@ fn free_port() -> Result<u16> {
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 255, 255];
 const API_VERSIONS_NUMBER: [u8; 4] = [0, 0, 0, 7];
 
-/// A start takes 7 s on two idle cores; a first build beside it makes that several times longer.
-const START_MAX: Duration = Duration::from_mins(2);
+/// A start takes 7 s on two idle cores; a first build beside it, and neighbours, make that many times longer.
+const START_MAX: Duration = Duration::from_mins(4);
 
 /// One node needs replication factors of one. The rest saves tests from waiting: groups form at once, a killed broker
 /// or consumer is noticed within seconds, compaction and deletion follow a topic's settings within seconds. Topics are

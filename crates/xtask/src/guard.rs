@@ -77,17 +77,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         .stderr(log)
         .spawn()
         .with_context(|| format!("could not start {program}"))?;
-    watch(&mut server)?;
+    watch(&mut server, std::io::stdin())?;
     if waste.is_empty() { Ok(()) } else { tree::remove(&PathBuf::from(waste)) }
 }
 
-/// Returns when the server has ended, after killing it if our parent ended first.
-fn watch(server: &mut Child) -> Result<()> {
+/// Returns when the server has ended, after killing it if the pipe from our parent ended first.
+fn watch(server: &mut Child, mut pipe: impl Read + Send + 'static) -> Result<()> {
     let (parent_gone, parent) = mpsc::channel();
     thread::spawn(move || {
         let mut rest = Vec::new();
         // Nothing is ever sent: an end and an error both mean that the parent is gone.
-        let end = std::io::stdin().read_to_end(&mut rest);
+        let end = pipe.read_to_end(&mut rest);
         parent_gone.send(end)
     });
     while server.try_wait()?.is_none() {
@@ -107,3 +107,30 @@ fn own_program() -> Result<PathBuf> {
 
 /// Short beside the start of a JVM, long beside a system call.
 const POLL: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper(seconds: &str) -> Child {
+        Command::new("sleep").arg(seconds).spawn().expect("sleep starts")
+    }
+
+    #[test]
+    fn server_is_killed_when_the_pipe_closes() {
+        let (pipe, parent) = std::io::pipe().expect("a pipe");
+        let mut server = sleeper("600");
+        drop(parent);
+        watch(&mut server, pipe).expect("the server can be killed");
+        assert!(!server.wait().expect("it ended").success());
+    }
+
+    #[test]
+    fn server_that_ends_by_itself_is_noticed() {
+        let (pipe, parent) = std::io::pipe().expect("a pipe");
+        let mut server = sleeper("0");
+        watch(&mut server, pipe).expect("the server can be watched");
+        assert!(server.wait().expect("it ended").success());
+        drop(parent);
+    }
+}

@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
 
     let (built, kafka, readers) = thread::scope(|scope| {
-        let kafka = scope.spawn(|| selection.has(KAFKA).then(Kafka::find_or_start).transpose());
+        let kafka = scope.spawn(|| selection.wants_broker().then(Kafka::find_or_start).transpose());
         let readers = scope.spawn(|| selection.has(READERS).then(install_readers).transpose());
         let built = build(&selection);
         (built, join(kafka), join(readers))
@@ -40,6 +40,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     tests.arg("--no-fail-fast").args(&wish.rest);
     if let Some(kafka) = &kafka {
         tests.env("WEIR_TEST_KAFKA", kafka.address());
+        if let Kafka::Ours(_) = kafka {
+            tests.env("WEIR_TEST_JARS", jars::kafka()?);
+        }
     }
     if let Some(python) = &readers {
         tests.env("WEIR_TEST_PYTHON", python).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -88,9 +91,10 @@ impl Selection {
             let package = all.iter().find(|package| package.is_stage(stage));
             packages.push(package.with_context(|| format!("no crate is called {stage}"))?.name.clone());
         }
+        let wanted: &[&str] = if given_broker().is_some() { &[KAFKA, READERS] } else { &[KAFKA, OWN_KAFKA, READERS] };
         let mut features = Vec::new();
         for package in all.iter().filter(|package| packages.is_empty() || packages.contains(&package.name)) {
-            let real = package.features.iter().filter(|feature| [KAFKA, READERS].contains(&feature.as_str()));
+            let real = package.features.iter().filter(|feature| wanted.contains(&feature.as_str()));
             features.extend(real.map(|feature| format!("{}/{feature}", package.name)));
         }
         Ok(Self { packages, features })
@@ -112,12 +116,16 @@ impl Selection {
     }
 
     fn has(&self, feature: &str) -> bool {
-        self.features.iter().any(|of_package| of_package.ends_with(feature))
+        self.features.iter().any(|of_package| of_package.split('/').next_back() == Some(feature))
+    }
+
+    fn wants_broker(&self) -> bool {
+        self.has(KAFKA) || self.has(OWN_KAFKA)
     }
 
     fn needs(&self) -> Vec<Need> {
         let mut needs = Need::BUILD.to_vec();
-        if self.has(KAFKA) && given_broker().is_none() {
+        if self.wants_broker() && given_broker().is_none() {
             needs.extend(Need::KAFKA);
         }
         if self.has(READERS) {
@@ -237,6 +245,8 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
 
 /// The feature of a package that has tests on a real broker.
 const KAFKA: &str = "real-kafka";
+/// The feature of a package that tests how a broker is started, which needs no broker that is there already.
+const OWN_KAFKA: &str = "own-kafka";
 /// The feature of a package that has tests with DuckDB, deltalake and pyarrow.
 const READERS: &str = "real-readers";
 
