@@ -1,0 +1,74 @@
+//! How far behind a consumer is, and whether its topics are still the ones that it started on.
+//!
+//! Both come from the same questions: where do the partitions start and end, and what is the topic's id? A position
+//! outside of its partition, or another id, stops the partition before a record of a foreign topic reaches a table.
+
+use std::time::Duration;
+
+use weir_lake::PartitionId;
+
+use crate::{
+    cluster::{AskError, Bounds},
+    consumer::{Consumer, of_id, within},
+    coverage::Position,
+    partition::TopicPartition,
+    problem::Problem,
+};
+
+/// How far one partition was read, and where it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// The partition, and the offset that comes next.
+    pub position: Position,
+    /// The first offset that the broker still has.
+    pub start: i64,
+    /// The offset after the last committed record.
+    pub end: i64,
+}
+
+impl Lag {
+    /// Returns the number of offsets to go; some of them may hold no record.
+    pub fn offsets(&self) -> i64 {
+        (self.end - self.position.next).max(0)
+    }
+}
+
+impl Consumer {
+    /// Asks the brokers how far each partition is from its end.
+    ///
+    /// Stops partitions whose position the broker cannot serve, or whose topic was made anew; the next polls report them.
+    ///
+    /// # Errors
+    /// When the brokers did not answer in time.
+    pub fn lag(&self, timeout: Duration) -> Result<Vec<Lag>, AskError> {
+        let positions = self.positions();
+        let names: Vec<TopicPartition> = positions.iter().map(|position| of_id(&position.partition)).collect();
+        let bounds = self.cluster.bounds(&names, timeout)?;
+        let mut lags = Vec::with_capacity(positions.len());
+        for (position, bounds) in positions.into_iter().zip(bounds) {
+            match self.doubt(&position.partition, position.next, bounds, timeout)? {
+                None => lags.push(Lag { position, start: bounds.start, end: bounds.end }),
+                Some(problem) => {
+                    self.coverage.lock().halt(position.origin);
+                    self.problems.lock().push(problem);
+                }
+            }
+        }
+        Ok(lags)
+    }
+
+    /// Tells why a partition must not be read on.
+    fn doubt(
+        &self,
+        id: &PartitionId,
+        next: i64,
+        bounds: Bounds,
+        timeout: Duration,
+    ) -> Result<Option<Problem>, AskError> {
+        let source = self.cluster.incarnation(&id.topic, timeout)?;
+        if source != id.source {
+            return Ok(Some(Problem::MadeAnew { partition: of_id(id), wanted: next, end: bounds.end }));
+        }
+        Ok(within(id, next, bounds))
+    }
+}

@@ -1,0 +1,81 @@
+//! Whether the end of a partition holds any record at all.
+//!
+//! A transaction ends with a marker, and markers take offsets: a partition can end at 101 while its last record is 99.
+//! The consumer is never told of offset 100, so it would stay one offset behind for ever. A second reader that starts where
+//! the first one stands and reaches the end without a record proves that there is none. librdkafka's end-of-partition event
+//! proves it, but names the partition only by number: a reader of a single partition is never in doubt which one it means.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::{
+    ClientContext, Offset,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::KafkaError,
+};
+
+use crate::{
+    brokers::Brokers,
+    cluster::{AskError, of_client},
+    partition::{TopicPartition, placed},
+};
+
+/// A reader that looks at the ends of partitions, one at a time.
+#[expect(missing_debug_implementations, reason = "it may hold records that it came across")]
+pub struct Tail {
+    client: BaseConsumer<Quiet>,
+}
+
+impl Tail {
+    /// Makes the client; connects when first asked. `group` names no group that it joins.
+    ///
+    /// # Errors
+    /// [`AskError::Client`] when librdkafka cannot be set up with these options.
+    pub fn connect(brokers: &Brokers, group: &str) -> Result<Self, AskError> {
+        let mut config = brokers.reader(group);
+        config.set("enable.partition.eof", "true");
+        Ok(Self { client: config.create_with_context(Quiet).map_err(|error| of_client(&error))? })
+    }
+
+    /// Tells whether no committed record lies from `from` up to `end`, an end that the brokers named before.
+    ///
+    /// # Errors
+    /// [`AskError::BrokersAway`] when the end was not reached in time.
+    pub fn is_empty(&self, at: &TopicPartition, from: i64, end: i64, timeout: Duration) -> Result<bool, AskError> {
+        if from >= end {
+            return Ok(true);
+        }
+        let list = placed([(at, Offset::Offset(from))]).map_err(|error| of_client(&error))?;
+        self.client.assign(&list).map_err(|error| of_client(&error))?;
+        let found = self.look(timeout);
+        if let Err(error) = self.client.unassign() {
+            tracing::debug!(%error, "could not let go of a partition");
+        }
+        found
+    }
+
+    /// Waits for a record or the end. The end is at least the one asked for, because it was reached later.
+    fn look(&self, timeout: Duration) -> Result<bool, AskError> {
+        let deadline = Instant::now() + timeout;
+        while Instant::now() < deadline {
+            match self.client.poll(TURN) {
+                Some(Ok(_)) => return Ok(false),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(true),
+                Some(Err(_)) | None => {}
+            }
+        }
+        Err(AskError::BrokersAway)
+    }
+}
+
+/// Hears nothing.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka reported an error");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+const TURN: Duration = Duration::from_millis(100);

@@ -1,0 +1,112 @@
+//! The source on the broker inside the process: the turns of the loop, and a broker that goes away and comes back.
+
+use std::time::{Duration, Instant};
+
+use weir_filter::Origin;
+use weir_source::{Consumer, FirstOffset, Membership, MockBroker, Outgoing, PollLimits, Polled, Producer, Start};
+
+const TOPIC: &str = "telemetry";
+
+fn membership(start: FirstOffset) -> Membership {
+    Membership { topics: vec![TOPIC.into()], group: "weir".into(), instance: None, start }
+}
+
+fn send(broker: &MockBroker, count: usize, headers: &[(&str, &[u8])]) {
+    let producer = Producer::connect(&broker.brokers()).expect("a producer without options");
+    for number in 0..count {
+        let value = format!("{{\"n\":{number}}}");
+        let value = if number % 10 == 9 { None } else { Some(value.as_bytes()) };
+        producer
+            .send(&Outgoing { topic: TOPIC, partition: Some(0), key: Some(b"key"), value, headers })
+            .expect("the record fits");
+    }
+    producer.flush(Duration::from_secs(10)).expect("the broker takes the records");
+}
+
+/// Polls until `done`, answering every change of partitions with `start`; returns the places of the records.
+fn read(consumer: &Consumer, start: Start, count: usize) -> Vec<(Origin, i64)> {
+    let (mut places, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(20));
+    while places.len() < count {
+        assert!(Instant::now() < deadline, "only {} of {count} records came", places.len());
+        match consumer.poll(&PollLimits::default()) {
+            Polled::Records(records) => {
+                assert_eq!(records.lend(|lent| lent.len()), records.len());
+                places.extend(records.places());
+            }
+            Polled::Assigned(assigned) => {
+                let starts = vec![start; assigned.partitions().len()];
+                let started =
+                    consumer.start(assigned, &starts).map_err(|(_, error)| error).expect("the broker answers");
+                assert_eq!(started.problems, []);
+            }
+            Polled::Revoked(revoked) | Polled::Lost(revoked) => consumer.release(revoked),
+            Polled::Idle | Polled::Problem(_) => {}
+        }
+    }
+    places
+}
+
+#[test]
+fn records_and_tombstones_come_in_order_from_the_watermark() {
+    let broker = MockBroker::start().expect("a local socket");
+    broker.create(TOPIC, 1).expect("a new topic");
+    send(&broker, 100, &[("ce_id", b"1"), ("other", b"2")]);
+    let consumer = Consumer::join(&broker.brokers(), &membership(FirstOffset::Latest)).expect("a consumer");
+    let places = read(&consumer, Start { watermark: Some(40), fence: None }, 60);
+    assert_eq!(places, (40..100).map(|offset| (Origin(0), offset)).collect::<Vec<_>>());
+    assert_eq!(consumer.positions()[0].next, 100);
+}
+
+#[test]
+fn interrupted_batch_is_read_to_its_end_and_no_further_before_it_is_lifted() {
+    let broker = MockBroker::start().expect("a local socket");
+    broker.create(TOPIC, 1).expect("a new topic");
+    send(&broker, 50, &[]);
+    let consumer = Consumer::join(&broker.brokers(), &membership(FirstOffset::Earliest)).expect("a consumer");
+    let places = read(&consumer, Start { watermark: Some(10), fence: Some(20) }, 10);
+    assert_eq!(places.last(), Some(&(Origin(0), 19)));
+    for _ in 0..5 {
+        assert!(matches!(consumer.poll(&PollLimits::default()), Polled::Idle));
+    }
+    consumer.lift(Origin(0));
+    let places = read(&consumer, Start::default(), 30);
+    assert_eq!(places, (20..50).map(|offset| (Origin(0), offset)).collect::<Vec<_>>());
+}
+
+#[test]
+fn paused_consumer_gets_nothing_and_loses_nothing() {
+    let broker = MockBroker::start().expect("a local socket");
+    broker.create(TOPIC, 1).expect("a new topic");
+    send(&broker, 10, &[]);
+    let consumer = Consumer::join(&broker.brokers(), &membership(FirstOffset::Earliest)).expect("a consumer");
+    read(&consumer, Start::default(), 10);
+    consumer.pause();
+    send(&broker, 10, &[]);
+    for _ in 0..5 {
+        assert!(matches!(consumer.poll(&PollLimits::default()), Polled::Idle));
+    }
+    consumer.resume();
+    assert_eq!(read(&consumer, Start::default(), 10).first(), Some(&(Origin(0), 10)));
+}
+
+/// Goal: an outage is told and survived without a restart.
+#[test]
+fn broker_that_goes_away_is_a_problem_and_comes_back_by_itself() {
+    let broker = MockBroker::start().expect("a local socket");
+    broker.create(TOPIC, 1).expect("a new topic");
+    send(&broker, 10, &[]);
+    let consumer = Consumer::join(&broker.brokers(), &membership(FirstOffset::Earliest)).expect("a consumer");
+    read(&consumer, Start::default(), 10);
+    broker.go_away().expect("a mock broker can go away");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        assert!(Instant::now() < deadline, "the outage was not told");
+        if let Polled::Problem(problem) = consumer.poll(&PollLimits::default()) {
+            assert_eq!(problem.code(), "brokers_away", "{problem}");
+            break;
+        }
+    }
+    broker.come_back().expect("a mock broker can come back");
+    send(&broker, 10, &[]);
+    assert_eq!(read(&consumer, Start::default(), 10).last(), Some(&(Origin(0), 19)));
+}
