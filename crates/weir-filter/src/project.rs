@@ -8,7 +8,7 @@ use crate::consent::{Judged, Permitted};
 use crate::decode::{Event, Value};
 use crate::pseudonymize::Keyed;
 use crate::record::Origin;
-use weir_policy::{Coarsen, Field, FieldType, Policy, Purpose, PurposeSet};
+use weir_policy::{Coarsen, Field, FieldClass, FieldType, Policy, Purpose, PurposeSet};
 
 /// Makes the row of a permitted event; returns how many numbers its buckets have no place for.
 pub(crate) fn project<P: Purpose>(
@@ -143,7 +143,9 @@ impl Event<'_> {
         if written == self.contract.purposes {
             return 0;
         }
-        let fields = self.contract.fields.iter().zip(self.values);
+        // Content is counted as that, also where it stands in an array.
+        let fields =
+            self.contract.fields.iter().zip(self.values).filter(|(field, _)| field.class != FieldClass::Content);
         let lost = fields.filter(|(field, value)| value.is_something() && field.purposes.and(written).is_empty());
         lost.map(|_| 1).sum()
     }
