@@ -6,9 +6,11 @@
 //! an identifier that anybody can compute is the identifier (LK-36).
 
 pub mod digest;
+mod places;
 pub mod search;
 pub mod spelling;
 
+pub use places::{Planted, plant};
 pub use search::{Finding, Searcher};
 
 use crate::random::Random;
@@ -44,7 +46,7 @@ impl Canaries {
     /// Makes a marker: twenty lower-case letters and digits that stand nowhere else.
     pub fn marker(&mut self, place: impl Into<String>) -> String {
         let letters = b"abcdefghijkmnpqrstuvwxyz23456789";
-        let marker: String = (0..MARKER_BYTES).map(|_| char::from(*self.random.pick(letters))).collect();
+        let marker: String = (0..MARKER_BYTES).map(|_| char::from(self.random.pick(letters))).collect();
         self.remember(place.into(), NeedleKind::Text(marker.clone()));
         marker
     }

@@ -5,10 +5,17 @@
 //! with. [`canary`] plants markers and searches for them in everything that weir wrote. [`readers`] shows tables as
 //! DuckDB, delta-rs and pyarrow see them.
 
+#[cfg(feature = "reference")]
+pub mod agreement;
 #[cfg(feature = "canary")]
 pub mod canary;
+pub mod corpus;
+#[cfg(feature = "reference")]
+pub mod mutate;
 pub mod random;
 #[cfg(feature = "readers")]
 pub mod readers;
 #[cfg(feature = "reference")]
 pub mod reference;
+#[cfg(feature = "reference")]
+pub mod world;

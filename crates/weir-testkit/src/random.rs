@@ -49,8 +49,8 @@ impl Random {
     ///
     /// # Panics
     /// Panics when `items` is empty: the lists are constants of this crate.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.index(items.len())]
+    pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.index(items.len())]
     }
 
     /// Returns a number in `0.0..1.0`.

@@ -10,7 +10,7 @@ use std::process::Command;
 /// A tool that reads Delta tables and shares no code with weir.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
-    /// The Rust engine of delta-rs, on DataFusion.
+    /// The Rust engine of delta-rs, on `DataFusion`.
     Deltalake,
     /// DuckDB with its Delta extension.
     DuckDb,

@@ -1,0 +1,122 @@
+//! The fast filter and the slow reference agree, row by row and count by count.
+//!
+//! They share no code that reads JSON, numbers or times, that coarsens, asks consent or counts. Where they differ, the text
+//! of DESIGN.md, RFC 8259 and the tables in the documentation of `weir_filter` say who is wrong.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use weir_filter::{Fate, Limits};
+use weir_policy::{MalformedCode, PurposeId};
+use weir_testkit::corpus::{Flaws, Produced};
+use weir_testkit::mutate::Mutator;
+use weir_testkit::random::Random;
+use weir_testkit::world::World;
+
+/// Real traffic: the example contracts, the usual rate of flaws.
+#[test]
+fn filters_agree_on_the_corpus() {
+    let mut world = World::examples(1, Flaws::default());
+    let events = world.events(0..10_000);
+    assert_agreed(&mut world, &events);
+    assert_varied(&world);
+}
+
+/// Every type, in and outside arrays, and many flaws.
+#[test]
+fn filters_agree_on_every_type() {
+    let mut world = World::edges(2, Flaws::MANY);
+    let events = world.events(0..5_000);
+    assert_agreed(&mut world, &events);
+    assert_varied(&world);
+}
+
+/// Records spoiled in up to five ways each.
+#[test]
+fn filters_agree_on_mutated_records() {
+    for mut world in [World::examples(3, Flaws::default()), World::edges(4, Flaws::default())] {
+        let mutator = Mutator::new(&world.policy);
+        let mut events = world.events(0..8_000);
+        for (event, index) in events.iter_mut().zip(0..) {
+            let mut random = Random::of(5, index);
+            for _ in 0..=random.below(5) {
+                mutator.mutate(event, random.bits());
+            }
+        }
+        assert_agreed(&mut world, &events);
+        assert_varied(&world);
+    }
+}
+
+/// Small limits, so that each of them is met by ordinary records.
+#[test]
+fn filters_agree_on_limits() {
+    let limits = Limits { record_bytes: 1_300, depth: 4, fields: 30, array_items: 2 };
+    let mut world = World::examples(6, Flaws::default()).with_limits(limits);
+    let events = world.events(0..4_000);
+    assert_agreed(&mut world, &events);
+    let fates = fates(&world);
+    for code in
+        [MalformedCode::TooLarge, MalformedCode::TooDeep, MalformedCode::TooManyFields, MalformedCode::TooManyItems]
+    {
+        assert!(fates.contains(&Fate::Quarantined(code)), "no record was {}", code.code());
+    }
+}
+
+/// The same with shrinking: the ways of spoiling that a failure needs, and no others, are printed.
+#[test]
+fn filters_agree_whatever_the_mutations() {
+    let world = World::edges(7, Flaws::default());
+    let mutator = Mutator::new(&world.policy);
+    let (corpus, agreement) = (&world.corpus, RefCell::new(world.agreement));
+    let cases = (0_u64..1_000_000, prop::collection::vec(any::<u64>(), 0..8));
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(1_000) });
+    let result = runner.run(&cases, |(index, seeds)| {
+        let mut record = corpus.event(index);
+        for seed in seeds {
+            mutator.mutate(&mut record, seed);
+        }
+        agreement.borrow_mut().check(&[record]).map_err(|found| TestCaseError::fail(found.to_string()))
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+/// Bytes that never were an event: both find the same fault in them.
+#[test]
+fn filters_agree_on_any_bytes() {
+    let mut world = World::edges(8, Flaws::default());
+    let alphabet = b"{}[]:,\"\\ \n0123456789-+.eEtrufalsn\x00\x1f\xc3\xa9\xed\xff/data";
+    let mut random = Random::new(9);
+    let any_bytes = |_| {
+        let value = (0..random.below(24)).map(|_| random.pick(alphabet)).collect();
+        Produced { value: Some(value), ..Produced::default() }
+    };
+    let records: Vec<Produced> = (0..50_000).map(any_bytes).collect();
+    assert_agreed(&mut world, &records);
+}
+
+fn assert_agreed(world: &mut World, records: &[Produced]) {
+    for batch in records.chunks(1_000) {
+        if let Err(found) = world.agreement.check(batch) {
+            panic!("the filters do not agree on\n{found}");
+        }
+    }
+}
+
+/// Checks that the records met a good part of all fates: agreement about nothing proves nothing.
+fn assert_varied(world: &World) {
+    for purpose in PurposeId::ALL {
+        let tables = &world.agreement.total.rows;
+        assert!(tables.keys().any(|table| table.purpose == purpose), "no row for {}", purpose.name());
+    }
+    let fates = fates(world);
+    assert!(fates.len() > 15, "few fates: {fates:?}");
+}
+
+fn fates(world: &World) -> BTreeSet<Fate> {
+    world.agreement.total.fates.keys().map(|key| key.fate).collect()
+}
