@@ -59,7 +59,7 @@ impl Run {
             let (world, mutator) = &self.worlds[place];
             let mut record = world.corpus.event(index);
             if random.chance(500) {
-                for _ in 0..=random.below(5) {
+                for _ in 0..=random.below(3) {
                     mutator.mutate(&mut record, random.bits());
                 }
             }

@@ -242,9 +242,9 @@ impl Corpus {
         (0..).map(|index| self.event(index))
     }
 
-    /// Returns the tenants' agreements and the persons' choices, as records of the consent inbox.
+    /// Returns the tenants' agreements, the persons' choices and a few erasures, as records of the consent inbox.
     pub fn consents(&self) -> impl Iterator<Item = Produced> {
-        self.people.agreements().chain(self.people.choices())
+        self.people.agreements().chain(self.people.choices()).chain(self.people.erasures())
     }
 
     /// Returns the names of all organisations.
@@ -265,7 +265,8 @@ impl Corpus {
         random: &mut Random,
         out: &mut Vec<u8>,
     ) {
-        json::write_data(&json::Context { shape, person, dialect, options: &self.options }, random, out);
+        let Self { people, options, .. } = self;
+        json::write_data(&json::Context { shape, person, people, dialect, options }, random, out);
     }
 }
 

@@ -40,13 +40,19 @@ impl World {
         Self::new(seed, Arc::new(policy), flaws)
     }
 
-    /// Makes a world with one contract, which has every type in every place.
+    /// Makes a world with every type in every place, versions that have expired, and purposes of all lawful bases.
     ///
     /// # Panics
-    /// Panics when that contract has a fault.
+    /// Panics when its files have a fault.
     pub fn edges(seed: u64, flaws: Flaws) -> Self {
-        let edges = Source::new("edges.toml", include_str!("world/edges.toml"));
-        let (policy, _) = Policy::parse(&[edges], None, Faults::default()).unwrap_or_else(|report| panic!("{report}"));
+        let contracts = [
+            Source::new("edges.toml", include_str!("world/edges.toml")),
+            Source::new("expired.v1.toml", include_str!("world/expired.v1.toml")),
+            Source::new("expired.v2.toml", include_str!("world/expired.v2.toml")),
+        ];
+        let purposes = Source::new("purposes.toml", include_str!("world/purposes.toml"));
+        let parsed = Policy::parse(&contracts, Some(&purposes), Faults::default());
+        let (policy, _) = parsed.unwrap_or_else(|report| panic!("{report}"));
         Self::new(seed, Arc::new(policy), flaws)
     }
 

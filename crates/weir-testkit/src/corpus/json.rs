@@ -1,7 +1,7 @@
 //! The payload of an event: the tree of its contract, filled in and spoiled a little.
 
 use super::envelope::Dialect;
-use super::people::Person;
+use super::people::{People, Person};
 use super::shape::{Node, Shape};
 use super::text::{write_digits, write_escaped, write_hex, write_int, write_string, write_words};
 use super::{Options, value};
@@ -11,6 +11,7 @@ use crate::random::Random;
 pub(super) struct Context<'c> {
     pub(super) shape: &'c Shape,
     pub(super) person: &'c Person<'c>,
+    pub(super) people: &'c People,
     pub(super) dialect: &'c Dialect,
     pub(super) options: &'c Options,
 }
@@ -91,8 +92,7 @@ impl<'c, 'o> Object<'c, 'o> {
             object.members(node, random);
             object.end();
         } else if let Some(place) = node.field {
-            let field = &context.shape.fields[place];
-            value::write_value(context, field, random, self.out);
+            value::write_value(context, place, random, self.out);
         } else {
             self.out.extend_from_slice(b"{}");
         }

@@ -100,6 +100,26 @@ impl People {
         })
     }
 
+    /// Who asked to be forgotten: one in 200, up to an instant in the days of the events.
+    pub(super) fn erasures(&self) -> impl Iterator<Item = Produced> {
+        let asked =
+            (0..self.count).map(|number| self.person(number)).filter(|person| mix(person.traits ^ 6) % 200 == 0);
+        asked.flat_map(move |person| self.kinds.iter().map(move |kind| self.erasure(&person, kind)))
+    }
+
+    fn erasure(&self, person: &Person<'_>, kind: &str) -> Produced {
+        let before_ms = self.now_ms - Random::of(person.traits, 7).between(0, self.window_ms);
+        let identifier = person.identifier(kind);
+        let tenant = person.tenant;
+        let mut value = format!(
+            r#"{{"tenant":"{tenant}","kind":"{kind}","subject":"{identifier}","purpose":"*","erased_before":""#
+        );
+        value.push_str(&rfc_3339(before_ms));
+        value.push_str("\"}");
+        let key = format!("{tenant}/{kind}/{identifier}").into_bytes();
+        Produced { key, headers: Vec::new(), value: Some(value.into_bytes()) }
+    }
+
     fn choice(&self, person: &Person<'_>, kind: &str, purpose: PurposeId) -> Option<Produced> {
         let (mood, some) = (mix(person.traits ^ 2) % 1000, mix(person.traits ^ 3) % 6 + 1);
         let agrees = match mood {
@@ -113,9 +133,7 @@ impl People {
         // Most chose long ago; some in the days of the events, so that a part of their events is older than the choice.
         let window = self.window_ms;
         let ago = if random.chance(30) { random.between(0, window) } else { window + random.between(0, 400 * DAY_MS) };
-        let mut identifier = Vec::new();
-        person.write_identifier(kind, &mut identifier);
-        let identifier = String::from_utf8(identifier).expect("identifiers are written in ASCII");
+        let identifier = person.identifier(kind);
         let (tenant, purpose) = (person.tenant, purpose.name());
         let mut value = format!(
             r#"{{"tenant":"{tenant}","kind":"{kind}","subject":"{identifier}","purpose":"{purpose}","status":"{status}","at":""#
@@ -134,7 +152,14 @@ impl People {
 }
 
 impl Person<'_> {
-    /// Writes the identifier of a kind that belongs to this person, as it is usually spelled.
+    /// Returns the identifier of a kind that belongs to this person, as it is usually spelled.
+    pub fn identifier(&self, kind: &str) -> String {
+        let mut identifier = Vec::new();
+        self.write_identifier(kind, &mut identifier);
+        String::from_utf8(identifier).expect("identifiers are written in ASCII")
+    }
+
+    /// Writes the same.
     pub fn write_identifier(&self, kind: &str, out: &mut Vec<u8>) {
         let kind_hash = kind.bytes().fold(5, |hash, byte| mix(hash ^ u64::from(byte)));
         let (high, low) = (mix(self.traits ^ kind_hash), mix(self.traits ^ kind_hash ^ 9));

@@ -11,7 +11,6 @@ pub(crate) struct Shape {
     pub(crate) version: u32,
     pub(crate) fields: Vec<Field>,
     /// Place of the subject in `fields`.
-    #[cfg(feature = "canary")]
     pub(crate) subject: Option<usize>,
     subject_kind: String,
     /// The tree of `data`, once a producer: they order their members differently.
@@ -46,7 +45,6 @@ impl Shape {
             event_type: contract.event_type.clone(),
             version: contract.version,
             fields: contract.fields.clone(),
-            #[cfg(feature = "canary")]
             subject: contract.subject,
             subject_kind: super::subject_kind(contract).unwrap_or("none").to_owned(),
             trees,

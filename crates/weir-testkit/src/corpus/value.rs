@@ -6,8 +6,9 @@ use super::json::Context;
 use super::text::{write_digits, write_hex, write_int, write_string, write_time, write_uuid, write_words};
 use crate::random::Random;
 
-/// Writes a value for `field`.
-pub(super) fn write_value(context: &Context<'_>, field: &Field, random: &mut Random, out: &mut Vec<u8>) {
+/// Writes a value for the field at `place` of the contract.
+pub(super) fn write_value(context: &Context<'_>, place: usize, random: &mut Random, out: &mut Vec<u8>) {
+    let field = &context.shape.fields[place];
     if random.chance(context.options.flaws.wrong_value) {
         return out.extend_from_slice(random.pick(WRONG).as_bytes());
     }
@@ -24,7 +25,10 @@ pub(super) fn write_value(context: &Context<'_>, field: &Field, random: &mut Ran
         FieldType::Geo => write_geo(random, out),
         FieldType::HttpMethod => write_string(random.pick(METHODS), ascii, out),
         FieldType::HttpStatus => write_int(random.pick(STATUSES), out),
-        FieldType::Identifier { kind } => write_identifier(context, kind, random, out),
+        FieldType::Identifier { kind } => {
+            let is_subject = context.shape.subject == Some(place);
+            write_identifier(context, kind, is_subject, random, out);
+        }
         FieldType::Int(int) => write_whole(field, *int, random, out),
         FieldType::Ip => write_ip(context, random, out),
         FieldType::Locale => write_string(random.pick(LOCALES), ascii, out),
@@ -127,14 +131,13 @@ fn write_geo(random: &mut Random, out: &mut Vec<u8>) {
 }
 
 /// The person's own, somebody else's, or one that occurs once; numbers come as such or as text.
-fn write_identifier(context: &Context<'_>, kind: &str, random: &mut Random, out: &mut Vec<u8>) {
-    let own = kind == context.shape.subject_kind() || random.chance(400);
+fn write_identifier(context: &Context<'_>, kind: &str, is_subject: bool, random: &mut Random, out: &mut Vec<u8>) {
     let start = out.len();
     out.push(b'"');
-    if own {
-        context.person.write_identifier(kind, out);
-    } else {
-        write_uuid(random.bits(), random.bits(), out);
+    match random.below(3) {
+        0 if !is_subject => write_uuid(random.bits(), random.bits(), out),
+        1 if !is_subject => context.people.draw(random).write_identifier(kind, out),
+        _ => context.person.write_identifier(kind, out),
     }
     // The same identifier in another spelling.
     if random.chance(30) {
