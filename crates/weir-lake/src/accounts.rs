@@ -62,6 +62,8 @@ impl Accounts {
     pub(crate) fn new(tally: &Tally, policy: &Policy) -> Self {
         let mut accounts = Self { counts: BTreeMap::new(), consumed: BTreeMap::new() };
         for (TallyKey { origin, purpose, contract, fate }, count) in tally.fates() {
+            // Whatever is in quarantine is counted there and in no event table, even if its contract was known.
+            let contract = contract.filter(|_| !matches!(fate, Fate::Quarantined(_)));
             let event_type = contract.map(|contract| policy.contract(contract).event_type.as_str().into());
             *accounts.entry(origin, purpose, event_type).counts.entry(fate).or_default() += count;
             *accounts.consumed.entry((origin, purpose)).or_default() += count;

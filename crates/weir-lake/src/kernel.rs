@@ -12,6 +12,7 @@ use delta_kernel::arrow::array::{
     ArrayRef, Int64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use delta_kernel::arrow::datatypes::{DataType as ArrowType, Field, Fields, Schema, TimeUnit};
+use delta_kernel::arrow::error::ArrowError;
 use delta_kernel::committer::FileSystemCommitter;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::engine_data::FilteredEngineData;
@@ -210,8 +211,8 @@ impl TableVersion {
         self.0.version()
     }
 
-    /// Returns the names of the columns and their types, as Delta writes them.
-    pub(crate) fn columns(&self) -> HashMap<String, String> {
+    /// Returns the columns in order, with their types as Delta writes them.
+    pub(crate) fn columns(&self) -> Vec<(String, String)> {
         let schema = self.0.schema();
         schema.fields().map(|field| (field.name().clone(), field.data_type().to_string())).collect()
     }
@@ -230,8 +231,8 @@ impl From<KernelError> for KernelRefusal {
     }
 }
 
-impl From<delta_kernel::arrow::error::ArrowError> for KernelRefusal {
-    fn from(error: delta_kernel::arrow::error::ArrowError) -> Self {
+impl From<ArrowError> for KernelRefusal {
+    fn from(error: ArrowError) -> Self {
         refusal(&error)
     }
 }

@@ -181,6 +181,10 @@ impl Lake {
         if !exists && !self.folder.event_tables()?.is_empty() {
             return Err(LakeError::NoCoverage);
         }
+        self.check_group(&coverage)
+    }
+
+    pub(crate) fn check_group(&self, coverage: &Coverage) -> Result<(), LakeError> {
         if coverage.is_of_another_group(&self.config.group) {
             return Err(LakeError::OtherGroup { group: self.config.group.clone() });
         }

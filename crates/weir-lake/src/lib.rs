@@ -11,14 +11,20 @@
 //! Everything the Delta kernel does is asked for in `kernel`, everything about files and folders in `store`.
 
 mod accounts;
+mod audit;
 mod cell;
 mod columns;
 mod commit;
+mod commit_table;
 mod coverage;
+mod decided;
 mod delta_type;
+mod expire;
 mod kernel;
 mod lake;
 mod layout;
+mod lines;
+mod list;
 mod log;
 mod partition;
 mod permutation;
@@ -29,13 +35,18 @@ mod secrets;
 mod store;
 mod sweep;
 mod table_log;
+mod vacuum;
 mod work;
 
 pub use accounts::{Total, Unbalanced};
+pub use audit::{AuditReport, Discrepancy, FEW_PEOPLE};
 pub use commit::{ClosedBatch, CommitError, Receipt, Recheck, Written};
+pub use expire::Expired;
 pub use kernel::KernelRefusal;
 pub use lake::{Lake, LakeConfig, LakeError};
 pub use layout::{NotATable, TableName};
+pub use lines::Quarantined;
+pub use list::{Dialect, TableSummary, views};
 pub use log::LogError;
 pub use partition::{PartitionId, Span};
 pub use positions::{Interrupted, Position};
@@ -43,3 +54,4 @@ pub use seal::{Append, OpenFile, SealError, SealedFile};
 pub use secrets::CellBroken;
 pub use store::StoreError;
 pub use table_log::TableError;
+pub use vacuum::Vacuumed;

@@ -17,7 +17,7 @@ use crate::store::{LOG, StoreError, TableFolder};
 #[derive(Debug, Default)]
 pub(crate) struct Commit {
     pub(crate) version: u64,
-    pub(crate) adds: Vec<Add>,
+    pub(crate) adds: Vec<String>,
     pub(crate) removes: Vec<String>,
     pub(crate) txns: Vec<(String, i64)>,
     /// The sealed cell; `None` if weir did not write the commit.
@@ -26,13 +26,6 @@ pub(crate) struct Commit {
     pub(crate) protocol: Option<Protocol>,
     /// When it was committed, by the writer's clock.
     pub(crate) timestamp_ms: Option<i64>,
-}
-
-/// A file that a commit added.
-#[derive(Clone, Debug)]
-pub(crate) struct Add {
-    pub(crate) path: String,
-    pub(crate) rows: Option<u64>,
 }
 
 /// The protocol that readers and writers of a table need.
@@ -88,11 +81,6 @@ impl Listing {
         }
         Ok(listing)
     }
-
-    pub(crate) fn latest(&self) -> Option<u64> {
-        let checkpoint = self.checkpoints.last().map(|(version, _)| *version);
-        self.commits.last().copied().max(checkpoint)
-    }
 }
 
 /// Reads one commit; `None` if the log does not hold it.
@@ -133,8 +121,7 @@ pub(crate) fn commit_name(version: u64) -> String {
 impl Commit {
     fn take(&mut self, action: Action) {
         if let Some(add) = action.add {
-            let stats = add.stats.and_then(|stats| serde_json::from_str::<StatsAction>(&stats).ok());
-            self.adds.push(Add { path: add.path, rows: stats.and_then(|stats| stats.num_records) });
+            self.adds.push(add.path);
         }
         self.removes.extend(action.remove.map(|remove| remove.path));
         self.txns.extend(action.txn.map(|txn| (txn.app_id, txn.version)));
@@ -205,13 +192,6 @@ struct Action {
 #[derive(Deserialize)]
 struct AddAction {
     path: String,
-    stats: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StatsAction {
-    num_records: Option<u64>,
 }
 
 #[derive(Deserialize)]

@@ -77,6 +77,8 @@ impl Lake {
         self.take(partitions, now_ms)?;
         let mut names = self.event_tables()?;
         names.push(TableName::Quarantine);
+        // An operator skips a table because it can't be used, so it is not asked either.
+        names.retain(|name| !self.config.skip.contains(name));
         let mut found: BTreeMap<PartitionId, Vec<Found>> = BTreeMap::new();
         for name in names {
             let table = self.table(&name)?;
@@ -136,9 +138,7 @@ impl Lake {
         let id = Uuid::new_v4();
         loop {
             coverage.refresh().map_err(at_coverage)?;
-            if coverage.is_of_another_group(&self.config.group) {
-                return Err(LakeError::OtherGroup { group: self.config.group.clone() });
-            }
+            self.check_group(&coverage)?;
             let taken: Vec<_> = partitions.iter().map(|one| (one.clone(), coverage.generation(one) + 1)).collect();
             let txns = taken.iter().map(|(one, generation)| coverage.generation_txn(one, *generation));
             let txns = txns.chain([coverage.group_txn(&self.config.group)]).collect();

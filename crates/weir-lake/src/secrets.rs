@@ -13,7 +13,6 @@ use crate::partition::PartitionId;
 use crate::permutation::Permutation;
 
 /// The keys of one lake, derived from the key ring's lake secret.
-#[expect(missing_debug_implementations, reason = "keys have no text form")]
 pub(crate) struct Secrets {
     ids: [u8; 32],
     offsets: [u8; 32],

@@ -121,8 +121,9 @@ impl TableFolder {
     }
 
     pub(crate) fn holds(&self) -> Result<Holds, StoreError> {
-        let log = entries(&self.log())?;
-        if log.iter().any(|entry| !is_dot(&entry.file_name().to_string_lossy())) {
+        // Anything else in the log's folder is an entry that another writer is about to make.
+        let is_entry = |name: &String| name.ends_with(".json") || name.ends_with(".parquet");
+        if self.log_names()?.iter().any(is_entry) {
             return Ok(Holds::DeltaLog);
         }
         let others = entries(&self.path)?.iter().any(|entry| {

@@ -213,6 +213,14 @@ impl TableLog {
         Ok(history)
     }
 
+    /// Writes a checkpoint of the newest version.
+    pub(crate) fn checkpoint_now(&mut self, kernel: &Kernel) -> Result<(), TableError> {
+        if let Some(head) = self.head(kernel)? {
+            self.head = Some(kernel.checkpoint(&head)?);
+        }
+        Ok(())
+    }
+
     /// Keeps all cells in memory from the next reading on: for the coverage, whose every entry counts.
     pub(crate) fn load_whole(&mut self) -> Result<bool, TableError> {
         if self.read_to.is_none() {
@@ -285,7 +293,7 @@ impl TableLog {
         let bytes = self.secrets.open(&self.name, commit.cell.as_deref()?).ok()?;
         let cell: Cell = serde_json::from_slice(&bytes).ok()?;
         // A cell copied from another commit of the same table names other files.
-        let mut added: Vec<_> = commit.adds.iter().map(|add| add.path.as_str()).collect();
+        let mut added: Vec<_> = commit.adds.iter().map(String::as_str).collect();
         let mut named: Vec<_> = cell.files.iter().map(|file| file.path.as_str()).collect();
         added.sort_unstable();
         named.sort_unstable();

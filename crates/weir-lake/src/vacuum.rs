@@ -1,0 +1,136 @@
+//! Cleaning up: commits that nobody claims, files that no version needs, entries of the log that a checkpoint covers.
+//!
+//! A file that left a table stays until readers of older versions are done; a file that never was in one stays until its
+//! writer surely is. The coverage is cleaned last and least: it must outlast the entries of the tables it decides about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::decided::Decided;
+use crate::kernel::Kernel;
+use crate::lake::{Lake, LakeError, at};
+use crate::layout::TableName;
+use crate::log::Listing;
+use crate::store::{FoundFile, LOG, is_dot};
+use crate::table_log::{TableError, TableLog};
+
+/// What a vacuum removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vacuumed {
+    /// Commits that nobody claimed.
+    pub commits: u64,
+    /// Data files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files of logs.
+    pub log_files: u64,
+}
+
+impl Lake {
+    /// Removes what has been of no use for `older_than_ms`.
+    ///
+    /// # Errors
+    ///
+    /// A table can't be read or written.
+    pub fn vacuum(&self, older_than_ms: i64, now_ms: i64) -> Result<Vacuumed, LakeError> {
+        let mut vacuumed = Vacuumed::default();
+        let cutoff_ms = now_ms.saturating_sub(older_than_ms);
+        let decided = self.decided()?;
+        let mut names = self.event_tables()?;
+        names.push(TableName::Quarantine);
+        for name in &names {
+            let table = self.table(name)?;
+            let mut log = table.lock();
+            if !log.refresh().map_err(|source| at(name, source))? {
+                continue;
+            }
+            vacuumed.commits += self.remove_unclaimed(&mut log, &decided, now_ms)?;
+            self.vacuum_table(&mut log, cutoff_ms, &mut vacuumed)?;
+            vacuumed.log_files += self.clean_log(&mut log, cutoff_ms)?;
+        }
+        let mut coverage = self.coverage.lock();
+        if coverage.refresh().map_err(|source| at(&TableName::Coverage, source))? {
+            self.vacuum_table(&mut coverage.log, cutoff_ms, &mut vacuumed)?;
+            vacuumed.log_files += self.clean_log(&mut coverage.log, cutoff_ms.saturating_sub(MARGIN_MS))?;
+        }
+        Ok(vacuumed)
+    }
+
+    /// Declares void, and removes, the commits of a table that can never count.
+    fn remove_unclaimed(&self, log: &mut TableLog, decided: &Decided, now_ms: i64) -> Result<u64, LakeError> {
+        let cells = decided.cells(log)?;
+        for cell in cells.iter().filter(|cell| decided.is_unclaimed(&log.name, cell)) {
+            self.void(&log.name, cell.id, now_ms)?;
+        }
+        let void = self.void_cells(cells, log);
+        self.sweep_cells(log, &void).map(|commits| u64::try_from(commits).unwrap_or(u64::MAX))
+    }
+
+    fn vacuum_table(&self, log: &mut TableLog, cutoff_ms: i64, vacuumed: &mut Vacuumed) -> Result<(), LakeError> {
+        let name = log.name.clone();
+        let at_table = |source| at(&name, source);
+        let live: BTreeSet<_> = self.live(log)?.into_iter().map(|file| file.path).collect();
+        let left = left_at(log).map_err(at_table)?;
+        let is_useless = |file: &FoundFile| {
+            let since_ms = left.get(&file.path).copied().unwrap_or(file.modified_ms);
+            !live.contains(&file.path) && since_ms <= cutoff_ms && is_data(&file.path)
+        };
+        let files = log.folder.data_files().map_err(|error| at_table(error.into()))?;
+        for file in files.into_iter().filter(is_useless) {
+            log.folder.remove(&file.path).map_err(|error| at_table(error.into()))?;
+            vacuumed.files += 1;
+            vacuumed.bytes += file.bytes;
+        }
+        log.folder.remove_empty_folders().map_err(|error| at_table(error.into()))
+    }
+
+    /// Removes log entries that are old and that a checkpoint covers; returns how many files.
+    fn clean_log(&self, log: &mut TableLog, cutoff_ms: i64) -> Result<u64, LakeError> {
+        let name = log.name.clone();
+        clean_log(&self.kernel, log, cutoff_ms).map_err(|source| at(&name, source))
+    }
+}
+
+fn clean_log(kernel: &Kernel, log: &mut TableLog, cutoff_ms: i64) -> Result<u64, TableError> {
+    let old: BTreeMap<_, _> = log
+        .folder
+        .log_files()?
+        .into_iter()
+        .filter(|file| file.modified_ms <= cutoff_ms)
+        .filter_map(|file| Some((file.path.strip_prefix(LOG)?.strip_prefix('/')?.to_owned(), file.modified_ms)))
+        .collect();
+    let version_of = |name: &str| name.get(..20).and_then(|digits| digits.parse::<u64>().ok());
+    let newest_old = old.keys().filter_map(|name| version_of(name)).max();
+    let newest_checkpoint = |log: &TableLog| -> Result<Option<u64>, TableError> {
+        Ok(Listing::read(&log.folder)?.checkpoints.last().map(|(version, _)| *version))
+    };
+    if newest_old > newest_checkpoint(log)? {
+        log.checkpoint_now(kernel)?;
+    }
+    let Some(checkpoint) = newest_checkpoint(log)? else { return Ok(0) };
+    let mut removed = 0;
+    for name in old.keys().filter(|name| version_of(name).is_some_and(|version| version < checkpoint)) {
+        log.folder.remove(&format!("{LOG}/{name}"))?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+/// When each file left the table, as far as the log still tells.
+fn left_at(log: &TableLog) -> Result<BTreeMap<String, i64>, TableError> {
+    let history = log.history()?.into_iter();
+    let removes = history.flat_map(|(commit, _)| {
+        let left_ms = commit.timestamp_ms.unwrap_or(i64::MAX);
+        commit.removes.into_iter().map(move |path| (path, left_ms))
+    });
+    Ok(removes.collect())
+}
+
+/// Only files of the kind that weir writes are ever removed.
+fn is_data(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    std::path::Path::new(name).extension().is_some_and(|extension| extension == "parquet") || is_dot(name)
+}
+
+/// How much longer the coverage's log is kept than the tables'.
+const MARGIN_MS: i64 = 86_400_000;

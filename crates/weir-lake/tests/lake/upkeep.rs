@@ -1,0 +1,104 @@
+//! Retention, vacuum, checkpoints and the cleaning of logs.
+
+use std::fs;
+
+use weir_lake::{Dialect, TableName, views};
+use weir_policy::PurposeId;
+
+use crate::reader::live;
+use crate::world::{DAY_MS, NOW_MS, SHOP, World, audited, shop_table, shops, take};
+
+fn parquet_files(world: &World, table: &TableName) -> usize {
+    let mut count = 0;
+    let mut folders = vec![world.table_path(table)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.to_str().unwrap().contains("_delta_log") {
+                count += usize::from(path.extension().is_some_and(|extension| extension == "parquet"));
+            }
+        }
+    }
+    count
+}
+
+/// Goal: rows leave when their purpose's time is over, and the books still balance.
+#[test]
+fn rows_leave_when_their_time_is_over() {
+    let world = World::new(&[SHOP]);
+    let lake = world.open();
+    world.add(&lake, 0, &shops(0..7));
+    let troubleshooting = TableName::events(PurposeId::Troubleshooting, "test.shop");
+    let later_ms = NOW_MS + 31 * DAY_MS;
+    let expired = lake.expire(world.policy.purposes(), later_ms).unwrap();
+    assert_eq!(expired.iter().map(|one| (&one.table, one.rows)).collect::<Vec<_>>(), [(&troubleshooting, 7)]);
+    assert!(live(&world.table_path(&troubleshooting)).is_empty());
+    assert_eq!(audited(&lake).tables[&shop_table()], 7);
+    assert!(lake.expire(world.policy.purposes(), later_ms).unwrap().is_empty());
+    assert_eq!(parquet_files(&world, &troubleshooting), 1, "readers of the older version still have the file");
+    assert_eq!(lake.vacuum(0, later_ms * 2).unwrap().files, 1);
+    assert_eq!(parquet_files(&world, &troubleshooting), 0);
+    audited(&lake);
+}
+
+/// Goal: files that a crash left are removed when they are old enough, and no others.
+#[test]
+fn vacuum_takes_orphans_only() {
+    let world = World::new(&[SHOP]);
+    let lake = world.open();
+    world.add(&lake, 0, &shops(0..7));
+    let table = world.table_path(&shop_table());
+    let file = live(&table).remove(0);
+    for orphan in [".left.parquet", "left.parquet"] {
+        fs::copy(&file, file.with_file_name(orphan)).unwrap();
+    }
+    assert_eq!(audited(&lake).orphans, 1);
+    assert_eq!(lake.vacuum(400 * 365 * DAY_MS, NOW_MS).unwrap().files, 0);
+    assert_eq!(lake.vacuum(0, NOW_MS * 2).unwrap().files, 2);
+    assert_eq!(live(&table), [file]);
+    audited(&lake);
+}
+
+/// Goal: after many commits there are checkpoints; cleaned logs open, continue and audit as before.
+#[test]
+fn cleaned_logs_tell_the_same() {
+    let world = World::new(&[SHOP]);
+    let lake = world.open();
+    take(&lake, 0);
+    for round in 0..60 {
+        assert!(world.commit(&lake, world.batch(0, round * 2, &shops(0..2))).is_ok());
+    }
+    let log = world.table_path(&shop_table()).join("_delta_log");
+    assert!(log.join("00000000000000000050.checkpoint.parquet").exists());
+    let again = world.open();
+    assert_eq!(take(&again, 0).watermark, Some(120));
+    let before = audited(&again);
+    assert!(again.vacuum(0, NOW_MS * 2).unwrap().log_files > 50);
+    assert!(!log.join("00000000000000000001.json").exists());
+    for lake in [&again, &world.open()] {
+        let after = audited(lake);
+        assert_eq!((after.tables, after.fates, after.pending), (before.tables.clone(), before.fates.clone(), 0));
+    }
+    assert!(world.commit(&again, world.batch(0, 120, &shops(0..2))).is_ok());
+    let fresh = world.open();
+    assert_eq!(take(&fresh, 0).watermark, Some(122));
+    audited(&fresh);
+}
+
+/// Goal: the listing shows each table, and the views name each.
+#[test]
+fn tables_are_listed_with_views() {
+    let world = World::new(&[SHOP]);
+    let lake = world.open();
+    world.add(&lake, 0, &shops(0..7));
+    let tables = lake.tables().unwrap();
+    let seen: Vec<_> = tables.iter().map(|table| (table.table.to_string(), table.files, table.rows)).collect();
+    assert_eq!(seen, [("troubleshooting/test.shop".to_owned(), 1, 7), ("reliability/test.shop".to_owned(), 1, 7)]);
+    assert_eq!(tables[0].days, Some(("2026-11-23".to_owned(), "2026-11-23".to_owned())));
+    for dialect in Dialect::ALL {
+        let text = views(&tables, dialect);
+        assert!(text.contains("reliability_test_shop") && text.contains("subject"), "{text}");
+    }
+}

@@ -1,0 +1,222 @@
+//! A small world for the lake's tests: a policy, a key ring, people who said yes, and a folder.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use tempfile::TempDir;
+use weir_consent::{Agreement, ConsentStore, Standing, StateRecord, Status};
+use weir_filter::{Filter, Filtered, Headers, Limits, Origin, Record};
+use weir_keys::{KeyRing, LakeKey, canonical};
+use weir_lake::{
+    AuditReport, ClosedBatch, CommitError, Lake, LakeConfig, PartitionId, Position, Receipt, Recheck, Span, TableName,
+    Written,
+};
+use weir_policy::{Faults, Policy, PurposeId, Source};
+
+/// 2026-11-23T10:20:00Z.
+pub(crate) const NOW_MS: i64 = 1_795_429_200_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;
+
+/// A contract for two purposes, and one for reliability alone.
+pub(crate) const SHOP: &str = r#"
+[event]
+type        = "test.shop"
+version     = 1
+description = "Somebody looked at something."
+benefit     = "Lets tests see rows."
+owner       = "lake-team"
+review      = "https://reviews.example/1"
+expires     = 2030-01-01
+subject     = "user"
+[fields."user"]
+class    = "identifier"
+kind     = "user"
+category = "user.unique_id"
+[fields."what"]
+class    = "word"
+values   = ["chair", "table"]
+category = "system.operations"
+purposes = ["troubleshooting", "reliability"]
+"#;
+pub(crate) const SPEED: &str = r#"
+[event]
+type        = "test.speed"
+version     = 1
+description = "How long something took."
+benefit     = "Lets tests see rows."
+owner       = "lake-team"
+review      = "https://reviews.example/1"
+expires     = 2030-01-01
+subject     = "user"
+[fields."user"]
+class    = "identifier"
+kind     = "user"
+category = "user.unique_id"
+[fields."took"]
+class    = "measure"
+type     = "uint32"
+category = "system.operations"
+purposes = ["reliability"]
+"#;
+
+pub(crate) struct World {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) ring: KeyRing,
+    pub(crate) store: ConsentStore,
+    folder: TempDir,
+}
+
+impl World {
+    /// Makes a world with these contracts, in which everyone named `u0` to `u99` said yes.
+    pub(crate) fn new(contracts: &[&str]) -> Self {
+        let policy = policy(contracts);
+        let folder = TempDir::new().unwrap();
+        let ring = KeyRing::init(&folder.path().join("keys")).unwrap();
+        ring.ensure_epochs(policy.purposes(), NOW_MS).unwrap();
+        ring.ensure_tenant("acme").unwrap();
+        let store = ConsentStore::new();
+        store.mark_current(i64::MAX);
+        let world = Self { policy, ring, store, folder };
+        let standing = Standing::new(Status::Given, NOW_MS - 400 * DAY_MS, None).unwrap();
+        for purpose in PurposeId::ALL {
+            let agreement = Agreement { standing, regions: None };
+            world.store.apply(StateRecord::Agreement { tenant: "acme".into(), purpose, agreement });
+            (0..100).for_each(|user| world.choose(&format!("u{user}"), purpose, Status::Given, NOW_MS - 400 * DAY_MS));
+        }
+        world
+    }
+
+    pub(crate) fn choose(&self, user: &str, purpose: PurposeId, status: Status, at_ms: i64) {
+        let person = self.ring.snapshot().person_key("acme", "user", &canonical(user));
+        let standing = Standing::new(status, at_ms, None).unwrap();
+        self.store.apply(StateRecord::Choice { person, purpose, standing });
+    }
+
+    pub(crate) fn withdraw(&self, user: &str, purpose: PurposeId) {
+        self.choose(user, purpose, Status::Withdrawn, NOW_MS - 1);
+    }
+
+    pub(crate) fn key(&self) -> LakeKey {
+        self.ring.snapshot().lake_key("lake")
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
+    pub(crate) fn table_path(&self, table: &TableName) -> PathBuf {
+        self.root().join("eu").join(table.to_string())
+    }
+
+    pub(crate) fn config(&self) -> LakeConfig {
+        LakeConfig::new(self.root(), "eu", "weir")
+    }
+
+    pub(crate) fn open(&self) -> Lake {
+        Lake::open(self.config(), &self.key()).unwrap()
+    }
+
+    pub(crate) fn open_with(&self, objects: Arc<dyn ObjectStore>) -> Lake {
+        // One thread, so that tests know in which order tables are committed.
+        let config = LakeConfig { commit_threads: 1, ..self.config() };
+        Lake::open_with_store(config, &self.key(), objects).unwrap()
+    }
+
+    /// Filters events whose offsets start at `from` in partition `number`.
+    pub(crate) fn batch(&self, number: i32, from: i64, events: &[String]) -> ClosedBatch {
+        self.batches(&[(number, from, events)])
+    }
+
+    /// Filters events of several partitions.
+    pub(crate) fn batches(&self, parts: &[(i32, i64, &[String])]) -> ClosedBatch {
+        let mut filtered = Filtered::default();
+        let view = self.store.view(NOW_MS, i64::MAX).unwrap();
+        let mut filter = Filter::new(self.policy.clone(), self.ring.snapshot(), Limits::default(), "eu".to_owned());
+        let mut spans = Vec::new();
+        for ((number, from, events), origin) in parts.iter().zip(0..) {
+            let record = |(position, event): (i64, &'_ String)| (position, event.clone());
+            let events: Vec<_> = (*from..).zip(events.iter()).map(record).collect();
+            let records: Vec<_> = events
+                .iter()
+                .map(|(position, event)| Record::new(Origin(origin), *position, Some(event.as_bytes()), Headers::NONE))
+                .collect();
+            filter.apply(&records, &view, NOW_MS, &mut filtered);
+            let to = from + i64::try_from(events.len()).unwrap();
+            spans.push((Origin(origin), Span { partition: partition(*number), from: *from, to }));
+        }
+        ClosedBatch { filtered, spans, policy: self.policy.clone(), consent_position: 7 }
+    }
+
+    pub(crate) fn commit(&self, lake: &Lake, batch: ClosedBatch) -> Result<Receipt, CommitError> {
+        let now_ms = &|| NOW_MS;
+        lake.commit(batch, Recheck { store: &self.store, max_staleness_ms: 5000, elapsed_ms: now_ms, now_ms })
+    }
+
+    /// Takes a partition, filters events from where the lake ends, and commits them.
+    pub(crate) fn add(&self, lake: &Lake, number: i32, events: &[String]) -> Written {
+        let from = take(lake, number).watermark.unwrap_or(0);
+        self.commit(lake, self.batch(number, from, events)).unwrap().written()
+    }
+}
+
+pub(crate) fn policy(contracts: &[&str]) -> Arc<Policy> {
+    let sources: Vec<_> =
+        contracts.iter().enumerate().map(|(at, text)| Source::new(format!("{at}.toml"), *text)).collect();
+    let parsed = Policy::parse(&sources, None, Faults::default());
+    Arc::new(parsed.unwrap_or_else(|report| panic!("{report:?}")).0)
+}
+
+pub(crate) fn partition(number: i32) -> PartitionId {
+    PartitionId { source: "kafka:cluster:topic".into(), topic: "telemetry".into(), partition: number }
+}
+
+pub(crate) fn take(lake: &Lake, number: i32) -> Position {
+    lake.positions(&[partition(number)], NOW_MS).unwrap().remove(0)
+}
+
+pub(crate) fn shop(user: &str) -> String {
+    event("test.shop", &format!(r#"{{"user": "{user}", "what": "chair"}}"#))
+}
+
+pub(crate) fn speed(user: &str) -> String {
+    event("test.speed", &format!(r#"{{"user": "{user}", "took": 48}}"#))
+}
+
+/// Writes an event of ten minutes ago; ids differ by content only, which is enough here.
+pub(crate) fn event(event_type: &str, data: &str) -> String {
+    format!(
+        r#"{{"specversion": "1.0", "id": "{}", "source": "/test", "type": "{event_type}", "time": "2026-11-23T10:10:30Z",
+        "tenant": "acme", "data": {data}}}"#,
+        blake3::hash(data.as_bytes())
+    )
+}
+
+pub(crate) fn shops(users: std::ops::Range<u32>) -> Vec<String> {
+    users.map(|user| shop(&format!("u{user}"))).collect()
+}
+
+pub(crate) fn speeds(users: std::ops::Range<u32>) -> Vec<String> {
+    users.map(|user| speed(&format!("u{user}"))).collect()
+}
+
+pub(crate) fn shop_table() -> TableName {
+    TableName::events(PurposeId::Reliability, "test.shop")
+}
+
+pub(crate) fn speed_table() -> TableName {
+    TableName::events(PurposeId::Reliability, "test.speed")
+}
+
+/// Proves the lake, every byte of it, and returns what was counted.
+pub(crate) fn audited(lake: &Lake) -> AuditReport {
+    let report = lake.audit(true).unwrap();
+    assert!(report.is_sound(), "{:?}", report.discrepancies);
+    report
+}
+
+/// Returns the number of records with a fate, for reliability.
+pub(crate) fn counted(report: &AuditReport, fate: &str, reason: Option<&str>) -> u64 {
+    let key = ("reliability".to_owned(), fate.to_owned(), reason.map(str::to_owned));
+    report.fates.get(&key).copied().unwrap_or(0)
+}
