@@ -7,6 +7,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use sha2::{Digest as _, Sha256};
+
 /// A tool that reads Delta tables and shares no code with weir.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -42,6 +44,56 @@ impl Engine {
         let text =
             run("read_table.py", Command::new(python()).arg(script("read_table.py")).arg(self.name()).args(paths));
         split(&text, tables.len())
+    }
+
+    /// Returns one digest for all rows of each table: what is left to compare when the rows are too many to hold.
+    ///
+    /// # Panics
+    ///
+    /// If the tool cannot read a table; the message holds what it said.
+    pub fn digests(self, tables: &[&Path]) -> Vec<Digest> {
+        let paths: Vec<_> = tables.iter().map(|table| table.as_os_str()).collect();
+        let mut command = Command::new(python());
+        command.arg(script("read_table.py")).args(["digest", self.name()]).args(paths);
+        let digests: Vec<Digest> = run("read_table.py", &mut command).lines().map(Digest::parse).collect();
+        assert_eq!(digests.len(), tables.len(), "each table has its digest");
+        digests
+    }
+}
+
+/// A multiset of rows as their number and the sum of their hashes: equal for equal rows in any order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Digest {
+    /// Number of rows.
+    pub rows: u64,
+    /// Sum, modulo 2^128, of the first 16 bytes of the SHA-256 of each row's line.
+    pub sum: u128,
+}
+
+impl Digest {
+    /// Adds a row, as a line of canonical JSON.
+    pub fn add(&mut self, line: &str) {
+        let hash = Sha256::digest(line.as_bytes());
+        let mut first = [0; 16];
+        first.copy_from_slice(&hash[..16]);
+        self.rows += 1;
+        self.sum = self.sum.wrapping_add(u128::from_be_bytes(first));
+    }
+
+    /// Adds the rows of another multiset.
+    pub fn join(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+
+    fn parse(line: &str) -> Self {
+        let (rest, rows) = line.rsplit_once("\"rows\": ").expect("a digest has its number of rows");
+        let (_, sum) = rest.rsplit_once("\"digest\": \"").expect("a digest has its sum");
+        let sum = sum.split('"').next().unwrap_or_default();
+        Self {
+            rows: rows.trim_end_matches('}').parse().expect("a number of rows"),
+            sum: u128::from_str_radix(sum, 16).expect("a sum in hexadecimal"),
+        }
     }
 }
 

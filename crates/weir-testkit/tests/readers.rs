@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use weir_testkit::readers::{Engine, duckdb_sql};
+use weir_testkit::readers::{Digest, Engine, duckdb_sql};
 
 /// Each engine prints the lines that `self_check.py` holds, and the Rust side gives them back uncut.
 #[test]
@@ -18,6 +18,9 @@ fn every_engine_prints_the_same_canonical_rows() {
     for engine in Engine::ALL {
         let tables = engine.rows(&[&table, &table]);
         assert!(tables.iter().all(|rows| rows.len() == 3), "{engine:?} gives {tables:?}");
+        let mut expected = Digest::default();
+        tables[0].iter().for_each(|row| expected.add(row));
+        assert_eq!(engine.digests(&[&table]), [expected], "{engine:?}");
     }
     let counted = duckdb_sql(&format!("SELECT count(*) AS n FROM delta_scan('{}')", table.display()));
     assert_eq!(counted, ["{\"n\":3}"]);

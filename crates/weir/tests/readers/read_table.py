@@ -1,9 +1,11 @@
 """Prints the rows of Delta tables as other tools see them, in one canonical form.
 
-usage: read_table.py duckdb|deltalake|pyarrow TABLE…    every row of each table
-       read_table.py sql STATEMENTS                     what DuckDB answers to the last of the statements
+usage: read_table.py duckdb|deltalake|pyarrow TABLE…          every row of each table
+       read_table.py digest duckdb|deltalake|pyarrow TABLE…   one number for all rows of each table
+       read_table.py sql STATEMENTS                           what DuckDB answers to the last of the statements
 
-For each table: a line {"table": …, "rows": N}, then N lines, one JSON object a row, keys and lines sorted.
+For each table: a line {"table": …, "rows": N}, then N lines, one JSON object a row, keys and lines sorted; or, as digest,
+a line {"table": …, "digest": …, "rows": N}: the sum, modulo 2^128, of the first 16 bytes of each row's SHA-256.
 Forms of values, the same for every engine and free of rounding:
   binary     text, hex              timestamp  number, microseconds since 1970 in UTC
   decimal    text, all digits       date       text, YYYY-MM-DD
@@ -11,6 +13,7 @@ Forms of values, the same for every engine and free of rounding:
   integers, booleans, strings, arrays, structs, null: as JSON has them
 """
 
+import hashlib
 import importlib.util
 import json
 import pathlib
@@ -23,10 +26,16 @@ import pyarrow.types as pt
 
 
 def main(arguments):
+    only_digest = arguments[:1] == ["digest"]
+    arguments = arguments[1:] if only_digest else arguments
     if len(arguments) < 2 or arguments[0] not in ENGINES:
         sys.exit(__doc__)
     read = ENGINES[arguments[0]]
     for table in arguments[1:]:
+        if only_digest:
+            rows = read(table)
+            print(json.dumps({"table": table, "digest": f"{digest(rows):032x}", "rows": rows.num_rows}))
+            continue
         rows = lines(read(table))
         print(json.dumps({"table": table, "rows": len(rows)}))
         sys.stdout.writelines(row + "\n" for row in rows)
@@ -79,8 +88,21 @@ def lines(table):
     """Returns the rows as sorted lines of JSON."""
     if table.num_rows == 0:
         return []
-    rows = struct_text(sorted((name, text(table[name])) for name in table.column_names))
+    rows = row_text(table)
     return rows.take(pc.sort_indices(rows)).to_pylist()
+
+
+def digest(table):
+    """Returns the sum of the rows' hashes: two tables that agree in it and in their number of rows have the same rows."""
+    total = 0
+    for start in range(0, table.num_rows, CHUNK_ROWS):
+        for row in row_text(table.slice(start, CHUNK_ROWS)).to_pylist():
+            total += int.from_bytes(hashlib.sha256(row.encode()).digest()[:16], "big")
+    return total % 2**128
+
+
+def row_text(table):
+    return struct_text(sorted((name, text(table[name])) for name in table.column_names))
 
 
 def text(column):
@@ -149,6 +171,8 @@ def join(*parts):
     return pc.binary_join_element_wise(*parts, pa.scalar("", STRING))
 
 
+# The texts of so many rows are some tens of MB.
+CHUNK_ROWS = 50_000
 STRING = pa.large_string()
 NULL = pa.scalar("null", STRING)
 
