@@ -10,6 +10,7 @@ use std::{
 };
 
 use rdkafka::{
+    Offset,
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
@@ -17,7 +18,8 @@ use rdkafka::{
 
 use crate::{
     brokers::Brokers,
-    cluster::{AskError, of_client},
+    cluster::{AskError, of_answer, of_client},
+    partition::{TopicPartition, placed},
 };
 
 /// A line to the brokers for changes to topics.
@@ -77,6 +79,16 @@ impl Admin {
         first(results, topic)?.map(drop).map_err(|(_, code)| of_code(code, topic))
     }
 
+    /// Deletes the records of a partition that lie before an offset.
+    ///
+    /// # Errors
+    /// When the brokers refuse or do not answer in time.
+    pub fn delete_records(&self, at: &TopicPartition, before: i64) -> Result<(), AskError> {
+        let list = placed([(at, Offset::Offset(before))]).map_err(|error| of_client(&error))?;
+        let answer = wait_for(self.client.delete_records(&list, &self.options));
+        answer.map(drop).map_err(|error| of_answer(&error, &at.topic))
+    }
+
     /// Returns one option of a topic; none if the topic has no such option, or the brokers cannot tell.
     ///
     /// # Errors
@@ -98,17 +110,12 @@ fn first<T>(answers: KafkaResult<Vec<T>>, topic: &str) -> Result<T, AskError> {
 }
 
 fn of_code(code: RDKafkaErrorCode, topic: &str) -> AskError {
-    match code {
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
-            AskError::TopicMissing(topic.to_owned())
-        }
-        RDKafkaErrorCode::OperationTimedOut
-        | RDKafkaErrorCode::RequestTimedOut
-        | RDKafkaErrorCode::BrokerTransportFailure
-        | RDKafkaErrorCode::AllBrokersDown
-        | RDKafkaErrorCode::Resolve
-        | RDKafkaErrorCode::Fail => AskError::BrokersAway,
-        other => AskError::Refused(other),
+    if [RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::UnknownTopic].contains(&code) {
+        AskError::TopicMissing(topic.to_owned())
+    } else if AWAY.contains(&code) {
+        AskError::BrokersAway
+    } else {
+        AskError::Refused(code)
     }
 }
 
@@ -130,6 +137,15 @@ fn wait_for<F: Future>(future: F) -> F::Output {
         }
     }
 }
+
+const AWAY: [RDKafkaErrorCode; 6] = [
+    RDKafkaErrorCode::AllBrokersDown,
+    RDKafkaErrorCode::BrokerTransportFailure,
+    RDKafkaErrorCode::Fail,
+    RDKafkaErrorCode::OperationTimedOut,
+    RDKafkaErrorCode::RequestTimedOut,
+    RDKafkaErrorCode::Resolve,
+];
 
 /// Leaves the number of copies to the brokers (`default.replication.factor`).
 const BROKERS_DEFAULT: i32 = -1;

@@ -104,11 +104,11 @@ impl Coverage {
         beyond.is_none().then(|| Origin(u16::try_from(place).expect("origins are made from places")))
     }
 
-    /// Moves a partition over offsets that hold no record.
-    pub(crate) fn skip(&mut self, origin: Origin, to: i64) {
+    /// Moves a partition that still stands at `from` over offsets that hold no record.
+    pub(crate) fn skip(&mut self, origin: Origin, from: i64, to: i64) {
         if let Some(slot) = self.slot_mut(origin)
             && slot.state == State::Running
-            && to > slot.next
+            && slot.next == from
         {
             slot.from.get_or_insert(slot.next);
             slot.next = to.min(slot.fence.unwrap_or(i64::MAX));
@@ -196,8 +196,10 @@ mod tests {
         assert_eq!(coverage.take("t", 1, 0), Some(Origin(1)));
         assert_eq!(coverage.spans().0, [span(0, 10, 14), span(1, 0, 1)]);
         assert_eq!(coverage.take("t", 0, 20), Some(Origin(0)));
-        coverage.skip(Origin(0), 22);
-        assert_eq!(coverage.spans().0, [span(0, 14, 22)]);
+        coverage.skip(Origin(0), 20, 22);
+        assert_eq!(coverage.spans().0, [span(0, 14, 21)], "a record came in between");
+        coverage.skip(Origin(0), 21, 22);
+        assert_eq!(coverage.spans().0, [span(0, 21, 22)]);
         assert_eq!(coverage.spans().0, []);
     }
 

@@ -13,6 +13,7 @@ use crate::{
     coverage::Position,
     partition::TopicPartition,
     problem::Problem,
+    tail::Tail,
 };
 
 /// How far one partition was read, and where it ends.
@@ -55,6 +56,22 @@ impl Consumer {
             }
         }
         Ok(lags)
+    }
+
+    /// Moves partitions to their ends whose last offsets hold no record; the next poll accounts for them.
+    ///
+    /// For partitions that seem one or two offsets short of their end, when that end is waited for.
+    ///
+    /// # Errors
+    /// When the brokers did not answer in time.
+    pub fn settle(&self, tail: &mut Tail, lags: &[Lag], timeout: Duration) -> Result<(), AskError> {
+        for lag in lags.iter().filter(|lag| lag.offsets() > 0) {
+            let Position { origin, partition, next } = &lag.position;
+            if tail.is_empty(&of_id(partition), *next, lag.end, timeout)? {
+                self.coverage.lock().skip(*origin, *next, lag.end);
+            }
+        }
+        Ok(())
     }
 
     /// Tells why a partition must not be read on.

@@ -14,9 +14,11 @@ pub mod acknowledge;
 pub mod admin;
 pub mod brokers;
 pub mod cluster;
+pub mod consent_topics;
 pub mod consumer;
 mod context;
 pub mod coverage;
+pub mod files;
 pub mod lag;
 pub mod mock;
 mod partition;
@@ -29,8 +31,12 @@ pub use acknowledge::AcknowledgeError;
 pub use admin::{Admin, TopicPlan};
 pub use brokers::{Brokers, OptionRefused};
 pub use cluster::{AskError, Bounds, Cluster};
+pub use consent_topics::{
+    Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, StateTopicPolicy, Turned,
+};
 pub use consumer::{Assigned, Consumer, FirstOffset, Membership, Revoked, Start, Started};
 pub use coverage::Position;
+pub use files::{FileError, LineBatch, Lines};
 pub use lag::Lag;
 pub use mock::{MockBroker, MockError};
 pub use partition::TopicPartition;

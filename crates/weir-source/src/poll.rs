@@ -98,6 +98,11 @@ impl Records<'_> {
         self.messages.iter().map(|(origin, message)| (*origin, message.offset()))
     }
 
+    /// Returns the messages whole, for the inbox of consent, whose keys mean something.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &BorrowedMessage<'_>> {
+        self.messages.iter().map(|(_, message)| message)
+    }
+
     /// Lends the records, in the form that the filter takes.
     pub fn lend<T>(&self, take: impl FnOnce(&[Record<'_>]) -> T) -> T {
         let mut pairs = Vec::new();

@@ -13,6 +13,11 @@ pub enum Problem {
     BrokersAway,
     /// Another consumer runs under the same `instance`, or the brokers took this one for dead.
     Fenced,
+    /// A topic that only weir writes holds records that weir cannot read.
+    ForeignRecords {
+        /// Name of the topic.
+        topic: String,
+    },
     /// Records that were not read yet are gone from the broker.
     Gap {
         /// The partition that stopped.
@@ -59,6 +64,7 @@ impl Problem {
         match self {
             Self::BrokersAway => "brokers_away",
             Self::Fenced => "fenced",
+            Self::ForeignRecords { .. } => "foreign_records",
             Self::Gap { .. } => "gap",
             Self::MadeAnew { .. } => "made_anew",
             Self::NotAuthorized => "not_authorized",
@@ -71,7 +77,11 @@ impl Problem {
     pub fn reach(&self) -> Reach {
         match self {
             Self::Gap { .. } | Self::MadeAnew { .. } => Reach::Partition,
-            Self::BrokersAway | Self::NotAuthorized | Self::Other(_) | Self::TopicMissing { .. } => Reach::Passing,
+            Self::BrokersAway
+            | Self::ForeignRecords { .. }
+            | Self::NotAuthorized
+            | Self::Other(_)
+            | Self::TopicMissing { .. } => Reach::Passing,
             Self::Fenced => Reach::Process,
         }
     }
@@ -101,6 +111,11 @@ impl fmt::Display for Problem {
         match self {
             Self::BrokersAway => write!(f, "no broker can be reached; weir keeps trying"),
             Self::Fenced => write!(f, "another consumer runs under the same `instance`, or the group dropped this one"),
+            Self::ForeignRecords { topic } => write!(
+                f,
+                "{topic} holds records that this weir cannot read, so nobody knows what they say; run the newest weir, or \
+                 put a tombstone on the keys that weir did not write"
+            ),
             Self::Gap { partition, wanted, first } => write!(
                 f,
                 "{partition} stopped: the next record to read is {wanted}, and the broker's first is {first}; \

@@ -5,7 +5,11 @@
 //! the first one stands and reaches the end without a record proves that there is none. librdkafka's end-of-partition event
 //! proves it, but names the partition only by number: a reader of a single partition is never in doubt which one it means.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientContext, Offset,
@@ -23,6 +27,8 @@ use crate::{
 #[expect(missing_debug_implementations, reason = "it may hold records that it came across")]
 pub struct Tail {
     client: BaseConsumer<Quiet>,
+    /// Stretches that were found to be empty: a quiet partition is looked at once.
+    empty: HashMap<TopicPartition, Range<i64>>,
 }
 
 impl Tail {
@@ -33,20 +39,24 @@ impl Tail {
     pub fn connect(brokers: &Brokers, group: &str) -> Result<Self, AskError> {
         let mut config = brokers.reader(group);
         config.set("enable.partition.eof", "true");
-        Ok(Self { client: config.create_with_context(Quiet).map_err(|error| of_client(&error))? })
+        let client = config.create_with_context(Quiet).map_err(|error| of_client(&error))?;
+        Ok(Self { client, empty: HashMap::new() })
     }
 
     /// Tells whether no committed record lies from `from` up to `end`, an end that the brokers named before.
     ///
     /// # Errors
     /// [`AskError::BrokersAway`] when the end was not reached in time.
-    pub fn is_empty(&self, at: &TopicPartition, from: i64, end: i64, timeout: Duration) -> Result<bool, AskError> {
-        if from >= end {
+    pub fn is_empty(&mut self, at: &TopicPartition, from: i64, end: i64, timeout: Duration) -> Result<bool, AskError> {
+        if from >= end || self.empty.get(at).is_some_and(|known| known.start <= from && end <= known.end) {
             return Ok(true);
         }
         let list = placed([(at, Offset::Offset(from))]).map_err(|error| of_client(&error))?;
         self.client.assign(&list).map_err(|error| of_client(&error))?;
         let found = self.look(timeout);
+        if found == Ok(true) {
+            self.empty.insert(at.clone(), from..end);
+        }
         if let Err(error) = self.client.unassign() {
             tracing::debug!(%error, "could not let go of a partition");
         }

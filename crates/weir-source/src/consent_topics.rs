@@ -1,0 +1,288 @@
+//! The two topics of consent: choices in, states out, and the store kept current.
+//!
+//! One value does it all, one turn after the other, on one thread: it reads the state topic into the store, takes the inbox
+//! as a member of a group, publishes what counts, and vouches for the store when nothing that was said is missing from it.
+//! It stands beside the path of events, which asks the store and stops when nobody vouches for it.
+//!
+//! The store is current as of an instant when, asked after it,
+//! 1. the group has processed every partition of the inbox to its end, whoever's member owns it: the group's committed
+//!    offsets say so, and they are committed only after all replicas have what the records led to;
+//! 2. the state topic was read to its end, asked for after the first question.
+//!
+//! So what a person said before that instant is in the store, through whichever daemon it went.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use weir_consent::{ConsentStore, InboxFault, StateKey};
+use weir_keys::KeySet;
+
+use crate::{
+    brokers::Brokers,
+    cluster::{AskError, Cluster},
+    partition::TopicPartition,
+    poll::of_question,
+    problem::Problem,
+    producer::{Outgoing, Producer, SendError},
+    tail::Tail,
+};
+
+mod inbox_keeper;
+mod state_feed;
+
+use inbox_keeper::InboxKeeper;
+pub use state_feed::FeedStop;
+use state_feed::StateFeed;
+
+/// Which topics hold consent, and how often their ends are asked for.
+#[derive(Clone, Debug)]
+pub struct ConsentTopicsSettings {
+    /// Name of the inbox; the state topic is `<inbox>.state`.
+    pub inbox: String,
+    /// Name of the daemons' group; the keeper's is `<group>.consent`.
+    pub group: String,
+    /// Whether to make the state topic where it is missing.
+    pub creates: StateTopicPolicy,
+    /// How often the ends are asked for: at least every second, or `max_staleness` would mean nothing.
+    pub ask_every: Duration,
+}
+
+/// What to do about a state topic that is missing or that the brokers cannot describe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateTopicPolicy {
+    /// Make it, compacted, with one copy for each that the brokers make by default.
+    #[default]
+    Create,
+    /// Say that it is missing.
+    Require,
+    /// Take it as it is: the broker inside the process can neither describe a topic nor compact it.
+    Trust,
+}
+
+/// The two topics, and the store that they fill.
+#[expect(missing_debug_implementations, reason = "it holds records that name people")]
+pub struct ConsentTopics {
+    settings: ConsentTopicsSettings,
+    brokers: Brokers,
+    cluster: Cluster,
+    tail: Tail,
+    store: Arc<ConsentStore>,
+    feed: StateFeed,
+    keeper: InboxKeeper,
+    producer: Producer,
+    asked: Option<Instant>,
+}
+
+/// The two clocks of a turn; they are parameters so that tests can move them.
+#[derive(Clone, Copy, Debug)]
+pub struct Clocks {
+    /// Milliseconds since 1970: what a record's `at` is compared with.
+    pub wall_ms: i64,
+    /// Milliseconds of a clock that never goes back: what the store is vouched for on.
+    pub monotonic_ms: i64,
+}
+
+/// What one turn did.
+#[derive(Debug, Default)]
+pub struct Turned {
+    /// Records of the state topic that changed the store.
+    pub applied: u64,
+    /// Records of the inbox that led to a new state.
+    pub published: u64,
+    /// Records of the inbox that went back under their canonical key.
+    pub written_back: u64,
+    /// Records of the inbox that say nothing new.
+    pub known: u64,
+    /// Records of the inbox that were refused, by why.
+    pub refused: HashMap<InboxFault, u64>,
+    /// What keeps the store from being current, in words.
+    pub problems: Vec<Problem>,
+    /// Whether the store was vouched for in this turn.
+    pub current: bool,
+}
+
+/// Why consent can no longer be followed; weir stops and waits for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsentStop {
+    /// The brokers gave no answer when the topics were opened.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The state topic is not what it was, or not what it must be.
+    #[error(transparent)]
+    Feed(#[from] FeedStop),
+    /// The inbox dropped records before the keeper had read them.
+    #[error("{0}")]
+    Inbox(Problem),
+}
+
+impl ConsentTopics {
+    /// Opens both topics; makes the state topic if it is missing and that is allowed.
+    ///
+    /// # Errors
+    /// When the brokers do not answer, or the state topic is not fit to be trusted.
+    pub fn open(
+        brokers: &Brokers,
+        settings: ConsentTopicsSettings,
+        store: Arc<ConsentStore>,
+        keys: Arc<KeySet>,
+    ) -> Result<Self, ConsentStop> {
+        let cluster = Cluster::connect(brokers)?;
+        let inbox_partitions = cluster.partitions(&settings.inbox, PATIENCE)?.len();
+        let state = settings.state_topic();
+        state_feed::prepare(brokers, &cluster, &state, inbox_partitions, settings.creates)?;
+        let feed = StateFeed::open(brokers, &cluster, &state, &settings.group)?;
+        let keeper = InboxKeeper::join(brokers, &settings.inbox, &settings.keeper_group(), keys)?;
+        let tail = Tail::connect(brokers, &settings.group)?;
+        let producer = Producer::connect(brokers)?;
+        Ok(Self { settings, brokers: brokers.clone(), cluster, tail, store, feed, keeper, producer, asked: None })
+    }
+
+    /// Does what there is to do, waiting at most `wait` for it.
+    ///
+    /// # Errors
+    /// When consent can no longer be followed; the store is not current from then on.
+    pub fn turn(&mut self, clocks: Clocks, wait: Duration) -> Result<Turned, ConsentStop> {
+        let mut turned = Turned::default();
+        let result = self.try_turn(clocks, wait, &mut turned);
+        match result {
+            Ok(()) => Ok(turned),
+            // The brokers may come back; until then nobody vouches for the store, and it grows stale by itself.
+            Err(Halt::Passing(problem)) => {
+                turned.problems.push(problem);
+                Ok(turned)
+            }
+            Err(Halt::Stop(stop)) => {
+                self.store.mark_unknown();
+                Err(stop)
+            }
+        }
+    }
+
+    fn try_turn(&mut self, clocks: Clocks, wait: Duration, turned: &mut Turned) -> Result<(), Halt> {
+        let late = self.feed.read(&self.store, wait, turned)?;
+        self.repair(&late)?;
+        self.keeper.answer(&self.cluster, &mut self.feed, &mut self.tail, turned)?;
+        self.keep(clocks, turned)?;
+        if self.asked.is_some_and(|asked| asked.elapsed() < self.settings.ask_every) {
+            return Ok(());
+        }
+        self.asked = Some(Instant::now());
+        if self.is_current(turned)? {
+            self.store.mark_current(clocks.monotonic_ms);
+            turned.current = true;
+        }
+        Ok(())
+    }
+
+    /// Takes what the inbox has; nothing is committed before all replicas have what it led to.
+    fn keep(&mut self, clocks: Clocks, turned: &mut Turned) -> Result<(), Halt> {
+        let Some(taken) = self.keeper.take(&self.store, clocks.wall_ms, turned)? else { return Ok(()) };
+        let state = self.settings.state_topic();
+        let sent = taken
+            .published
+            .iter()
+            .map(|message| (state.as_str(), message))
+            .chain(taken.written_back.iter().map(|message| (self.settings.inbox.as_str(), message)))
+            .try_for_each(|(topic, message)| {
+                let (key, value) = (Some(message.key.as_slice()), Some(message.value.as_slice()));
+                self.producer.send(&Outgoing { topic, key, value, ..Outgoing::default() })
+            })
+            .and_then(|()| self.producer.flush(FLUSH_PATIENCE));
+        match sent {
+            Ok(()) => {
+                self.keeper.acknowledged(&self.store, &taken.spans);
+                Ok(())
+            }
+            Err(error) => Err(self.start_over(error)),
+        }
+    }
+
+    /// Goes back to what is committed: some of what was sent may have arrived, and taking a record twice changes nothing.
+    fn start_over(&mut self, error: SendError) -> Halt {
+        tracing::warn!(%error, "could not publish consent; the inbox is taken again");
+        let fresh = Producer::connect(&self.brokers).map(|producer| self.producer = producer);
+        match fresh.and_then(|()| self.keeper.rejoin(&self.brokers)) {
+            Ok(()) => Halt::Passing(Problem::BrokersAway),
+            Err(error) => Halt::Passing(of_question(error)),
+        }
+    }
+
+    /// Publishes again what counts where a late writer put something older on top: compaction keeps the last record.
+    fn repair(&mut self, late: &HashSet<StateKey>) -> Result<(), Halt> {
+        if late.is_empty() {
+            return Ok(());
+        }
+        let topic = self.settings.state_topic();
+        for record in late.iter().filter_map(|key| self.store.current(key)) {
+            let (key, value) = (record.key().encode(), record.encode());
+            let outgoing = Outgoing { topic: &topic, key: Some(&key), value: value.as_deref(), ..Outgoing::default() };
+            self.producer.send(&outgoing).map_err(unsent)?;
+        }
+        self.producer.flush(FLUSH_PATIENCE).map_err(unsent)
+    }
+
+    /// Tells whether nothing that was said before this call is missing from the store. The order of the questions matters.
+    fn is_current(&mut self, turned: &mut Turned) -> Result<bool, Halt> {
+        let inbox_is_done = self.keeper.is_done(&self.cluster, &mut self.tail)?;
+        let state_is_read = self.feed.is_read(&self.cluster, &mut self.tail)?;
+        if self.feed.unreadable() > 0 {
+            turned.problems.push(Problem::ForeignRecords { topic: self.settings.state_topic() });
+            return Ok(false);
+        }
+        Ok(inbox_is_done && state_is_read)
+    }
+}
+
+impl ConsentTopicsSettings {
+    /// Returns the name of the state topic.
+    pub fn state_topic(&self) -> String {
+        format!("{}.state", self.inbox)
+    }
+
+    fn keeper_group(&self) -> String {
+        format!("{}.consent", self.group)
+    }
+}
+
+/// Why a turn ended early.
+enum Halt {
+    Passing(Problem),
+    Stop(ConsentStop),
+}
+
+impl From<AskError> for Halt {
+    fn from(error: AskError) -> Self {
+        Self::Passing(of_question(error))
+    }
+}
+
+impl From<FeedStop> for Halt {
+    fn from(stop: FeedStop) -> Self {
+        Self::Stop(stop.into())
+    }
+}
+
+fn unsent(error: SendError) -> Halt {
+    tracing::warn!(%error, "could not publish consent again");
+    Halt::Passing(Problem::BrokersAway)
+}
+
+/// Tells whether a partition holds no record from `next` on that lies before `end`.
+fn is_at_end(tail: &mut Tail, at: &TopicPartition, next: i64, end: i64) -> Result<bool, AskError> {
+    if end - next > MARKERS_MAX {
+        return Ok(false); // Records are on their way; looking at them twice would help nobody.
+    }
+    tail.is_empty(at, next, end, PATIENCE)
+}
+
+/// More offsets than this without a record are not worth looking for: the next record moves the position anyway.
+const MARKERS_MAX: i64 = 64;
+
+/// How long a question may hold a turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A little longer than a producer tries (`message.timeout.ms`), so that its own verdict comes first.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(35);

@@ -1,0 +1,170 @@
+//! The inbox, taken as a member of the keepers' group.
+//!
+//! The members of the group share the partitions of the inbox; a person's records are all in one partition, so one member
+//! orders them. A member starts a partition only when it has read the state topic up to where it ended after the partition
+//! came: what the former owner published is in the store by then. Here the group's committed offsets count: there is
+//! no table that could hold them, and taking a record twice changes nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::Message as _;
+use weir_consent::{ConsentStore, Keeper, Message, Verdict};
+use weir_keys::KeySet;
+use weir_lake::Span;
+
+use super::{ConsentStop, Halt, PATIENCE, Turned, is_at_end, state_feed::StateFeed};
+use crate::{
+    brokers::Brokers,
+    cluster::{AskError, Cluster},
+    consumer::{Assigned, Consumer, FirstOffset, Membership, Start, of_id},
+    partition::TopicPartition,
+    poll::{PollLimits, Polled, Records},
+    problem::{Problem, Reach},
+    tail::Tail,
+};
+
+/// The keeper and its place in the group.
+pub(super) struct InboxKeeper {
+    consumer: Consumer,
+    keeper: Keeper,
+    membership: Membership,
+    /// Partitions that wait until the state topic is read.
+    waiting: Option<Assigned>,
+}
+
+/// What a turn's records led to.
+pub(super) struct Taken {
+    pub(super) published: Vec<Message>,
+    pub(super) written_back: Vec<Message>,
+    pub(super) spans: Vec<Span>,
+}
+
+impl InboxKeeper {
+    pub(super) fn join(brokers: &Brokers, inbox: &str, group: &str, keys: Arc<KeySet>) -> Result<Self, AskError> {
+        let (topics, group) = (vec![inbox.to_owned()], group.to_owned());
+        let membership = Membership { topics, group, instance: None, start: FirstOffset::Earliest };
+        let consumer = Consumer::join(brokers, &membership)?;
+        Ok(Self { consumer, keeper: Keeper::new(keys), membership, waiting: None })
+    }
+
+    /// Forgets what is under way and joins anew, to take the inbox again from the committed offsets.
+    pub(super) fn rejoin(&mut self, brokers: &Brokers) -> Result<(), AskError> {
+        self.keeper.abandoned();
+        self.waiting = None;
+        self.consumer = Consumer::join(brokers, &self.membership)?;
+        Ok(())
+    }
+
+    /// Starts partitions that wait, once the state topic is read as far as it goes now.
+    pub(super) fn answer(
+        &mut self,
+        cluster: &Cluster,
+        feed: &mut StateFeed,
+        tail: &mut Tail,
+        turned: &mut Turned,
+    ) -> Result<(), Halt> {
+        let Some(assigned) = self.waiting.take() else { return Ok(()) };
+        let ready = feed.is_read(cluster, tail).and_then(|is_read| {
+            let names: Vec<TopicPartition> = assigned.partitions().iter().map(of_id).collect();
+            Ok(if is_read { Some(self.consumer.committed(&names, PATIENCE)?) } else { None })
+        });
+        let committed = match ready {
+            Ok(Some(committed)) => committed,
+            Ok(None) => {
+                self.waiting = Some(assigned);
+                return Ok(());
+            }
+            Err(halt) => {
+                self.waiting = Some(assigned);
+                return Err(halt);
+            }
+        };
+        let starts: Vec<_> = committed.into_iter().map(|watermark| Start { watermark, fence: None }).collect();
+        match self.consumer.start(assigned, &starts) {
+            Ok(started) => weigh(started.problems, turned),
+            Err((assigned, error)) => {
+                self.waiting = Some(assigned);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Takes what the inbox has; none if there is nothing.
+    pub(super) fn take(
+        &mut self,
+        store: &ConsentStore,
+        wall_ms: i64,
+        turned: &mut Turned,
+    ) -> Result<Option<Taken>, Halt> {
+        match self.consumer.poll(&LIMITS) {
+            Polled::Records(records) => Ok(Some(judge(&mut self.keeper, &records, store, wall_ms, turned))),
+            Polled::Assigned(assigned) => {
+                self.waiting = Some(assigned);
+                Ok(None)
+            }
+            Polled::Revoked(revoked) | Polled::Lost(revoked) => {
+                // Every turn ends with its records published and committed, so nothing is open.
+                self.waiting = None;
+                self.consumer.release(revoked);
+                Ok(None)
+            }
+            Polled::Problem(problem) => weigh(vec![problem], turned).map(|()| None),
+            Polled::Idle => Ok(None),
+        }
+    }
+
+    /// Lets what was published count, and tells the group.
+    pub(super) fn acknowledged(&mut self, store: &ConsentStore, spans: &[Span]) {
+        self.keeper.acknowledged(store);
+        if let Err(error) = self.consumer.commit_now(spans) {
+            // The next owner takes the records again, which changes nothing.
+            tracing::warn!(%error, "could not commit the inbox");
+        }
+    }
+
+    /// Tells whether the group has processed everything that the inbox holds now.
+    pub(super) fn is_done(&self, cluster: &Cluster, tail: &mut Tail) -> Result<bool, Halt> {
+        let names = cluster.partitions(&self.membership.topics[0], PATIENCE)?;
+        let bounds = cluster.bounds(&names, PATIENCE)?;
+        let committed = self.consumer.committed(&names, PATIENCE)?;
+        for ((name, bounds), committed) in names.iter().zip(bounds).zip(committed) {
+            let next = committed.unwrap_or(bounds.start).max(bounds.start);
+            if !is_at_end(tail, name, next, bounds.end)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Passes on what may pass, and stops for the rest.
+fn weigh(problems: Vec<Problem>, turned: &mut Turned) -> Result<(), Halt> {
+    for problem in problems {
+        if problem.reach() != Reach::Passing {
+            return Err(Halt::Stop(ConsentStop::Inbox(problem)));
+        }
+        turned.problems.push(problem);
+    }
+    Ok(())
+}
+
+/// Judges each record of a poll.
+fn judge(keeper: &mut Keeper, records: &Records<'_>, store: &ConsentStore, wall_ms: i64, turned: &mut Turned) -> Taken {
+    let spans = records.spans().iter().map(|(_, span)| span.clone()).collect();
+    let mut taken = Taken { published: Vec::new(), written_back: Vec::new(), spans };
+    for message in records.messages() {
+        match keeper.take(store, message.key().unwrap_or_default(), message.payload(), wall_ms) {
+            Verdict::Known => turned.known += 1,
+            Verdict::Publish(message) => taken.published.push(message),
+            Verdict::Refused(fault) => *turned.refused.entry(fault).or_default() += 1,
+            Verdict::WriteBack(message) => taken.written_back.push(message),
+        }
+    }
+    turned.published += u64::try_from(taken.published.len()).unwrap_or(u64::MAX);
+    turned.written_back += u64::try_from(taken.written_back.len()).unwrap_or(u64::MAX);
+    taken
+}
+
+/// Few enough records that their publication ends well before the group takes this member for dead. The inbox does not
+/// wait: the state topic's reader has waited already in the same turn.
+const LIMITS: PollLimits = PollLimits { records: 2048, bytes: 1 << 20, wait: Duration::ZERO };

@@ -1,0 +1,267 @@
+//! The state topic, read whole and followed.
+//!
+//! All partitions, from their first record, by every daemon. The topic is the only memory of what people want, so weir
+//! reads it only where it can be trusted to hold everything: compacted, never cut, never made anew.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use rdkafka::{
+    Message as _, Offset,
+    consumer::{BaseConsumer, Consumer as _},
+    error::RDKafkaErrorCode,
+    message::BorrowedMessage,
+};
+use weir_consent::{Applied, ConsentStore, StateKey, StateRecord};
+
+use super::{Halt, PATIENCE, StateTopicPolicy, Turned, is_at_end};
+use crate::{
+    admin::{Admin, TopicPlan},
+    brokers::Brokers,
+    cluster::{AskError, Bounds, Cluster, of_client},
+    context::Context,
+    partition::{TopicPartition, placed},
+    problem::Problem,
+    tail::Tail,
+};
+
+/// Why the state topic cannot be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FeedStop {
+    /// The brokers gave no answer when it was opened.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// It was deleted and made anew.
+    #[error(
+        "the state topic {topic} was made anew: what people want is not in it; stop every weir, and publish it again"
+    )]
+    MadeAnew {
+        /// Name of the topic.
+        topic: String,
+    },
+    /// It is missing, and weir was told not to make it.
+    #[error("the state topic {topic} does not exist; make it with cleanup.policy=compact")]
+    Missing {
+        /// Name of the topic.
+        topic: String,
+    },
+    /// It forgets records by age or size.
+    #[error("the state topic {topic} has cleanup.policy={policy}, which forgets what people want; set it to compact")]
+    NotCompacted {
+        /// Name of the topic.
+        topic: String,
+        /// Its policy.
+        policy: String,
+    },
+    /// It got partitions: keys moved to others.
+    #[error("the state topic {topic} has another number of partitions than when weir started; start weir again")]
+    Repartitioned {
+        /// Name of the topic.
+        topic: String,
+    },
+    /// Records that compaction would have kept are gone.
+    #[error("the state topic lost records of {partition}: what people want may be missing; publish it again")]
+    Shrank {
+        /// The partition.
+        partition: TopicPartition,
+    },
+}
+
+/// The reader of the state topic.
+pub(super) struct StateFeed {
+    client: BaseConsumer<Context>,
+    topic: Arc<str>,
+    incarnation: Arc<str>,
+    partitions: Vec<Followed>,
+    /// Keys whose last record is none of ours, or of a newer weir: until another replaces it, nobody knows what it says.
+    unreadable: HashSet<Vec<u8>>,
+}
+
+/// One partition, and how far it was read.
+struct Followed {
+    name: TopicPartition,
+    next: i64,
+    end: i64,
+}
+
+/// Makes sure that the state topic is there and keeps what it is told.
+pub(super) fn prepare(
+    brokers: &Brokers,
+    cluster: &Cluster,
+    topic: &str,
+    partitions: usize,
+    policy: StateTopicPolicy,
+) -> Result<(), FeedStop> {
+    if policy == StateTopicPolicy::Trust {
+        return Ok(());
+    }
+    let admin = Admin::connect(brokers, PATIENCE)?;
+    match (cluster.partitions(topic, PATIENCE), policy) {
+        (Ok(_), _) => {}
+        (Err(AskError::TopicMissing(_)), StateTopicPolicy::Create) => create(&admin, cluster, topic, partitions)?,
+        (Err(AskError::TopicMissing(_)), _) => return Err(FeedStop::Missing { topic: topic.to_owned() }),
+        (Err(error), _) => return Err(error.into()),
+    }
+    let found = admin.option(topic, "cleanup.policy")?.unwrap_or_default();
+    if found == "compact" {
+        return Ok(());
+    }
+    Err(FeedStop::NotCompacted { topic: topic.to_owned(), policy: found })
+}
+
+fn create(admin: &Admin, cluster: &Cluster, topic: &str, partitions: usize) -> Result<(), FeedStop> {
+    let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+    admin.create(&TopicPlan { name: topic, partitions, replicas: None, options: STATE_TOPIC_OPTIONS })?;
+    tracing::info!(topic, partitions, "made the state topic");
+    // The brokers tell each other first; a second daemon may have made it in the same moment.
+    let mut answer = cluster.partitions(topic, PATIENCE);
+    for _ in 0..CREATION_LOOKS {
+        if answer.is_ok() {
+            break;
+        }
+        std::thread::sleep(CREATION_WAIT);
+        answer = cluster.partitions(topic, PATIENCE);
+    }
+    answer.map(drop).map_err(FeedStop::from)
+}
+
+impl StateFeed {
+    /// Starts to read all partitions from their first record. `group` names no group that it joins.
+    pub(super) fn open(brokers: &Brokers, cluster: &Cluster, topic: &str, group: &str) -> Result<Self, FeedStop> {
+        let incarnation = cluster.incarnation(topic, PATIENCE)?;
+        let names = cluster.partitions(topic, PATIENCE)?;
+        let bounds = cluster.bounds(&names, PATIENCE)?;
+        let partitions: Vec<Followed> =
+            names.into_iter().zip(&bounds).map(|(name, bounds)| Followed { name, next: 0, end: bounds.end }).collect();
+        for (followed, bounds) in partitions.iter().zip(&bounds) {
+            followed.check(*bounds)?;
+        }
+        let client: BaseConsumer<Context> =
+            brokers.reader(group).create_with_context(Context::default()).map_err(|error| of_client(&error))?;
+        let starts = placed(partitions.iter().map(|followed| (&followed.name, Offset::Offset(0))));
+        starts.and_then(|list| client.assign(&list)).map_err(|error| of_client(&error))?;
+        Ok(Self { client, topic: topic.into(), incarnation, partitions, unreadable: HashSet::new() })
+    }
+
+    /// Takes what has come into the store; returns the keys under which a late writer left something older.
+    pub(super) fn read(
+        &mut self,
+        store: &ConsentStore,
+        wait: Duration,
+        turned: &mut Turned,
+    ) -> Result<HashSet<StateKey>, Halt> {
+        let (mut late, mut wait) = (HashSet::new(), wait);
+        for _ in 0..RECORDS_PER_TURN {
+            let message = match self.client.poll(wait) {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => {
+                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+                        return Err(FeedStop::MadeAnew { topic: self.topic.to_string() }.into());
+                    }
+                    turned.problems.extend(Problem::of(&error));
+                    break;
+                }
+                None => break,
+            };
+            wait = Duration::ZERO;
+            match take(&mut self.unreadable, store, &message) {
+                Some((Applied::Changed, _)) => turned.applied += 1,
+                Some((Applied::Older, key)) => drop(late.insert(key)),
+                Some((Applied::Known, _)) | None => {}
+            }
+            let place = usize::try_from(message.partition()).unwrap_or(usize::MAX);
+            let (next, followed) = (message.offset() + 1, self.partitions.get_mut(place));
+            if let Some(followed) = followed {
+                followed.next = next;
+            }
+        }
+        Ok(late)
+    }
+
+    /// Tells whether everything that the topic holds now was read.
+    pub(super) fn is_read(&mut self, cluster: &Cluster, tail: &mut Tail) -> Result<bool, Halt> {
+        let bounds = self.look(cluster)?;
+        self.is_at(&bounds, tail).map_err(Halt::from)
+    }
+
+    /// Asks where the partitions end, and whether the topic is still the one that was opened.
+    fn look(&mut self, cluster: &Cluster) -> Result<Vec<Bounds>, Halt> {
+        let topic = self.topic.to_string();
+        let source = match cluster.incarnation(&topic, PATIENCE) {
+            Err(AskError::TopicMissing(_)) => return Err(FeedStop::MadeAnew { topic }.into()),
+            answer => answer?,
+        };
+        if source != self.incarnation {
+            return Err(FeedStop::MadeAnew { topic }.into());
+        }
+        if cluster.partitions(&topic, PATIENCE)?.len() != self.partitions.len() {
+            return Err(FeedStop::Repartitioned { topic }.into());
+        }
+        let names: Vec<_> = self.partitions.iter().map(|followed| followed.name.clone()).collect();
+        let bounds = cluster.bounds(&names, PATIENCE)?;
+        for (followed, bounds) in self.partitions.iter_mut().zip(&bounds) {
+            followed.check(*bounds)?;
+            followed.end = bounds.end;
+        }
+        Ok(bounds)
+    }
+
+    fn is_at(&self, bounds: &[Bounds], tail: &mut Tail) -> Result<bool, AskError> {
+        for (followed, bounds) in self.partitions.iter().zip(bounds) {
+            if !is_at_end(tail, &followed.name, followed.next, bounds.end)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns how many keys have a last record that cannot be read.
+    pub(super) fn unreadable(&self) -> usize {
+        self.unreadable.len()
+    }
+}
+
+impl Followed {
+    /// Compaction leaves the first and the last offset where they are; anything else loses records.
+    fn check(&self, bounds: Bounds) -> Result<(), FeedStop> {
+        if bounds.start > 0 || bounds.end < self.end.max(self.next) {
+            return Err(FeedStop::Shrank { partition: self.name.clone() });
+        }
+        Ok(())
+    }
+}
+
+/// Takes one record into the store; none if it cannot be read.
+fn take(
+    unreadable: &mut HashSet<Vec<u8>>,
+    store: &ConsentStore,
+    message: &BorrowedMessage<'_>,
+) -> Option<(Applied, StateKey)> {
+    let key = message.key().unwrap_or_default();
+    if let Ok(record) = StateRecord::decode(key, message.payload()) {
+        unreadable.remove(key);
+        let state_key = record.key();
+        return Some((store.apply(record), state_key));
+    }
+    // A tombstone under a foreign key removes the foreign record.
+    if message.payload().is_none() {
+        unreadable.remove(key);
+    } else {
+        unreadable.insert(key.to_vec());
+    }
+    None
+}
+
+/// Compaction must not wait for a full segment of a topic that is small for years, and must not take a tombstone away
+/// before every daemon that was off for a weekend has read it.
+const STATE_TOPIC_OPTIONS: &[(&str, &str)] = &[
+    ("cleanup.policy", "compact"),
+    ("delete.retention.ms", "604800000"),
+    ("min.cleanable.dirty.ratio", "0.1"),
+    ("segment.ms", "86400000"),
+];
+
+/// Bounds one turn, so that the inbox has its turn while a large state topic is read.
+const RECORDS_PER_TURN: usize = 65_536;
+/// A new topic is known to all brokers within a second or two.
+const CREATION_LOOKS: usize = 50;
+const CREATION_WAIT: Duration = Duration::from_millis(100);

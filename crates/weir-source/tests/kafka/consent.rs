@@ -1,0 +1,314 @@
+//! The inbox and the state topic: from what a service writes to what every daemon knows.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+};
+use weir_consent::{ConsentStore, InboxFault, InboxRecord, Standing, StateKey, StateRecord, Status};
+use weir_keys::{KeyRing, KeySet};
+use weir_policy::PurposeId;
+use weir_source::{
+    Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, Outgoing, Problem, Producer, StateTopicPolicy,
+    Turned,
+};
+
+use crate::support::{PATIENCE, address, admin, brokers, create, unique};
+
+const PURPOSE: PurposeId = PurposeId::Reliability;
+const DAY_MS: i64 = 86_400_000;
+
+/// One inbox, and what its daemons share: the key ring.
+struct Stage {
+    inbox: String,
+    keys: Arc<KeySet>,
+    producer: Producer,
+}
+
+/// One daemon.
+struct Daemon {
+    topics: ConsentTopics,
+    store: Arc<ConsentStore>,
+    total: Turned,
+}
+
+impl Stage {
+    fn set(name: &str, partitions: i32) -> Self {
+        let inbox = unique(name);
+        create(&inbox, partitions, &[]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let ring = KeyRing::init(&folder.path().join("keys")).expect("a new ring");
+        let producer = Producer::connect(&brokers()).expect("a producer");
+        Self { inbox, keys: ring.snapshot(), producer }
+    }
+
+    fn settings(&self) -> ConsentTopicsSettings {
+        ConsentTopicsSettings {
+            inbox: self.inbox.clone(),
+            group: self.inbox.clone(),
+            creates: StateTopicPolicy::Create,
+            ask_every: Duration::from_millis(100),
+        }
+    }
+
+    fn open(&self) -> Result<Daemon, ConsentStop> {
+        let store = Arc::new(ConsentStore::new());
+        let keys = Arc::clone(&self.keys);
+        let topics = ConsentTopics::open(&brokers(), self.settings(), Arc::clone(&store), keys)?;
+        Ok(Daemon { topics, store, total: Turned::default() })
+    }
+
+    fn daemon(&self) -> Daemon {
+        self.open().unwrap_or_else(|stop| panic!("{stop}"))
+    }
+
+    fn say(&self, subject: &str, status: Status, at_ms: i64) {
+        let standing = Standing::new(status, at_ms, None).expect("a sound standing");
+        let record = InboxRecord::choice("acme", "user", subject, PURPOSE, standing).expect("a sound record");
+        self.write(record.key().as_bytes(), record.value().as_bytes());
+    }
+
+    fn write(&self, key: &[u8], value: &[u8]) {
+        let outgoing = Outgoing { topic: &self.inbox, key: Some(key), value: Some(value), ..Outgoing::default() };
+        self.producer.send(&outgoing).expect("the record fits");
+        self.producer.flush(PATIENCE).expect("the broker takes the record");
+    }
+
+    fn key(&self, subject: &str) -> StateKey {
+        StateKey::Choice { person: self.keys.person_key("acme", "user", subject), purpose: PURPOSE }
+    }
+}
+
+impl Daemon {
+    fn turn(&mut self) -> Result<Turned, ConsentStop> {
+        let wall_ms = i64::try_from(now().as_millis()).expect("the clock is before the year 292,278,994");
+        let turned = self.topics.turn(Clocks { wall_ms, monotonic_ms: wall_ms }, Duration::from_millis(20))?;
+        self.total.applied += turned.applied;
+        self.total.published += turned.published;
+        self.total.written_back += turned.written_back;
+        for (fault, count) in &turned.refused {
+            *self.total.refused.entry(*fault).or_default() += count;
+        }
+        Ok(turned)
+    }
+
+    /// Takes turns until the store is vouched for, by a question asked after this call.
+    fn catch_up(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut problems = Vec::new();
+        loop {
+            assert!(Instant::now() < deadline, "the store did not become current: {problems:?}");
+            let turned = self.turn().unwrap_or_else(|stop| panic!("{stop}"));
+            problems.extend(turned.problems);
+            if turned.current {
+                return;
+            }
+        }
+    }
+
+    fn status(&self, key: &StateKey) -> Option<Status> {
+        match self.store.current(key)? {
+            StateRecord::Choice { standing, .. } => Some(standing.status()),
+            StateRecord::Agreement { .. } | StateRecord::Erasure { .. } | StateRecord::Tombstone(_) => None,
+        }
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970")
+}
+
+/// Goal: once a daemon says that it is current, it knows what was said before, through whichever daemon it went.
+#[test]
+fn every_daemon_knows_what_was_said_before_it_is_current() {
+    let stage = Stage::set("consent", 3);
+    let (mut one, mut two) = (stage.daemon(), stage.daemon());
+    let subjects: Vec<String> = (0..60).map(|number| format!("user-{number}")).collect();
+    subjects.iter().for_each(|subject| stage.say(subject, Status::Given, DAY_MS));
+    thread::scope(|scope| {
+        scope.spawn(|| one.catch_up());
+        scope.spawn(|| two.catch_up());
+    });
+    for subject in &subjects {
+        assert_eq!(one.status(&stage.key(subject)), Some(Status::Given));
+        assert_eq!(two.status(&stage.key(subject)), Some(Status::Given));
+    }
+    stage.say("user-7", Status::Withdrawn, 2 * DAY_MS);
+    thread::scope(|scope| {
+        scope.spawn(|| one.catch_up());
+        scope.spawn(|| two.catch_up());
+    });
+    assert_eq!(one.status(&stage.key("user-7")), Some(Status::Withdrawn));
+    assert_eq!(two.status(&stage.key("user-7")), Some(Status::Withdrawn));
+    assert_eq!(one.total.published + two.total.published, 61, "each record was published once");
+}
+
+#[test]
+fn foreign_spelling_is_written_back_and_what_is_no_record_is_counted() {
+    let stage = Stage::set("spelling", 3);
+    let mut daemon = stage.daemon();
+    let upper = r#"{"tenant":"acme","kind":"user","subject":"6F9619FF-8B86-D011-B42D-00CF4FC964FF","purpose":"reliability","status":"given","at":"1970-01-02T00:00:00Z"}"#;
+    stage.write(b"acme/user/6F9619FF-8B86-D011-B42D-00CF4FC964FF", upper.as_bytes());
+    stage.write(b"acme/user/u-1", b"{");
+    daemon.catch_up();
+    daemon.catch_up();
+    assert_eq!(daemon.status(&stage.key("6f9619ff-8b86-d011-b42d-00cf4fc964ff")), Some(Status::Given));
+    assert_eq!((daemon.total.written_back, daemon.total.published), (1, 1));
+    assert_eq!(daemon.total.refused, [(InboxFault::Json, 1)].into());
+}
+
+/// Goal: a daemon that starts on a compacted topic knows the same as one that read every record. Method: many records of few
+/// people, compaction, a fresh store.
+#[test]
+fn compacted_state_topic_tells_the_same() {
+    let stage = Stage::set("compaction", 1);
+    let state = stage.settings().state_topic();
+    let quick = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "500"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+        ("max.compaction.lag.ms", "500"),
+    ];
+    create(&state, 1, &quick);
+    let mut daemon = stage.daemon();
+    for round in 1..=20 {
+        for subject in ["a", "b", "c"] {
+            stage.say(subject, if round % 2 == 0 { Status::Given } else { Status::Withdrawn }, round * DAY_MS);
+        }
+        daemon.catch_up();
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut round = 21;
+    // A record now and then rolls the segment, which lets the cleaner at the older ones.
+    while records(&state) > 20 {
+        assert!(Instant::now() < deadline, "the broker did not compact");
+        thread::sleep(Duration::from_millis(700));
+        stage.say("roll", Status::Given, round * DAY_MS);
+        round += 1;
+        daemon.catch_up();
+    }
+    let mut fresh = stage.daemon();
+    fresh.catch_up();
+    for subject in ["a", "b", "c"] {
+        let key = stage.key(subject);
+        assert_eq!(fresh.status(&key), Some(Status::Given));
+        assert!(fresh.store.current(&key) == daemon.store.current(&key), "compaction changed what is known");
+    }
+}
+
+/// Counts the records that a topic of one partition still has.
+fn records(topic: &str) -> usize {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", address())
+        .set("group.id", topic)
+        .set("enable.partition.eof", "true")
+        .create()
+        .expect("a consumer");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Beginning).expect("an offset");
+    consumer.assign(&list).expect("assigned");
+    let mut offsets = HashSet::new();
+    loop {
+        match consumer.poll(PATIENCE) {
+            Some(Ok(message)) => drop(offsets.insert(message.offset())),
+            Some(Err(_)) | None => return offsets.len(),
+        }
+    }
+}
+
+/// Goal: what one daemon published and another has not read cannot be undone by the other. Method: a late writer puts an
+/// older state on top; the daemons put the right one back, so that compaction keeps it.
+#[test]
+fn older_state_of_a_late_writer_is_put_right() {
+    let stage = Stage::set("late", 1);
+    let state = stage.settings().state_topic();
+    let mut daemon = stage.daemon();
+    stage.say("a", Status::Given, DAY_MS);
+    daemon.catch_up();
+    let older = daemon.store.current(&stage.key("a")).expect("it is known");
+    stage.say("a", Status::Withdrawn, 2 * DAY_MS);
+    daemon.catch_up();
+    let (key, value) = (older.key().encode(), older.encode());
+    let outgoing = Outgoing { topic: &state, key: Some(&key), value: value.as_deref(), ..Outgoing::default() };
+    stage.producer.send(&outgoing).expect("the record fits");
+    stage.producer.flush(PATIENCE).expect("the broker takes the record");
+    daemon.catch_up();
+    daemon.catch_up();
+    assert_eq!(daemon.status(&stage.key("a")), Some(Status::Withdrawn));
+    assert_eq!(records(&state), 4, "given, withdrawn, the late one, withdrawn again");
+}
+
+#[test]
+fn tombstone_does_not_end_a_withdrawal() {
+    let stage = Stage::set("tombstone", 1);
+    let mut daemon = stage.daemon();
+    stage.say("a", Status::Withdrawn, DAY_MS);
+    daemon.catch_up();
+    let (state, key) = (stage.settings().state_topic(), stage.key("a").encode());
+    let outgoing = Outgoing { topic: &state, key: Some(&key), ..Outgoing::default() };
+    stage.producer.send(&outgoing).expect("the record fits");
+    stage.producer.flush(PATIENCE).expect("the broker takes the record");
+    daemon.catch_up();
+    assert_eq!(daemon.status(&stage.key("a")), Some(Status::Withdrawn));
+}
+
+#[test]
+fn state_topic_that_forgets_is_refused() {
+    let stage = Stage::set("forgets", 1);
+    create(&stage.settings().state_topic(), 1, &[("cleanup.policy", "delete")]);
+    let Err(ConsentStop::Feed(FeedStop::NotCompacted { policy, .. })) = stage.open() else {
+        panic!("a state topic with retention was accepted")
+    };
+    assert_eq!(policy, "delete");
+}
+
+#[test]
+fn state_topic_made_anew_stops_the_flow() {
+    let stage = Stage::set("state-anew", 1);
+    let state = stage.settings().state_topic();
+    let mut daemon = stage.daemon();
+    stage.say("a", Status::Withdrawn, DAY_MS);
+    daemon.catch_up();
+    admin().delete(&state).expect("the broker deletes the topic");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let stop = loop {
+        assert!(Instant::now() < deadline, "the loss was not noticed");
+        if let Err(stop) = daemon.turn() {
+            break stop;
+        }
+    };
+    assert!(matches!(stop, ConsentStop::Feed(FeedStop::MadeAnew { .. })), "{stop}");
+    assert_eq!(daemon.store.age_ms(0), None, "nobody vouches for the store");
+}
+
+/// Goal: what cannot be read is not passed over. Method: a foreign record stops the vouching, its tombstone brings it back.
+#[test]
+fn foreign_record_on_the_state_topic_keeps_the_store_from_being_current() {
+    let stage = Stage::set("foreign", 1);
+    let mut daemon = stage.daemon();
+    daemon.catch_up();
+    let state = stage.settings().state_topic();
+    let send = |value: Option<&[u8]>| {
+        let outgoing = Outgoing { topic: &state, key: Some(b"foreign"), value, ..Outgoing::default() };
+        stage.producer.send(&outgoing).expect("the record fits");
+        stage.producer.flush(PATIENCE).expect("the broker takes the record");
+    };
+    send(Some(b"foreign"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        assert!(Instant::now() < deadline, "the foreign record was not told");
+        let turned = daemon.turn().unwrap_or_else(|stop| panic!("{stop}"));
+        if turned.problems.iter().any(|problem| matches!(problem, Problem::ForeignRecords { .. })) {
+            assert!(!turned.current);
+            break;
+        }
+    }
+    send(None);
+    daemon.catch_up();
+}
