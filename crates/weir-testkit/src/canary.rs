@@ -4,6 +4,9 @@
 //! searches all bytes that came out: files, logs, replies. A finding names the place and the form. The forms are the
 //! marker itself in the spellings that software makes of text, and its digests without a key, whole or cut: a hash of
 //! an identifier that anybody can compute is the identifier (LK-36).
+//!
+//! All markers begin alike, so that one small automaton finds every spelling of all of them, however many there are.
+//! Digests have nothing in common; a window of eight bytes is looked up at every position instead.
 
 pub mod digest;
 mod places;
@@ -19,87 +22,100 @@ use crate::random::Random;
 #[derive(Clone, Debug)]
 pub struct Canaries {
     random: Random,
-    needles: Vec<Needle>,
+    markers: Vec<Marker>,
 }
 
-/// Something to search for.
+/// Something unique that was planted.
 #[derive(Clone, Debug)]
-struct Needle {
+struct Marker {
     place: String,
-    kind: NeedleKind,
+    kind: Kind,
 }
 
 #[derive(Clone, Debug)]
-enum NeedleKind {
-    /// Unique text.
-    Text(String),
-    /// A unique number, which may also leave as eight bytes.
+enum Kind {
+    /// A text of [`PREFIX`] and random letters.
+    Letters(String),
+    /// A number that begins as [`NUMBERS_FROM`] does.
     Number(i64),
+    /// A text with a marker in it, of which only the digests are new.
+    Text(String),
 }
 
 impl Canaries {
     /// Starts a set of markers that differs from those of other seeds.
     pub const fn new(seed: u64) -> Self {
-        Self { random: Random::new(seed), needles: Vec::new() }
+        Self { random: Random::new(seed), markers: Vec::new() }
     }
 
     /// Makes a marker: twenty lower-case letters and digits that stand nowhere else.
     pub fn marker(&mut self, place: impl Into<String>) -> String {
         let letters = b"abcdefghijkmnpqrstuvwxyz23456789";
-        let marker: String = (0..MARKER_BYTES).map(|_| char::from(self.random.pick(letters))).collect();
-        self.remember(place.into(), NeedleKind::Text(marker.clone()));
+        let random = (PREFIX.len()..MARKER_LETTERS).map(|_| char::from(self.random.pick(letters)));
+        let marker: String = PREFIX.chars().chain(random).collect();
+        self.markers.push(Marker { place: place.into(), kind: Kind::Letters(marker.clone()) });
         marker
     }
 
-    /// Makes a text with a marker in it, where `template` has `{}`; marker and whole text are both searched.
+    /// Makes a text with a marker in it, where `template` has `{}`.
     pub fn text(&mut self, place: impl Into<String>, template: &str) -> String {
         let place = place.into();
         let text = template.replace("{}", &self.marker(place.clone()));
-        self.watch(place, &text);
+        self.markers.push(Marker { place, kind: Kind::Text(text.clone()) });
         text
     }
 
     /// Makes a number of 18 digits that stands nowhere else.
     pub fn number(&mut self, place: impl Into<String>) -> i64 {
-        let number = self.random.between(100_000_000_000_000_000, 999_999_999_999_999_999);
-        self.remember(place.into(), NeedleKind::Number(number));
+        let number = NUMBERS_FROM + self.random.between(0, NUMBERS - 1);
+        self.markers.push(Marker { place: place.into(), kind: Kind::Number(number) });
         number
     }
 
-    /// Adds a text that was made elsewhere and must not leave either.
-    ///
-    /// # Panics
-    /// Panics when the text is too short to be told from chance.
-    pub fn watch(&mut self, place: impl Into<String>, text: &str) {
-        assert!(text.len() >= MARKER_BYTES, "a text of fewer bytes than a marker would be found by chance");
-        self.remember(place.into(), NeedleKind::Text(text.to_owned()));
+    /// Returns where markers were planted, in order.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.markers.iter().map(|marker| marker.place.as_str())
     }
 
     /// Returns the number of things to search for.
     pub const fn len(&self) -> usize {
-        self.needles.len()
+        self.markers.len()
     }
 
     /// Tells whether nothing was planted, in which case a search proves nothing.
     pub const fn is_empty(&self) -> bool {
-        self.needles.is_empty()
+        self.markers.is_empty()
     }
 
     /// Compiles the search for everything planted so far.
     pub fn searcher(&self) -> Searcher {
-        Searcher::new(self.needles.iter().flat_map(|needle| {
-            let spellings = match &needle.kind {
-                NeedleKind::Text(text) => spelling::of_text(text),
-                NeedleKind::Number(number) => spelling::of_number(*number),
-            };
-            spellings.into_iter().map(|(form, bytes)| (needle.place.clone(), form, bytes))
-        }))
-    }
-
-    fn remember(&mut self, place: String, kind: NeedleKind) {
-        self.needles.push(Needle { place, kind });
+        let mut searcher = Searcher::new();
+        for Marker { place, kind } in &self.markers {
+            match kind {
+                Kind::Letters(marker) => {
+                    searcher.name(marker, place);
+                    searcher.digests_of(marker.as_bytes(), place);
+                }
+                Kind::Number(number) => {
+                    searcher.name(&number.to_string(), place);
+                    searcher.digests_of(number.to_string().as_bytes(), place);
+                    searcher.bytes_of(*number, place);
+                }
+                Kind::Text(text) => searcher.digests_of(text.as_bytes(), place),
+            }
+        }
+        searcher
     }
 }
 
-/// A hundred random bits: no chance of a false alarm in any amount of output.
-const MARKER_BYTES: usize = 20;
+/// The beginning of every marker of letters: forty bits that occur in nothing else.
+const PREFIX: &str = "qx7zk4vj";
+/// Length of a marker of letters: sixty bits of it are random, so that no two are the same.
+const MARKER_LETTERS: usize = 20;
+/// Length of a number in decimal.
+const MARKER_DIGITS: usize = 18;
+/// The beginning of every number, in decimal.
+const NUMBERS_PREFIX: &str = "7391846";
+const NUMBERS_FROM: i64 = 739_184_600_000_000_000;
+/// How many numbers begin so.
+const NUMBERS: i64 = 100_000_000_000;

@@ -9,12 +9,13 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use weir_testkit::canary::{Canaries, digest};
+use weir_testkit::canary::{Canaries, Finding, digest};
 
 /// Asserts that the marker is found in `bytes`, in a form that starts with `form`.
 fn assert_found(canaries: &Canaries, bytes: &[u8], form: &str) {
     let findings = canaries.searcher().bytes("a test", bytes);
-    assert!(findings.iter().any(|finding| finding.form.starts_with(form)), "{form} not in {findings:?}");
+    let found = |finding: &Finding| finding.form.starts_with(form) && !finding.place.contains("unknown");
+    assert!(findings.iter().any(found), "{form} not in {findings:?}");
 }
 
 #[test]
@@ -26,13 +27,13 @@ fn spellings_are_found() {
     let percent = spell(|byte| format!("%{byte:02X}"));
     let escapes = spell(|byte| format!("\\u{byte:04x}"));
     let wide: Vec<u8> = marker.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_found(&canaries, format!("before {marker} after").as_bytes(), "plain");
-    assert_found(&canaries, marker.to_uppercase().as_bytes(), "plain");
-    assert_found(&canaries, hex.as_bytes(), "hex");
-    assert_found(&canaries, percent.as_bytes(), "percent");
-    assert_found(&canaries, escapes.as_bytes(), "json escapes");
-    assert_found(&canaries, format!("{:?}", marker.as_bytes()).as_bytes(), "byte list");
-    assert_found(&canaries, &wide, "utf-16 le");
+    assert_found(&canaries, format!("before {marker} after").as_bytes(), "Plain");
+    assert_found(&canaries, marker.to_uppercase().as_bytes(), "Plain");
+    assert_found(&canaries, hex.as_bytes(), "Hex");
+    assert_found(&canaries, percent.as_bytes(), "Percent");
+    assert_found(&canaries, escapes.as_bytes(), "JsonEscapes");
+    assert_found(&canaries, format!("{:?}", marker.as_bytes()).as_bytes(), "ByteList");
+    assert_found(&canaries, &wide, "Utf16Le");
 }
 
 /// Base64 of a text with any number of bytes around it, which shift the groups of three.
@@ -44,8 +45,8 @@ fn base64_is_found_at_each_alignment() {
         for after in 0..4 {
             let text =
                 format!("{}{marker}{}", "é?>".repeat(3).chars().take(before).collect::<String>(), "~".repeat(after));
-            assert_found(&canaries, STANDARD.encode(&text).as_bytes(), "base64");
-            assert_found(&canaries, URL_SAFE.encode(&text).as_bytes(), "base64");
+            assert_found(&canaries, STANDARD.encode(&text).as_bytes(), "Base64");
+            assert_found(&canaries, URL_SAFE.encode(&text).as_bytes(), "Base64");
         }
     }
 }
@@ -56,10 +57,10 @@ fn digests_without_a_key_are_found_whole_and_cut() {
     let text = canaries.text("field path", "/home/{}/notes.txt");
     for (name, digest) in digest::all(text.as_bytes()) {
         let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-        assert_found(&canaries, hex.as_bytes(), &format!("{name}/hex"));
-        assert_found(&canaries, STANDARD.encode(&digest).as_bytes(), &format!("{name}/base64"));
-        assert_found(&canaries, &digest, &format!("{name}/bytes"));
-        assert_found(&canaries, &digest[..16], &format!("{name}/bytes"));
+        assert_found(&canaries, hex.as_bytes(), &format!("{name} as hex"));
+        assert_found(&canaries, STANDARD.encode(&digest).as_bytes(), &format!("{name} as base64"));
+        assert_found(&canaries, &digest, &format!("{name} as bytes"));
+        assert_found(&canaries, &digest[..16], &format!("{name} as bytes"));
     }
 }
 
@@ -67,17 +68,19 @@ fn digests_without_a_key_are_found_whole_and_cut() {
 fn numbers_are_found_as_text_and_as_bytes() {
     let mut canaries = Canaries::new(4);
     let number = canaries.number("undeclared count");
-    assert_found(&canaries, format!("n={number}").as_bytes(), "plain");
-    assert_found(&canaries, &number.to_le_bytes(), "number le");
-    assert_found(&canaries, &number.to_be_bytes(), "number be");
+    assert_found(&canaries, format!("n={number}").as_bytes(), "Plain");
+    assert_found(&canaries, &number.to_le_bytes(), "number, little-endian");
+    assert_found(&canaries, &number.to_be_bytes(), "number, big-endian");
 }
 
 #[test]
 fn clean_bytes_have_no_finding() {
     let mut canaries = Canaries::new(5);
     canaries.marker("field note");
-    let other = Canaries::new(6).marker("elsewhere");
-    assert_eq!(canaries.searcher().bytes("a test", other.as_bytes()), []);
+    let clean: Vec<u8> =
+        (0..1_000_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    assert_eq!(canaries.searcher().bytes("a test", &clean), []);
+    assert_eq!(canaries.searcher().bytes("a test", b"qx7zk qx7 no marker 739184 6"), []);
 }
 
 /// Compression and encodings hide values from a search of the file's bytes, so the search unpacks the file.

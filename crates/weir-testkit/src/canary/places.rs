@@ -92,8 +92,12 @@ impl Garden {
                 "list": [self.canaries.marker(format!("{place}, item"))],
             });
             for level in 1..depth {
-                let key = self.canaries.marker(format!("{place}, key of level {level}"));
-                inner = if level % 5 == 0 { json!([inner]) } else { json!({ key: inner }) };
+                // Now and then an array lies between; the outermost must be an object, to stand beside declared members.
+                inner = if level % 5 == 0 && level + 1 < depth {
+                    json!([inner])
+                } else {
+                    json!({ self.canaries.marker(format!("{place}, key of level {level}")): inner })
+                };
             }
             let mut data = self.filled(shape, &subject, |_, field| plausible(field));
             if let (Value::Object(data), Value::Object(inner)) = (&mut data, inner) {
@@ -118,10 +122,12 @@ impl Garden {
 
     /// Events that a rule denies: no consent, unknown tenant (LK-19, 32).
     fn plant_refused(&mut self, shape: &Shape) {
-        let stranger = self.canaries.marker(format!("{} person without consent", shape.event_type));
         let mark = |canaries: &mut Canaries, field: &Field| json!(canaries.marker(format!("denied {}", field.path)));
-        let data = self.filled(shape, &stranger, mark);
-        self.event(shape, &[], &data);
+        if shape.subject.is_some() {
+            let stranger = self.canaries.marker(format!("{} person without consent", shape.event_type));
+            let data = self.filled(shape, &stranger, mark);
+            self.event(shape, &[], &data);
+        }
         let subject = self.subject(shape);
         let data = self.filled(shape, &subject, mark);
         let tenant = self.canaries.marker(format!("{} unknown tenant", shape.event_type));
@@ -221,8 +227,11 @@ impl Garden {
         Produced { key: key.into_bytes(), headers: vec![(name, value.into_bytes())], value: None }
     }
 
-    /// Makes a person who agreed to everything.
+    /// Makes a person who agreed to everything; events about nobody need none.
     fn subject(&mut self, shape: &Shape) -> String {
+        if shape.subject.is_none() {
+            return String::new();
+        }
         let subject = self.canaries.marker(format!("{} subject", shape.event_type));
         let kind = shape.subject_kind();
         for purpose in PurposeId::ALL {

@@ -1,5 +1,8 @@
 //! The search itself: over bytes, files and folders, and inside Parquet files, whose pages are compressed.
 
+mod windows;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
@@ -9,14 +12,21 @@ use aho_corasick::AhoCorasick;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::spelling::Form;
+use super::spelling::Spelling;
+use super::{MARKER_DIGITS, MARKER_LETTERS, NUMBERS_PREFIX, PREFIX, digest};
+use windows::Windows;
 
 /// A compiled search for all forms of all markers.
 #[derive(Clone, Debug)]
 pub struct Searcher {
-    automaton: AhoCorasick,
-    /// Place and form of each pattern of the automaton.
-    needles: Vec<(String, Form)>,
+    /// Finds the common beginnings of all markers, in every spelling.
+    beginnings: AhoCorasick,
+    /// The beginning and the spelling of each pattern.
+    patterns: Vec<(&'static str, Spelling)>,
+    /// The places of markers, by marker.
+    places: HashMap<String, String>,
+    /// Finds digests and numbers in eight bytes.
+    windows: Windows,
 }
 
 /// A marker that left.
@@ -24,9 +34,9 @@ pub struct Searcher {
 pub struct Finding {
     /// Where the marker was planted.
     pub place: String,
-    /// The form in which it left.
-    pub form: Form,
-    /// Where it was found: a file, a part of it, or nothing for plain bytes.
+    /// The form in which it left: a spelling, or the name of a digest.
+    pub form: String,
+    /// Where it was found: a file, or a part of it.
     pub found_in: String,
     /// Position of the first byte in there.
     pub at: usize,
@@ -39,28 +49,68 @@ impl fmt::Display for Finding {
 }
 
 impl Searcher {
-    /// Compiles the search for `needles`: place, form and bytes of each.
-    ///
-    /// # Panics
-    /// Panics when there are more needles than the automaton can number, some hundred millions.
-    pub(super) fn new(needles: impl Iterator<Item = (String, Form, Vec<u8>)>) -> Self {
-        let (names, patterns): (Vec<_>, Vec<_>) = needles.map(|(place, form, bytes)| ((place, form), bytes)).unzip();
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(patterns)
-            .expect("the needles of a test fit the automaton");
-        Self { automaton, needles: names }
+    /// Compiles a search for markers of which none is known yet.
+    pub(super) fn new() -> Self {
+        let mut patterns = Vec::new();
+        let mut needles = Vec::new();
+        for beginning in [PREFIX, NUMBERS_PREFIX] {
+            for spelling in Spelling::ALL {
+                patterns.push((beginning, spelling));
+                needles.push(spelling.spell(beginning));
+            }
+        }
+        let beginnings = AhoCorasick::builder().ascii_case_insensitive(true).build(needles);
+        let beginnings = beginnings.expect("two dozen needles fit the automaton");
+        Self { beginnings, patterns, places: HashMap::new(), windows: Windows::default() }
+    }
+
+    /// Remembers the place of a marker.
+    pub(super) fn name(&mut self, marker: &str, place: &str) {
+        self.places.insert(marker.to_owned(), place.to_owned());
+    }
+
+    /// Adds the digests of a text.
+    pub(super) fn digests_of(&mut self, text: &[u8], place: &str) {
+        for (name, digest) in digest::all(text) {
+            self.windows.add(digest[..8].try_into().expect("digests are longer"), name, place);
+        }
+    }
+
+    /// Adds the bytes of a number, in either order.
+    pub(super) fn bytes_of(&mut self, number: i64, place: &str) {
+        self.windows.add(number.to_be_bytes(), "number, big-endian", place);
+        self.windows.add(number.to_le_bytes(), "number, little-endian", place);
     }
 
     /// Searches `bytes`; `found_in` names them in findings.
     pub fn bytes(&self, found_in: &str, bytes: &[u8]) -> Vec<Finding> {
-        self.automaton
-            .find_overlapping_iter(bytes)
-            .map(|hit| {
-                let (place, form) = self.needles[hit.pattern().as_usize()].clone();
-                Finding { place, form, found_in: found_in.to_owned(), at: hit.start() }
-            })
-            .collect()
+        let spelled = self.beginnings.find_overlapping_iter(bytes).map(|hit| {
+            let (beginning, spelling) = self.patterns[hit.pattern().as_usize()];
+            let place = self.place(beginning, spelling, bytes, hit.start()).unwrap_or("an unknown place");
+            (place.to_owned(), format!("{spelling:?}"), hit.start())
+        });
+        let windows = self.windows.find(bytes);
+        let all = spelled.chain(windows);
+        all.map(|(place, form, at)| Finding { place, form, found_in: found_in.to_owned(), at }).collect()
+    }
+
+    /// Returns the place of the marker that starts at `at`: the one whose spelling stands there.
+    fn place(&self, beginning: &str, spelling: Spelling, bytes: &[u8], at: usize) -> Option<&str> {
+        if spelling == Spelling::Plain {
+            let length = if beginning == PREFIX { MARKER_LETTERS } else { MARKER_DIGITS };
+            let marker = std::str::from_utf8(bytes.get(at..at + length)?).ok()?;
+            return self.places.get(&marker.to_ascii_lowercase()).map(String::as_str);
+        }
+        // Other findings are rare, so that trying all markers is no burden, and needs no reader for each spelling.
+        let stands = |marker: &&String| {
+            let spelled = spelling.spell(marker);
+            // What is spelled back to front ends with its beginning.
+            let back = if spelling == Spelling::Reversed { spelled.len() - beginning.len() } else { 0 };
+            let start = at.checked_sub(back);
+            let there = start.and_then(|start| bytes.get(start..start + spelled.len()));
+            there.is_some_and(|there| there.eq_ignore_ascii_case(&spelled))
+        };
+        self.places.keys().find(stands).and_then(|marker| self.places.get(marker)).map(String::as_str)
     }
 
     /// Searches a file: its name, its bytes, and what a Parquet file holds when it is unpacked.

@@ -1,85 +1,77 @@
-//! The forms in which a marker may leave: every needle that the search looks for.
+//! The spellings in which a text may leave, and how to read what follows the first of it.
 //!
 //! The search ignores ASCII case, so hexadecimal digits and percent escapes need one spelling each.
 
 use std::fmt::Write;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::digest;
-
-/// The name of a form, for messages: `plain`, `base64+1`, `sha256/hex`, …
-pub type Form = String;
-
-/// Returns every form of `text`.
-pub fn of_text(text: &str) -> Vec<(Form, Vec<u8>)> {
-    let bytes = text.as_bytes();
-    let mut forms = of_bytes(bytes);
-    forms.push(("percent".to_owned(), spell(bytes, |out, byte| write!(out, "%{byte:02x}"))));
-    forms.push(("json escapes".to_owned(), spell(bytes, |out, byte| write!(out, "\\u{byte:04x}"))));
-    forms.push(("byte list".to_owned(), byte_list(bytes)));
-    let wide: Vec<u16> = text.encode_utf16().collect();
-    forms.push(("utf-16 le".to_owned(), wide.iter().flat_map(|unit| unit.to_le_bytes()).collect()));
-    forms.push(("utf-16 be".to_owned(), wide.iter().flat_map(|unit| unit.to_be_bytes()).collect()));
-    forms.push(("reversed".to_owned(), text.chars().rev().collect::<String>().into_bytes()));
-    forms.extend(digests(bytes));
-    forms
+/// A spelling of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// Base64, either alphabet; so many bytes of a group of three stand before the text.
+    Base64(usize),
+    /// `[113, 120, …]`: what Rust's `{:?}` and many loggers make of a byte slice.
+    ByteList,
+    /// Hexadecimal digits.
+    Hex,
+    /// `\u0071\u0078…`
+    JsonEscapes,
+    /// `%71%78…`
+    Percent,
+    /// As it is.
+    Plain,
+    /// Back to front.
+    Reversed,
+    /// Sixteen bits a character, the low byte first.
+    Utf16Le,
+    /// Sixteen bits a character, the high byte first.
+    Utf16Be,
 }
 
-/// Returns every form of `number`, the eight bytes that a column of integers has included.
-pub fn of_number(number: i64) -> Vec<(Form, Vec<u8>)> {
-    let text = number.to_string();
-    let mut forms = of_bytes(text.as_bytes());
-    forms.push(("number le".to_owned(), number.to_le_bytes().to_vec()));
-    forms.push(("number be".to_owned(), number.to_be_bytes().to_vec()));
-    forms.extend(digests(text.as_bytes()));
-    forms
-}
+impl Spelling {
+    /// Every spelling.
+    pub const ALL: [Self; 11] = [
+        Self::Base64(0),
+        Self::Base64(1),
+        Self::Base64(2),
+        Self::ByteList,
+        Self::Hex,
+        Self::JsonEscapes,
+        Self::Percent,
+        Self::Plain,
+        Self::Reversed,
+        Self::Utf16Le,
+        Self::Utf16Be,
+    ];
 
-fn of_bytes(bytes: &[u8]) -> Vec<(Form, Vec<u8>)> {
-    let mut forms = vec![("plain".to_owned(), bytes.to_vec()), ("hex".to_owned(), hex(bytes))];
-    forms.extend(base64(bytes));
-    forms
+    /// Returns the bytes that a text is spelled as.
+    pub fn spell(self, text: &str) -> Vec<u8> {
+        let bytes = text.as_bytes();
+        match self {
+            Self::Base64(before) => base64(bytes, before),
+            Self::ByteList => bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ").into_bytes(),
+            Self::Hex => spell(bytes, |out, byte| write!(out, "{byte:02x}")),
+            Self::JsonEscapes => spell(bytes, |out, byte| write!(out, "\\u{byte:04x}")),
+            Self::Percent => spell(bytes, |out, byte| write!(out, "%{byte:02x}")),
+            Self::Plain => bytes.to_vec(),
+            Self::Reversed => bytes.iter().rev().copied().collect(),
+            Self::Utf16Le => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            Self::Utf16Be => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        }
+    }
 }
 
 /// Base64 in groups of three bytes: what a text becomes depends on where in a group it starts.
 ///
-/// The first and last characters also depend on the neighbours of the text, so they are left out.
-fn base64(bytes: &[u8]) -> Vec<(Form, Vec<u8>)> {
-    let mut forms = Vec::new();
-    for shift in 0..3 {
-        let shifted: Vec<u8> = std::iter::repeat_n(0, shift).chain(bytes.iter().copied()).collect();
-        // A character holds six bits: those that begin before the text's first bit, or end after its last, are open.
-        let (first, end) = ((shift * 8).div_ceil(6), shifted.len() * 8 / 6);
-        for (name, engine) in [("base64", &STANDARD_NO_PAD), ("base64url", &URL_SAFE_NO_PAD)] {
-            let inner: Vec<u8> = engine.encode(&shifted).bytes().take(end).skip(first).collect();
-            forms.push((format!("{name}+{shift}"), inner));
-        }
-    }
-    forms
-}
-
-/// Digests whole or cut to 16 bytes, as bytes, hexadecimal and base64.
-fn digests(bytes: &[u8]) -> Vec<(Form, Vec<u8>)> {
-    let mut forms = Vec::new();
-    for (name, digest) in digest::all(bytes) {
-        let cut: Vec<u8> = digest.into_iter().take(16).collect();
-        forms.push((format!("{name}/hex"), hex(&cut)));
-        forms.push((format!("{name}/base64"), STANDARD_NO_PAD.encode(&cut).bytes().take(21).collect()));
-        forms.push((format!("{name}/base64url"), URL_SAFE_NO_PAD.encode(&cut).bytes().take(21).collect()));
-        forms.push((format!("{name}/bytes"), cut));
-    }
-    forms
-}
-
-fn hex(bytes: &[u8]) -> Vec<u8> {
-    spell(bytes, |out, byte| write!(out, "{byte:02x}"))
-}
-
-/// `[113, 120, …]`: what Rust's `{:?}` and many loggers make of a byte slice.
-fn byte_list(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ").into_bytes()
+/// The first and last characters also depend on the neighbours of the text, so they are left out. The beginnings
+/// of markers have neither `+` nor `/` in it, so that both alphabets agree.
+fn base64(bytes: &[u8], before: usize) -> Vec<u8> {
+    let shifted: Vec<u8> = std::iter::repeat_n(0, before).chain(bytes.iter().copied()).collect();
+    // A character holds six bits: those that begin before the text's first bit, or end after its last, are open.
+    let (first, end) = ((before * 8).div_ceil(6), shifted.len() * 8 / 6);
+    STANDARD_NO_PAD.encode(&shifted).bytes().take(end).skip(first).collect()
 }
 
 fn spell(bytes: &[u8], each: impl Fn(&mut String, u8) -> std::fmt::Result) -> Vec<u8> {
