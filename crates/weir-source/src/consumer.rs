@@ -7,7 +7,10 @@
 //! Partitions move one by one by default (`cooperative-sticky`): those that stay are not interrupted, so that a member
 //! that joins does not cut every batch of the others short. The eager protocol works as well, for old groups.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use rdkafka::{
@@ -59,6 +62,8 @@ pub struct Consumer {
     /// Problems that wait for the next poll.
     pub(crate) problems: Mutex<Vec<Problem>>,
     pub(crate) topics: Vec<Arc<str>>,
+    /// librdkafka stopped a partition and does not say which: all have to be looked at.
+    pub(crate) doubtful: AtomicBool,
     first: FirstOffset,
 }
 
@@ -112,6 +117,7 @@ impl Consumer {
             coverage: Mutex::default(),
             problems: Mutex::default(),
             topics: topics.into_iter().map(Arc::from).collect(),
+            doubtful: AtomicBool::new(false),
             first: membership.start,
         })
     }
@@ -201,6 +207,20 @@ impl Consumer {
     /// Returns the line to the brokers that this consumer asks its own questions on.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// Fetches again from where each running partition stands.
+    pub(crate) fn seek_all(&self) {
+        let coverage = self.coverage.lock();
+        let running = coverage.running();
+        let at: Vec<_> = coverage.positions().into_iter().filter(|it| running.contains(&it.partition)).collect();
+        drop(coverage);
+        let names: Vec<_> = at.iter().map(|it| (of_id(&it.partition), Offset::Offset(it.next))).collect();
+        if !names.is_empty() {
+            let sought = placed(names.iter().map(|(name, offset)| (name, *offset)))
+                .and_then(|list| self.client.seek_partitions(list, PATIENCE));
+            note(sought.map(drop), "fetch again");
+        }
     }
 
     /// Stops fetching partitions that reached their fence.

@@ -8,7 +8,8 @@
 //! ```
 //! Reading order: [`brokers`] (what is not the operator's to set) → [`consumer`] (where reading starts) → [`poll`] (one
 //! turn of the loop) → [`coverage`] (which offsets it spans) → [`acknowledge`]. Beside them [`cluster`] answers questions
-//! about topics, and [`mock`] is a broker inside the process.
+//! about topics, [`tail`] tells whether a partition's end holds a record, [`consent_topics`] keeps consent current, [`files`]
+//! reads lines, and [`mock`] is a broker inside the process.
 
 pub mod acknowledge;
 pub mod admin;

@@ -7,7 +7,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -130,6 +130,7 @@ impl Consumer {
     ///
     /// Must be called at least every few minutes, or the group takes this member for dead.
     pub fn poll(&self, limits: &PollLimits) -> Polled<'_> {
+        self.settle_doubt();
         if let Some(polled) = self.waiting() {
             return polled;
         }
@@ -227,12 +228,24 @@ impl Consumer {
         Revoked { partitions, origins }
     }
 
+    /// Finds the partitions whose offset the broker refused; the others, and those it refused in passing, go on.
+    fn settle_doubt(&self) {
+        if !self.doubtful.load(Ordering::SeqCst) {
+            return;
+        }
+        match self.lag(PATIENCE) {
+            Ok(_) => {
+                self.doubtful.store(false, Ordering::SeqCst);
+                self.seek_all();
+            }
+            Err(error) => self.problems.lock().push(of_question(error)),
+        }
+    }
+
     /// Keeps a problem for the next poll; one that names no partition is traced to those that it stopped.
     fn note(&self, error: &KafkaError) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
-            if let Err(error) = self.lag(PATIENCE) {
-                self.problems.lock().push(of_question(error));
-            }
+            self.doubtful.store(true, Ordering::SeqCst);
             return;
         }
         match Problem::of(error) {

@@ -1,9 +1,21 @@
 //! The source on the broker inside the process: the turns of the loop, and a broker that goes away and comes back.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use weir_consent::{ConsentStore, InboxRecord, Standing, StateKey, Status};
 use weir_filter::Origin;
-use weir_source::{Consumer, FirstOffset, Membership, MockBroker, Outgoing, PollLimits, Polled, Producer, Start};
+use weir_keys::KeyRing;
+use weir_policy::PurposeId;
+use weir_source::{
+    Clocks, ConsentTopics, ConsentTopicsSettings, Consumer, FirstOffset, Membership, MockBroker, Outgoing, PollLimits,
+    Polled, Producer, Start, StateTopicPolicy,
+};
+
+#[path = "mock/raw.rs"]
+mod raw;
 
 const TOPIC: &str = "telemetry";
 
@@ -109,4 +121,57 @@ fn broker_that_goes_away_is_a_problem_and_comes_back_by_itself() {
     broker.come_back().expect("a mock broker can come back");
     send(&broker, 10, &[]);
     assert_eq!(read(&consumer, Start::default(), 10).last(), Some(&(Origin(0), 19)));
+}
+
+/// Goal: no producer can end the process. Method: a header whose name is not UTF-8, at which the binding panics.
+#[test]
+fn header_of_any_name_is_a_record_like_another() {
+    let broker = MockBroker::start().expect("a local socket");
+    broker.create(TOPIC, 1).expect("a new topic");
+    raw::produce(&broker.address(), TOPIC, b"{}", (b"ce_\xff", b"1"));
+    send(&broker, 1, &[("ce_id", b"1")]);
+    let consumer = Consumer::join(&broker.brokers(), &membership(FirstOffset::Earliest)).expect("a consumer");
+    assert_eq!(read(&consumer, Start::default(), 2), [(Origin(0), 0), (Origin(0), 1)]);
+}
+
+/// Goal: `weir demo` has consent without a real Kafka.
+#[test]
+fn consent_is_kept_on_the_broker_inside_the_process() {
+    let broker = MockBroker::start().expect("a local socket");
+    let settings = ConsentTopicsSettings {
+        inbox: "consent".into(),
+        group: "weir".into(),
+        creates: StateTopicPolicy::Trust,
+        ask_every: Duration::from_millis(100),
+    };
+    broker.create(&settings.inbox, 2).expect("a new topic");
+    broker.create(&settings.state_topic(), 2).expect("a new topic");
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = KeyRing::init(&folder.path().join("keys")).expect("a new ring").snapshot();
+    let producer = Producer::connect(&broker.brokers()).expect("a producer");
+    let standing = Standing::new(Status::Given, 86_400_000, None).expect("a sound standing");
+    for subject in ["a", "b", "c"] {
+        let record = InboxRecord::choice("acme", "user", subject, PurposeId::Reliability, standing).expect("sound");
+        let (key, value) = (record.key(), record.value());
+        let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
+        producer.send(&Outgoing { topic: &settings.inbox, key, value, ..Outgoing::default() }).expect("it fits");
+    }
+    producer.flush(Duration::from_secs(10)).expect("the broker takes the records");
+
+    let store = Arc::new(ConsentStore::new());
+    let (brokers, keys_too) = (broker.brokers(), Arc::clone(&keys));
+    let mut topics = ConsentTopics::open(&brokers, settings, Arc::clone(&store), keys_too).expect("both topics");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        assert!(Instant::now() < deadline, "the store did not become current");
+        let clocks = Clocks { wall_ms: 2 * 86_400_000, monotonic_ms: 1 };
+        if topics.turn(clocks, Duration::from_millis(20)).expect("the broker answers").current {
+            break;
+        }
+    }
+    for subject in ["a", "b", "c"] {
+        let key =
+            StateKey::Choice { person: keys.person_key("acme", "user", subject), purpose: PurposeId::Reliability };
+        assert!(store.current(&key).is_some(), "a choice is missing");
+    }
 }

@@ -25,7 +25,7 @@ const PURPOSE: PurposeId = PurposeId::Reliability;
 const DAY_MS: i64 = 86_400_000;
 
 /// One inbox, and what its daemons share: the key ring.
-struct Stage {
+struct Scene {
     inbox: String,
     keys: Arc<KeySet>,
     producer: Producer,
@@ -38,7 +38,7 @@ struct Daemon {
     total: Turned,
 }
 
-impl Stage {
+impl Scene {
     fn set(name: &str, partitions: i32) -> Self {
         let inbox = unique(name);
         create(&inbox, partitions, &[]);
@@ -100,7 +100,7 @@ impl Daemon {
 
     /// Takes turns until the store is vouched for, by a question asked after this call.
     fn catch_up(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let mut problems = Vec::new();
         loop {
             assert!(Instant::now() < deadline, "the store did not become current: {problems:?}");
@@ -127,38 +127,40 @@ fn now() -> Duration {
 /// Goal: once a daemon says that it is current, it knows what was said before, through whichever daemon it went.
 #[test]
 fn every_daemon_knows_what_was_said_before_it_is_current() {
-    let stage = Stage::set("consent", 3);
-    let (mut one, mut two) = (stage.daemon(), stage.daemon());
+    let scene = Scene::set("consent", 3);
+    let (mut one, mut two) = (scene.daemon(), scene.daemon());
     let subjects: Vec<String> = (0..60).map(|number| format!("user-{number}")).collect();
-    subjects.iter().for_each(|subject| stage.say(subject, Status::Given, DAY_MS));
+    for subject in &subjects {
+        scene.say(subject, Status::Given, DAY_MS);
+    }
     thread::scope(|scope| {
         scope.spawn(|| one.catch_up());
         scope.spawn(|| two.catch_up());
     });
     for subject in &subjects {
-        assert_eq!(one.status(&stage.key(subject)), Some(Status::Given));
-        assert_eq!(two.status(&stage.key(subject)), Some(Status::Given));
+        assert_eq!(one.status(&scene.key(subject)), Some(Status::Given));
+        assert_eq!(two.status(&scene.key(subject)), Some(Status::Given));
     }
-    stage.say("user-7", Status::Withdrawn, 2 * DAY_MS);
+    scene.say("user-7", Status::Withdrawn, 2 * DAY_MS);
     thread::scope(|scope| {
         scope.spawn(|| one.catch_up());
         scope.spawn(|| two.catch_up());
     });
-    assert_eq!(one.status(&stage.key("user-7")), Some(Status::Withdrawn));
-    assert_eq!(two.status(&stage.key("user-7")), Some(Status::Withdrawn));
+    assert_eq!(one.status(&scene.key("user-7")), Some(Status::Withdrawn));
+    assert_eq!(two.status(&scene.key("user-7")), Some(Status::Withdrawn));
     assert_eq!(one.total.published + two.total.published, 61, "each record was published once");
 }
 
 #[test]
 fn foreign_spelling_is_written_back_and_what_is_no_record_is_counted() {
-    let stage = Stage::set("spelling", 3);
-    let mut daemon = stage.daemon();
+    let scene = Scene::set("spelling", 3);
+    let mut daemon = scene.daemon();
     let upper = r#"{"tenant":"acme","kind":"user","subject":"6F9619FF-8B86-D011-B42D-00CF4FC964FF","purpose":"reliability","status":"given","at":"1970-01-02T00:00:00Z"}"#;
-    stage.write(b"acme/user/6F9619FF-8B86-D011-B42D-00CF4FC964FF", upper.as_bytes());
-    stage.write(b"acme/user/u-1", b"{");
+    scene.write(b"acme/user/6F9619FF-8B86-D011-B42D-00CF4FC964FF", upper.as_bytes());
+    scene.write(b"acme/user/u-1", b"{");
     daemon.catch_up();
     daemon.catch_up();
-    assert_eq!(daemon.status(&stage.key("6f9619ff-8b86-d011-b42d-00cf4fc964ff")), Some(Status::Given));
+    assert_eq!(daemon.status(&scene.key("6f9619ff-8b86-d011-b42d-00cf4fc964ff")), Some(Status::Given));
     assert_eq!((daemon.total.written_back, daemon.total.published), (1, 1));
     assert_eq!(daemon.total.refused, [(InboxFault::Json, 1)].into());
 }
@@ -167,8 +169,8 @@ fn foreign_spelling_is_written_back_and_what_is_no_record_is_counted() {
 /// people, compaction, a fresh store.
 #[test]
 fn compacted_state_topic_tells_the_same() {
-    let stage = Stage::set("compaction", 1);
-    let state = stage.settings().state_topic();
+    let scene = Scene::set("compaction", 1);
+    let state = scene.settings().state_topic();
     let quick = [
         ("cleanup.policy", "compact"),
         ("segment.ms", "500"),
@@ -176,27 +178,27 @@ fn compacted_state_topic_tells_the_same() {
         ("max.compaction.lag.ms", "500"),
     ];
     create(&state, 1, &quick);
-    let mut daemon = stage.daemon();
+    let mut daemon = scene.daemon();
     for round in 1..=20 {
         for subject in ["a", "b", "c"] {
-            stage.say(subject, if round % 2 == 0 { Status::Given } else { Status::Withdrawn }, round * DAY_MS);
+            scene.say(subject, if round % 2 == 0 { Status::Given } else { Status::Withdrawn }, round * DAY_MS);
         }
         daemon.catch_up();
     }
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let mut round = 21;
     // A record now and then rolls the segment, which lets the cleaner at the older ones.
     while records(&state) > 20 {
         assert!(Instant::now() < deadline, "the broker did not compact");
         thread::sleep(Duration::from_millis(700));
-        stage.say("roll", Status::Given, round * DAY_MS);
+        scene.say("roll", Status::Given, round * DAY_MS);
         round += 1;
         daemon.catch_up();
     }
-    let mut fresh = stage.daemon();
+    let mut fresh = scene.daemon();
     fresh.catch_up();
     for subject in ["a", "b", "c"] {
-        let key = stage.key(subject);
+        let key = scene.key(subject);
         assert_eq!(fresh.status(&key), Some(Status::Given));
         assert!(fresh.store.current(&key) == daemon.store.current(&key), "compaction changed what is known");
     }
@@ -226,43 +228,43 @@ fn records(topic: &str) -> usize {
 /// older state on top; the daemons put the right one back, so that compaction keeps it.
 #[test]
 fn older_state_of_a_late_writer_is_put_right() {
-    let stage = Stage::set("late", 1);
-    let state = stage.settings().state_topic();
-    let mut daemon = stage.daemon();
-    stage.say("a", Status::Given, DAY_MS);
+    let scene = Scene::set("late", 1);
+    let state = scene.settings().state_topic();
+    let mut daemon = scene.daemon();
+    scene.say("a", Status::Given, DAY_MS);
     daemon.catch_up();
-    let older = daemon.store.current(&stage.key("a")).expect("it is known");
-    stage.say("a", Status::Withdrawn, 2 * DAY_MS);
+    let older = daemon.store.current(&scene.key("a")).expect("it is known");
+    scene.say("a", Status::Withdrawn, 2 * DAY_MS);
     daemon.catch_up();
     let (key, value) = (older.key().encode(), older.encode());
     let outgoing = Outgoing { topic: &state, key: Some(&key), value: value.as_deref(), ..Outgoing::default() };
-    stage.producer.send(&outgoing).expect("the record fits");
-    stage.producer.flush(PATIENCE).expect("the broker takes the record");
+    scene.producer.send(&outgoing).expect("the record fits");
+    scene.producer.flush(PATIENCE).expect("the broker takes the record");
     daemon.catch_up();
     daemon.catch_up();
-    assert_eq!(daemon.status(&stage.key("a")), Some(Status::Withdrawn));
+    assert_eq!(daemon.status(&scene.key("a")), Some(Status::Withdrawn));
     assert_eq!(records(&state), 4, "given, withdrawn, the late one, withdrawn again");
 }
 
 #[test]
 fn tombstone_does_not_end_a_withdrawal() {
-    let stage = Stage::set("tombstone", 1);
-    let mut daemon = stage.daemon();
-    stage.say("a", Status::Withdrawn, DAY_MS);
+    let scene = Scene::set("tombstone", 1);
+    let mut daemon = scene.daemon();
+    scene.say("a", Status::Withdrawn, DAY_MS);
     daemon.catch_up();
-    let (state, key) = (stage.settings().state_topic(), stage.key("a").encode());
+    let (state, key) = (scene.settings().state_topic(), scene.key("a").encode());
     let outgoing = Outgoing { topic: &state, key: Some(&key), ..Outgoing::default() };
-    stage.producer.send(&outgoing).expect("the record fits");
-    stage.producer.flush(PATIENCE).expect("the broker takes the record");
+    scene.producer.send(&outgoing).expect("the record fits");
+    scene.producer.flush(PATIENCE).expect("the broker takes the record");
     daemon.catch_up();
-    assert_eq!(daemon.status(&stage.key("a")), Some(Status::Withdrawn));
+    assert_eq!(daemon.status(&scene.key("a")), Some(Status::Withdrawn));
 }
 
 #[test]
 fn state_topic_that_forgets_is_refused() {
-    let stage = Stage::set("forgets", 1);
-    create(&stage.settings().state_topic(), 1, &[("cleanup.policy", "delete")]);
-    let Err(ConsentStop::Feed(FeedStop::NotCompacted { policy, .. })) = stage.open() else {
+    let scene = Scene::set("forgets", 1);
+    create(&scene.settings().state_topic(), 1, &[("cleanup.policy", "delete")]);
+    let Err(ConsentStop::Feed(FeedStop::NotCompacted { policy, .. })) = scene.open() else {
         panic!("a state topic with retention was accepted")
     };
     assert_eq!(policy, "delete");
@@ -270,13 +272,13 @@ fn state_topic_that_forgets_is_refused() {
 
 #[test]
 fn state_topic_made_anew_stops_the_flow() {
-    let stage = Stage::set("state-anew", 1);
-    let state = stage.settings().state_topic();
-    let mut daemon = stage.daemon();
-    stage.say("a", Status::Withdrawn, DAY_MS);
+    let scene = Scene::set("state-anew", 1);
+    let state = scene.settings().state_topic();
+    let mut daemon = scene.daemon();
+    scene.say("a", Status::Withdrawn, DAY_MS);
     daemon.catch_up();
     admin().delete(&state).expect("the broker deletes the topic");
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let stop = loop {
         assert!(Instant::now() < deadline, "the loss was not noticed");
         if let Err(stop) = daemon.turn() {
@@ -290,17 +292,17 @@ fn state_topic_made_anew_stops_the_flow() {
 /// Goal: what cannot be read is not passed over. Method: a foreign record stops the vouching, its tombstone brings it back.
 #[test]
 fn foreign_record_on_the_state_topic_keeps_the_store_from_being_current() {
-    let stage = Stage::set("foreign", 1);
-    let mut daemon = stage.daemon();
+    let scene = Scene::set("foreign", 1);
+    let mut daemon = scene.daemon();
     daemon.catch_up();
-    let state = stage.settings().state_topic();
+    let state = scene.settings().state_topic();
     let send = |value: Option<&[u8]>| {
         let outgoing = Outgoing { topic: &state, key: Some(b"foreign"), value, ..Outgoing::default() };
-        stage.producer.send(&outgoing).expect("the record fits");
-        stage.producer.flush(PATIENCE).expect("the broker takes the record");
+        scene.producer.send(&outgoing).expect("the record fits");
+        scene.producer.flush(PATIENCE).expect("the broker takes the record");
     };
     send(Some(b"foreign"));
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         assert!(Instant::now() < deadline, "the foreign record was not told");
         let turned = daemon.turn().unwrap_or_else(|stop| panic!("{stop}"));

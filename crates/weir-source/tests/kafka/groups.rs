@@ -28,11 +28,11 @@ fn restart_reads_on_where_the_tables_end() {
 
 /// Goal: nothing is lost or doubled at a hand-over, in either protocol. Method: a second member comes, reads and goes under
 /// load, and the stand-in for the tables refuses a span that does not continue.
-fn hand_over(strategy: &str) {
+fn hand_over(options: &[(&str, &str)]) {
     const COUNT: usize = 4000;
     let topic = unique("hand-over");
     create(&topic, 4, &[]);
-    let brokers = with_options(&[("partition.assignment.strategy", strategy)]);
+    let brokers = with_options(options);
     let (tables, membership) = (Tables::default(), membership(&topic, &topic));
     let has_all = || tables.rows() == 4 * COUNT;
     thread::scope(|scope| {
@@ -43,7 +43,7 @@ fn hand_over(strategy: &str) {
         });
         scope.spawn(|| {
             // The first member has all partitions by then, so that some have to be handed over.
-            let deadline = Instant::now() + Duration::from_secs(60);
+            let deadline = Instant::now() + Duration::from_mins(1);
             while tables.rows() == 0 && Instant::now() < deadline {
                 thread::sleep(Duration::from_millis(20));
             }
@@ -54,9 +54,9 @@ fn hand_over(strategy: &str) {
                 records > 100 || has_all()
             });
         });
-        for _ in 0..COUNT / 100 {
-            produce(&topic, 4, 100);
-            thread::sleep(Duration::from_millis(100));
+        for _ in 0..10 {
+            produce(&topic, 4, COUNT / 10);
+            thread::sleep(Duration::from_millis(200));
         }
         assert!(stays.join().expect("the member ends well").contains(&"revoked"), "nothing was handed over");
     });
@@ -80,12 +80,17 @@ fn commit_until(member: &mut Member<'_>, what: &str, mut done: impl FnMut(&Membe
 
 #[test]
 fn hand_over_one_by_one_loses_and_doubles_nothing() {
-    hand_over("cooperative-sticky");
+    hand_over(&[]);
 }
 
 #[test]
 fn hand_over_of_everything_at_once_loses_and_doubles_nothing() {
-    hand_over("range");
+    hand_over(&[("partition.assignment.strategy", "range")]);
+}
+
+#[test]
+fn hand_over_in_the_new_protocol_loses_and_doubles_nothing() {
+    hand_over(&[("group.protocol", "consumer")]);
 }
 
 /// Goal: a member with a name gets its partitions back, and the others hear nothing of its restart.

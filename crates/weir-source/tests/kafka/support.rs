@@ -154,7 +154,7 @@ impl<'t> Member<'t> {
     }
 
     pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while !done(self) {
             assert!(Instant::now() < deadline, "waited too long for {what}; problems: {:?}", self.problems);
             self.turn();

@@ -129,6 +129,25 @@ fn records_that_are_gone_stop_the_partition() {
     assert_eq!(member.held(), 0, "a record after the gap was handed out");
 }
 
+/// Goal: the same while the process runs. Method: the records go while the consumer holds still and has fetched none of them.
+#[test]
+fn records_that_go_under_way_stop_the_partition() {
+    let topic = unique("gap-under-way");
+    create(&topic, 1, &[]);
+    produce(&topic, 1, 10);
+    let tables = Tables::default();
+    let mut member = Member::join(&brokers(), &membership(&topic, &topic), &tables);
+    member.until("records", |member| member.held() == 10);
+    member.consumer.pause();
+    produce(&topic, 1, 10);
+    let name = TopicPartition::new(topic.as_str(), 0);
+    admin().delete_records(&name, 15).expect("the broker deletes records");
+    member.consumer.resume();
+    member.until("the problem", |member| !member.problems.is_empty());
+    assert_eq!(member.problems, [Problem::Gap { partition: name, wanted: 10, first: 15 }]);
+    assert_eq!(member.held(), 10, "a record after the gap was handed out");
+}
+
 #[test]
 fn missing_topic_is_told_and_read_once_it_is_there() {
     let topic = unique("missing");
