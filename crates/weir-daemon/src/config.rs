@@ -114,6 +114,18 @@ section! {
     }
 }
 
+impl Limits {
+    /// Returns the same in the form that the filter takes.
+    pub fn for_filter(&self) -> weir_filter::Limits {
+        weir_filter::Limits {
+            record_bytes: self.record_bytes.as_usize(),
+            depth: self.depth.as_usize(),
+            fields: self.fields.as_usize(),
+            array_items: self.array_items.as_usize(),
+        }
+    }
+}
+
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {

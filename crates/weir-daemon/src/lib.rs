@@ -6,10 +6,12 @@
 
 pub mod clock;
 pub mod config;
+pub mod files;
 pub mod health;
 pub mod http;
 pub mod logging;
 pub mod metrics;
+pub mod pipeline;
 
 pub use clock::{Clock, HandClock, SharedClock, SystemClock};
 pub use config::Config;

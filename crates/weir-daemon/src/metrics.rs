@@ -4,6 +4,7 @@
 //! all there is: the page in `crates/weir/docs/metrics.md` is generated from it. Counters move once a batch or a poll,
 //! never once an event.
 
+mod count;
 pub mod labels;
 
 use std::fmt::Write as _;
@@ -18,7 +19,7 @@ use prometheus_client::registry::Registry;
 
 use labels::{
     BuildLabels, ClosingLabels, CodeLabels, CommitLabels, ContractLabels, FateLabels, FieldLabels, InvariantLabels,
-    ObstacleLabels, PartitionLabels, PolicyLabels, PurposeLabels, QueueLabels, RefusalLabels, ReloadLabels,
+    ObstacleLabels, PartitionLabels, PolicyLabels, QueueLabels, RefusalLabels, ReloadLabels,
 };
 
 /// A gauge of seconds.
@@ -61,7 +62,7 @@ metrics! {
         records: Counter = "weir_records_total",
         /// Bytes of the values of these records.
         record_bytes: Counter = "weir_record_bytes_total",
-        /// Fates of events for each purpose: every record counts once for each of the three.
+        /// Fates of events for each purpose, once committed: every record counts once for each of the three.
         events: Family<FateLabels, Counter> = "weir_events_total",
         /// Fates of events by contract: every record of the contract counts once for each of the three purposes.
         contract_events: Family<ContractLabels, Counter> = "weir_contract_events_total",
@@ -78,17 +79,19 @@ metrics! {
         /// Seconds from a closed batch to its receipt, retries included.
         commit_seconds: Histogram = "weir_commit_seconds",
         /// Rows in committed files.
-        rows_written: Family<PurposeLabels, Counter> = "weir_rows_written_total",
+        rows_written: Counter = "weir_rows_written_total",
         /// Bytes of committed files.
-        bytes_written: Family<PurposeLabels, Counter> = "weir_bytes_written_total",
+        bytes_written: Counter = "weir_bytes_written_total",
         /// Records between the lake's watermark and the end of the partition.
         lag: Family<PartitionLabels, Gauge> = "kafka_consumer_lag",
         /// Partitions assigned to this daemon.
         partitions: Gauge = "weir_partitions",
         /// Age of the oldest record that was read and is not committed.
         oldest_uncommitted_seconds: Seconds = "weir_oldest_uncommitted_seconds",
-        /// Records in the consent store: people times purposes, agreements and erasures.
-        consent_records: Gauge = "weir_consent_records",
+        /// People of whom a choice is known.
+        consent_people: Gauge = "weir_consent_people",
+        /// Memory of the consent store.
+        consent_bytes: Gauge = "weir_consent_store_bytes",
         /// Time since the consent store was last known to be current.
         consent_age_seconds: Seconds = "weir_consent_age_seconds",
         /// Consent records that the keeper published to the state topic.
@@ -217,7 +220,6 @@ family_kinds! {
     CodeLabels, Counter, "counter (`code`)";
     ClosingLabels, Counter, "counter (`by`)";
     CommitLabels, Counter, "counter (`outcome`)";
-    PurposeLabels, Counter, "counter (`purpose`)";
     PartitionLabels, Gauge, "gauge (`topic`, `partition`)";
     RefusalLabels, Counter, "counter (`code`)";
     QueueLabels, Gauge, "gauge (`queue`)";

@@ -87,9 +87,22 @@ enum ColorArg {
     Never,
 }
 
+/// Form of what a verb prints on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For programs.
+    Json,
+    /// For people.
+    Text,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Runs the pipeline: from Kafka, through the filter, into the lake.
+    Run(crate::run::Args),
+    /// Filters CloudEvents, one a line, from files or standard input into the lake.
+    Filter(crate::filter::Args),
     /// Checks configuration, contracts and purposes, and reports every fault at once.
     Validate(crate::validate::Args),
     /// Makes and keeps the key ring.

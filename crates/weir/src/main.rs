@@ -2,8 +2,10 @@
 
 mod cli;
 mod exit;
+mod filter;
 mod keys;
 mod output;
+mod run;
 mod setup;
 mod validate;
 
@@ -31,7 +33,9 @@ fn main() -> ExitCode {
 
 fn verb(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.verb {
+        Verb::Filter(args) => filter::filter(&cli.global, args),
         Verb::Keys(keys) => keys::keys(&cli.global, keys),
+        Verb::Run(args) => run::run(&cli.global, args),
         Verb::Validate(args) => validate::validate(&cli.global, args),
     }
 }

@@ -19,6 +19,15 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
     }
 }
 
+/// Prints a value on standard output as JSON.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).or_exit(Exit::Software)?;
+    print(format_args!("{text}\n"))
+}
+
 /// Says on standard error why a verb failed.
 pub(crate) fn complain(failure: &Failure) {
     // With standard error gone there is nobody left to tell; the exit code still says it.

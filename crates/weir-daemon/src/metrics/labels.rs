@@ -201,13 +201,6 @@ pub struct CommitLabels {
     pub outcome: Word<CommitOutcome>,
 }
 
-/// One purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct PurposeLabels {
-    /// The purpose.
-    pub purpose: Word<PurposeId>,
-}
-
 /// How a reload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ReloadLabels {

@@ -1,0 +1,189 @@
+//! Events from files and standard input, into the same lake through the same filter.
+//!
+//! One thread, one input after the other. An input is a source as a partition is: named by its digest, read from its
+//! watermark, committed with the bytes that it accounts for. Given twice, it adds nothing. What fails ends the run: whoever
+//! started it is there to start it again, and it goes on where the lake ends.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_filter::{Fate, Record};
+use weir_keys::KeyRing;
+use weir_lake::{CommitError, Interrupted, LakeError, Receipt};
+use weir_policy::{Policy, PurposeId};
+use weir_source::{FileError, Lines, PollLimits};
+
+use crate::clock::SharedClock;
+use crate::config::{Config, ConsentSource};
+use crate::health::{Health, Heart};
+use crate::metrics::Metrics;
+use crate::pipeline::batch::BatchLimits;
+use crate::pipeline::fill::Filling;
+use crate::pipeline::shared::Shared;
+use crate::pipeline::{RunError, commit, open_lake};
+
+/// Everything that a run over files needs, checked.
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+pub struct FileSetup {
+    /// The configuration.
+    pub config: Config,
+    /// The policy.
+    pub policy: Policy,
+    /// The key ring.
+    pub ring: KeyRing,
+    /// Where time comes from.
+    pub clock: SharedClock,
+}
+
+/// Something to read events from, one a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A file.
+    Path(PathBuf),
+    /// Standard input, which has no digest before it ends and so is named by whoever pipes it.
+    Stdin {
+        /// What tells it from every other input of this lake.
+        source: String,
+    },
+}
+
+/// A purpose, the event type if a contract declares it, and what became of the event.
+pub type TotalKey = (PurposeId, Option<Arc<str>>, Fate);
+
+/// What became of the lines of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accounting {
+    /// Records by purpose, event type and fate.
+    pub totals: BTreeMap<TotalKey, u64>,
+    /// Rows in the lake.
+    pub rows: u64,
+    /// Data files in the lake.
+    pub files: u64,
+}
+
+/// Why a run over files ended early; what was committed before is accounted for.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// A batch could not be committed.
+    #[error("failed to commit")]
+    Commit(#[source] CommitError),
+    /// Consent is on a topic.
+    #[error("failed to read consent: files are filtered with `consent.path`, not with a topic")]
+    ConsentTopic,
+    /// An input cannot be read.
+    #[error(transparent)]
+    Input(#[from] FileError),
+    /// The lake cannot be used.
+    #[error("failed to use the lake")]
+    Lake(#[from] LakeError),
+    /// Consent or the key ring cannot be used.
+    #[error(transparent)]
+    Start(#[from] RunError),
+    /// Something stands in the way, in words.
+    #[error("failed to judge events: {0}")]
+    Stopped(String),
+}
+
+/// Filters every input into the lake.
+///
+/// # Errors
+/// At the first thing that fails.
+pub fn run(setup: FileSetup, inputs: &[Input]) -> Result<Accounting, FilesError> {
+    if let ConsentSource::Topic(_) = setup.config.consent {
+        return Err(FilesError::ConsentTopic);
+    }
+    let mut run = Run::new(setup)?;
+    for input in inputs {
+        match input {
+            Input::Path(path) => run.read(&mut Lines::open(path, run.record_bytes)?)?,
+            Input::Stdin { source } => {
+                run.read(&mut Lines::named(std::io::stdin().lock(), source, "stdin", run.record_bytes))?;
+            }
+        }
+    }
+    Ok(run.accounting)
+}
+
+struct Run {
+    shared: Shared,
+    heart: Heart,
+    filling: Filling,
+    limits: BatchLimits,
+    record_bytes: usize,
+    accounting: Accounting,
+}
+
+impl Run {
+    fn new(setup: FileSetup) -> Result<Self, FilesError> {
+        let FileSetup { config, policy, ring, clock } = setup;
+        let group = config.kafka.as_ref().map_or(DEFAULT_GROUP, |kafka| &kafka.group);
+        let lake = open_lake(&config, &ring, group)?;
+        let shared = Shared::new((config, policy, ring, clock), lake, Health::default(), Arc::new(Metrics::new()))?;
+        Ok(Self {
+            heart: shared.heart("files", Duration::MAX),
+            filling: Filling::new(&shared),
+            limits: BatchLimits::of(&shared.config.lake),
+            record_bytes: shared.config.limits.record_bytes.as_usize(),
+            accounting: Accounting::default(),
+            shared,
+        })
+    }
+
+    /// Reads one input from where the lake ends to its own end.
+    fn read<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<(), FilesError> {
+        let partition = lines.partition().clone();
+        let positions = self.shared.lake.positions(slice::from_ref(&partition), self.shared.clock.now_ms())?;
+        for position in positions {
+            lines.skip_to(position.watermark.unwrap_or(0));
+            if let Some(interrupted) = &position.interrupted {
+                self.read_to(lines, Some(interrupted))?;
+            }
+        }
+        self.read_to(lines, None)?;
+        self.shared.lake.release(&[partition]);
+        Ok(())
+    }
+
+    /// Reads to the end of an interrupted batch, in one batch, or to the end of the input.
+    fn read_to<R: Read>(&mut self, lines: &mut Lines<R>, batch: Option<&Interrupted>) -> Result<(), FilesError> {
+        let is_decided =
+            |record: &Record<'_>| batch.is_some_and(|batch| batch.quarantined.contains(&record.position()));
+        while let Some(read) = lines.read(&PollLimits::default(), batch.map(|batch| batch.end))? {
+            let judged = self.filling.take_lines(&read, &self.shared, &self.heart, is_decided);
+            if judged.is_err() {
+                let obstacles = self.shared.health.obstacles().into_iter().map(|(_, why)| why);
+                return Err(FilesError::Stopped(obstacles.collect::<Vec<_>>().join("; ")));
+            }
+            let now_ms = self.shared.clock.elapsed_ms();
+            if batch.is_none() && self.filling.open.full(&self.limits, now_ms).is_some() {
+                self.commit()?;
+            }
+        }
+        self.commit()
+    }
+
+    fn commit(&mut self) -> Result<(), FilesError> {
+        let Some(closed) = self.filling.close(&self.shared) else { return Ok(()) };
+        let receipt = commit::put(&self.shared, closed).map_err(FilesError::Commit)?;
+        self.accounting.add(&receipt);
+        Ok(())
+    }
+}
+
+impl Accounting {
+    fn add(&mut self, receipt: &Receipt) {
+        self.rows += receipt.written().rows;
+        self.files += receipt.written().files;
+        for total in receipt.totals() {
+            let key = (total.purpose, total.event_type.clone(), total.fate);
+            *self.totals.entry(key).or_default() += total.count;
+        }
+    }
+}
+
+/// The group of a lake that no consumer group was configured for.
+const DEFAULT_GROUP: &str = "weir";

@@ -1,0 +1,186 @@
+//! The running pipeline: threads and bounded queues, in the order in which an event passes them.
+//!
+//! ```text
+//!  consent: inbox ─▶ keeper ─▶ state topic ─▶ store ┐ asked for every event, and again before each commit
+//!                                                     ▼
+//!  Kafka ─▶ source: poll ─▶ filter ─▶ open batch ─[closed 1]─▶ commit: re-check ─▶ seal ─▶ tables ─▶ coverage
+//!              ▲ acknowledge ◀──────────────[receipts 1]◀──────────────┘ receipt
+//! ```
+//! A record is judged on the thread that polled it and never copied. At most one batch is open and one being committed;
+//! together they stay below `lake.memory`, and when both are full the brokers are the buffer. Whatever is not
+//! committed when the process ends is read again: the offsets that count are in the lake.
+
+pub(crate) mod batch;
+pub(crate) mod commit;
+mod consent;
+pub(crate) mod fill;
+mod intake;
+mod rules;
+pub(crate) mod shared;
+mod signals;
+mod supervise;
+mod workers;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use weir_consent::LoadError;
+use weir_keys::{KeyError, KeyRing};
+use weir_lake::{CommitError, Lake, LakeConfig, LakeError};
+use weir_policy::Policy;
+use weir_source::{AskError, Brokers, FirstOffset, Membership, OptionRefused, Problem};
+
+use crate::clock::SharedClock;
+use crate::config::{Config, ConsentSource, Kafka, Start};
+use crate::http::{self, HttpError, Pages};
+use crate::metrics::labels::BuildLabels;
+use crate::{Health, Metrics, VERSION};
+use consent::Follower;
+use intake::Intake;
+use shared::Shared;
+use supervise::Supervisor;
+
+pub use weir_source::StateTopicPolicy;
+pub use workers::report_panics_by_place;
+
+/// Everything that a run needs, checked.
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+pub struct Setup {
+    /// The configuration.
+    pub config: Config,
+    /// The first policy.
+    pub policy: Policy,
+    /// The key ring.
+    pub ring: KeyRing,
+    /// Where time comes from.
+    pub clock: SharedClock,
+    /// When the run ends by itself.
+    pub until: Until,
+    /// What to do about a state topic that is missing.
+    pub state_topic: StateTopicPolicy,
+}
+
+/// When a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When all that was there at its start is committed.
+    CaughtUp,
+    /// When it is asked to.
+    Stopped,
+}
+
+/// Runs the pipeline until it is asked to end, or has caught up.
+///
+/// # Errors
+/// When something is wrong that no waiting mends; what passes by itself is waited for, and `/readyz` says so.
+pub fn run(setup: Setup) -> Result<(), RunError> {
+    let kafka = setup.config.kafka.clone().ok_or(RunError::NoSource)?;
+    let (until, state_topic) = (setup.until, setup.state_topic);
+    let brokers = Brokers::new(&kafka.brokers, kafka.client.clone()).map_err(RunError::Option)?;
+
+    let (events, inbox) = sync_channel(EVENTS_MAX);
+    let health = Health::default();
+    let metrics = Arc::new(Metrics::new());
+    metrics.build.get_or_create_owned(&BuildLabels { version: VERSION }).set(1);
+    let pages = Pages { health: health.clone(), metrics: Arc::clone(&metrics), clock: Arc::clone(&setup.clock) };
+    http::serve(setup.config.http.listen, pages)?;
+    signals::forward(&events)?;
+    let mut supervisor = Supervisor::new(events, inbox);
+    let Some(lake) = supervisor.open_lake(&setup, &kafka, &health)? else { return Ok(()) };
+    let Setup { config, policy, ring, clock, .. } = setup;
+    let shared = Arc::new(Shared::new((config, policy, ring, clock), lake, health, metrics)?);
+
+    let (closed, batches) = sync_channel(CLOSED_MAX);
+    let (outcomes, receipts) = sync_channel(RECEIPTS_MAX);
+    if let ConsentSource::Topic(inbox) = &shared.config.consent {
+        let (inbox, group) = (inbox.clone(), kafka.group.clone());
+        let follower = Follower::new(&shared, brokers.clone(), inbox, group, state_topic);
+        supervisor.spawn("consent", move || follower.run())?;
+    }
+    let intake = Intake::new(&shared, (brokers, membership(kafka)), until, closed, receipts);
+    supervisor.spawn("source", move || intake.run())?;
+    let (for_commit, heart) = (Arc::clone(&shared), shared.heart("commit", COMMIT_STILL_MAX));
+    supervisor.spawn("commit", move || commit::commit(&for_commit, &heart, &batches, &outcomes))?;
+    let ended = supervisor.watch(&shared);
+    shared.over.store(true, Ordering::Relaxed);
+    ended
+}
+
+/// Opens the lake that a configuration names, for a group of consumers.
+///
+/// # Errors
+/// When the folder cannot be used, or belongs to another key ring or group.
+pub fn open_lake(config: &Config, ring: &KeyRing, group: &str) -> Result<Lake, LakeError> {
+    let lake = LakeConfig::new(&config.lake.root.0, &config.general.region, group);
+    Lake::open(lake, &ring.snapshot().lake_key(LAKE_KEY_CONTEXT))
+}
+
+fn membership(kafka: Kafka) -> Membership {
+    let start = match kafka.start {
+        Start::Earliest => FirstOffset::Earliest,
+        Start::Latest => FirstOffset::Latest,
+    };
+    Membership { topics: kafka.topics, group: kafka.group, instance: kafka.instance_id, start }
+}
+
+/// Why a run ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The counts of a batch do not add up, or its offsets do not join: a bug.
+    #[error("failed to account for a batch")]
+    Accounting(#[source] CommitError),
+    /// The consent records cannot be read.
+    #[error("failed to read consent")]
+    Consent(#[source] LoadError),
+    /// The pages cannot be served.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The Kafka client cannot be set up, or the brokers were away when an answer could not wait.
+    #[error("failed to ask the brokers")]
+    Kafka(#[source] AskError),
+    /// The key ring cannot be written.
+    #[error("failed to tend the key ring")]
+    Keys(#[source] KeyError),
+    /// The lake belongs to another group or key ring, or is none.
+    #[error("failed to open the lake")]
+    Lake(#[source] LakeError),
+    /// The configuration has no `[source.kafka]`.
+    #[error("failed to find [source.kafka] in the configuration")]
+    NoSource,
+    /// An option of `[source.kafka] client` is refused.
+    #[error("failed to set up the Kafka client")]
+    Option(#[source] OptionRefused),
+    /// A worker panicked: a bug.
+    #[error("worker {worker} panicked; what is not committed will be read again")]
+    Panicked {
+        /// The worker.
+        worker: &'static str,
+    },
+    /// The source cannot go on.
+    #[error("failed to read on: {0}")]
+    Source(Problem),
+    /// What was held when the daemon was asked to end could not be committed in time.
+    #[error("failed to commit within {} s of being asked to end; what is not committed will be read again", .0.as_secs())]
+    Late(Duration),
+    /// A thread cannot be started.
+    #[error("failed to start worker {worker}")]
+    Thread {
+        /// The worker.
+        worker: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The batch that waits for the commit worker; the source closes no further one before its receipt is back.
+const CLOSED_MAX: usize = 1;
+const RECEIPTS_MAX: usize = 1;
+/// Signals and ends of workers; far more than there are workers.
+const EVENTS_MAX: usize = 32;
+/// A commit of hundreds of tables on a slow disk; longer, and an operator should look.
+const COMMIT_STILL_MAX: Duration = Duration::from_mins(10);
+/// The lake's keys are its own; another use of the ring must take another word.
+const LAKE_KEY_CONTEXT: &str = "lake";

@@ -1,0 +1,166 @@
+//! The consent worker: what people want, into the store.
+//!
+//! With topics it turns the crank of [`ConsentTopics`]: inbox to state topic, state topic to store, and the store is
+//! vouched for only while both were read to their ends. With a file there is nothing to do but to read it once. What may
+//! pass by itself is waited for and said in `/readyz`; a state topic that cannot be trusted any more stops the flow until
+//! a person has looked and started the daemon anew.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+use weir_consent::{ConsentStore, InboxFault, LoadError};
+use weir_source::{
+    AskError, Brokers, Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, StateTopicPolicy, Turned,
+};
+
+use crate::config::{Config, ConsentSource};
+use crate::health::{Heart, Obstacle};
+use crate::logging::Throttle;
+use crate::metrics::labels::RefusalLabels;
+use crate::pipeline::RunError;
+use crate::pipeline::rules::Rules;
+use crate::pipeline::shared::{Shared, chain, seconds};
+
+/// Returns the store that a run starts with: a file's records, or an empty one that the topics will fill.
+pub(crate) fn first_store(config: &Config, rules: &Rules, now_ms: i64) -> Result<ConsentStore, LoadError> {
+    match &config.consent {
+        ConsentSource::Path(path) => ConsentStore::load_ndjson(path, &rules.keys(), now_ms),
+        ConsentSource::Topic(_) => Ok(ConsentStore::new()),
+    }
+}
+
+/// Follows the consent topics until the run is over.
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+pub(crate) struct Follower {
+    shared: Arc<Shared>,
+    heart: Heart,
+    brokers: Brokers,
+    settings: ConsentTopicsSettings,
+    repeats: Throttle,
+}
+
+impl Follower {
+    /// Prepares the worker.
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        brokers: Brokers,
+        inbox: String,
+        group: String,
+        creates: StateTopicPolicy,
+    ) -> Self {
+        let settings = ConsentTopicsSettings { inbox, group, creates, ask_every: ASK_EVERY };
+        let (heart, repeats) = (shared.heart("consent", STILL_MAX), Throttle::new(REPEAT_MIN));
+        Self { shared: Arc::clone(shared), heart, brokers, settings, repeats }
+    }
+
+    /// Follows the topics; opens them again for as long as that may help.
+    ///
+    /// # Errors
+    /// Never: what is wrong with the topics stops the flow, not the process.
+    pub(crate) fn run(mut self) -> Result<(), RunError> {
+        while !self.shared.is_over() {
+            let keys = self.shared.rules.keys();
+            let store = Arc::clone(&self.shared.consent);
+            let stop = match ConsentTopics::open(&self.brokers, self.settings.clone(), store, keys) {
+                Ok(topics) => self.follow(topics),
+                Err(stop) => Some(stop),
+            };
+            let Some(stop) = stop else { break };
+            self.say(&stop);
+            if is_final(&stop) {
+                error!(error = chain(&stop), "consent cannot be followed any more: the flow stops");
+                self.stand_still();
+            }
+            self.rest();
+        }
+        Ok(())
+    }
+
+    /// Turns the crank until something stops it, or (`None`) the run is over.
+    fn follow(&mut self, mut topics: ConsentTopics) -> Option<ConsentStop> {
+        while !self.shared.is_over() {
+            self.heart.beat(self.shared.clock.elapsed_ms());
+            let clock = &self.shared.clock;
+            let clocks = Clocks { wall_ms: clock.now_ms(), monotonic_ms: clock.elapsed_ms() };
+            match topics.turn(clocks, WAIT) {
+                Ok(turned) => self.note(turned),
+                Err(stop) => return Some(stop),
+            }
+        }
+        None
+    }
+
+    fn note(&mut self, turned: Turned) {
+        let Turned { applied, published, refused, problems, current, .. } = turned;
+        let shared = &self.shared;
+        shared.consent_position.fetch_add(i64::try_from(applied).unwrap_or(0), Ordering::Relaxed);
+        shared.metrics.consent_published.inc_by(published);
+        count_refused(shared, refused);
+        if let Some(age_ms) = shared.consent.age_ms(shared.clock.elapsed_ms()) {
+            shared.metrics.consent_age_seconds.set(seconds(age_ms));
+        }
+        if current {
+            shared.metrics.consent_people.set(i64::try_from(shared.consent.people()).unwrap_or(i64::MAX));
+            shared.metrics.consent_bytes.set(i64::try_from(shared.consent.memory()).unwrap_or(i64::MAX));
+            if shared.health.clear(Obstacle::ConsentTopic) {
+                info!("the consent topics are read to their ends");
+            }
+        }
+        for problem in problems {
+            shared.health.raise(Obstacle::ConsentTopic, &problem);
+            if let Some(num_suppressed) = self.repeats.admit(shared.clock.elapsed_ms()) {
+                warn!(code = problem.code(), %problem, num_suppressed, "consent does not come");
+            }
+        }
+    }
+
+    fn say(&mut self, stop: &ConsentStop) {
+        self.shared.health.raise(Obstacle::ConsentTopic, chain(stop));
+        if let Some(num_suppressed) = self.repeats.admit(self.shared.clock.elapsed_ms()) {
+            warn!(error = chain(stop), num_suppressed, "the consent topics cannot be followed");
+        }
+    }
+
+    /// Waits for the end of the run: opening the topics again would take what is left for everything.
+    fn stand_still(&self) {
+        while !self.shared.is_over() {
+            self.rest();
+        }
+    }
+
+    fn rest(&self) {
+        self.heart.beat(self.shared.clock.elapsed_ms());
+        thread::sleep(REST);
+    }
+}
+
+/// Tells whether opening the topics again could hide that records are missing.
+fn is_final(stop: &ConsentStop) -> bool {
+    match stop {
+        ConsentStop::Ask(AskError::Client(_)) | ConsentStop::Inbox(_) => true,
+        ConsentStop::Ask(AskError::BrokersAway | AskError::Refused(_) | AskError::TopicMissing(_)) => false,
+        ConsentStop::Feed(stop) => match stop {
+            FeedStop::MadeAnew { .. } | FeedStop::Repartitioned { .. } | FeedStop::Shrank { .. } => true,
+            FeedStop::Ask(_) | FeedStop::Missing { .. } | FeedStop::NotCompacted { .. } => false,
+        },
+    }
+}
+
+fn count_refused(shared: &Shared, refused: HashMap<InboxFault, u64>) {
+    for (fault, count) in refused {
+        shared.metrics.consent_refused.get_or_create_owned(&RefusalLabels { code: fault.code() }).inc_by(count);
+        warn!(code = fault.code(), count, "consent records are refused");
+    }
+}
+
+/// At least once a second, or `max_staleness` would mean little.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+const WAIT: Duration = Duration::from_millis(100);
+const REST: Duration = Duration::from_secs(1);
+const REPEAT_MIN: Duration = Duration::from_secs(30);
+/// A turn may wait for a producer's own time-out.
+const STILL_MAX: Duration = Duration::from_mins(2);

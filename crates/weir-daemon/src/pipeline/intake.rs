@@ -1,0 +1,386 @@
+//! The source worker: Kafka, the filter and the open batch on one thread.
+//!
+//! Records are lent by librdkafka, judged where they lie and never copied. The worker fills at most one batch while the
+//! commit worker holds another; when both are full it stops polling, and after a while pauses the partitions, so that the
+//! brokers are the only buffer. Partitions are given up only after what is open of them was committed or dropped as a
+//! whole; an offset is acknowledged only with the receipt of the commit that accounts for it.
+
+mod assign;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+use weir_filter::{Origin, Record};
+use weir_lake::PartitionId;
+use weir_source::{Brokers, Consumer, Lag, Membership, PollLimits, Polled, Problem, Reach, Tail};
+
+use crate::health::{Heart, Obstacle};
+use crate::logging::Throttle;
+use crate::metrics::labels::{Closing, ClosingLabels, PartitionLabels, QueueLabels, QueueName, Word};
+use crate::pipeline::batch::{BatchLimits, Closed};
+use crate::pipeline::commit::Outcome;
+use crate::pipeline::fill::Filling;
+use crate::pipeline::shared::{Shared, seconds};
+use crate::pipeline::{RunError, Until};
+
+/// The source worker.
+#[expect(missing_debug_implementations, reason = "holds values of events")]
+pub(crate) struct Intake {
+    shared: Arc<Shared>,
+    heart: Heart,
+    brokers: Brokers,
+    membership: Membership,
+    until: Until,
+    limits: BatchLimits,
+    filling: Filling,
+    closed: SyncSender<Closed>,
+    outcomes: Receiver<Outcome>,
+    in_flight: Option<InFlight>,
+    session: Session,
+    problems: Throttle,
+}
+
+/// The batch that the commit worker has.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    opened_ms: i64,
+    is_recovery: bool,
+}
+
+/// What is known as long as this daemon is a member of the group without a break.
+#[derive(Debug, Default)]
+struct Session {
+    /// The offset up to which the lake accounts for a partition.
+    watermarks: BTreeMap<PartitionId, i64>,
+    /// Interrupted batches that must be finished first, all other partitions standing still.
+    recovering: Vec<Recovery>,
+    /// Partitions that stand still until the interrupted batches are finished.
+    held: Vec<Origin>,
+    /// Ends of the partitions when they were assigned, for `--until-caught-up`.
+    ends: BTreeMap<PartitionId, i64>,
+    /// Since when no record can be taken, on the monotonic clock.
+    blocked_ms: Option<i64>,
+    is_assigned: bool,
+    is_paused: bool,
+    lag_asked_ms: Option<i64>,
+}
+
+/// A partition's part of an interrupted batch.
+#[derive(Debug)]
+struct Recovery {
+    origin: Origin,
+    /// The offset after its last one.
+    end: i64,
+    /// Offsets whose coordinates are in quarantine already: what became of them is decided.
+    quarantined: Arc<BTreeSet<i64>>,
+}
+
+/// What comes after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// The next one.
+    Again,
+    /// Nothing: everything that was asked for is committed.
+    Done,
+    /// A new membership, from the watermarks: what was open is dropped.
+    Rejoin,
+}
+
+impl Recovery {
+    /// Tells whether the interrupted batch has the record's coordinates.
+    fn has_decided(&self, record: &Record<'_>) -> bool {
+        record.origin() == self.origin && self.quarantined.contains(&record.position())
+    }
+}
+
+impl Intake {
+    /// Prepares the worker; nothing is read before [`Self::run`].
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        (brokers, membership): (Brokers, Membership),
+        until: Until,
+        closed: SyncSender<Closed>,
+        outcomes: Receiver<Outcome>,
+    ) -> Self {
+        Self {
+            heart: shared.heart("source", STILL_MAX),
+            brokers,
+            membership,
+            until,
+            limits: BatchLimits::of(&shared.config.lake),
+            filling: Filling::new(shared),
+            closed,
+            outcomes,
+            in_flight: None,
+            session: Session::default(),
+            problems: Throttle::new(REPEAT_MIN),
+            shared: Arc::clone(shared),
+        }
+    }
+
+    /// Reads until everything that was asked for is committed.
+    ///
+    /// # Errors
+    /// When this daemon cannot be a member of the group any more.
+    pub(crate) fn run(mut self) -> Result<(), RunError> {
+        self.shared.health.raise(Obstacle::Assignment, "no partition is assigned yet");
+        loop {
+            self.session = Session::default();
+            let consumer = Consumer::join(&self.brokers, &self.membership).map_err(RunError::Kafka)?;
+            let mut turn = Turn::Again;
+            while turn == Turn::Again {
+                turn = self.turn(&consumer)?;
+            }
+            self.shared.health.raise(Obstacle::Assignment, "the group is left");
+            if turn == Turn::Done {
+                return Ok(());
+            }
+            self.abandon();
+            drop(consumer);
+            thread::sleep(REJOIN_WAIT);
+        }
+    }
+
+    /// Takes one turn: receipts back, a full batch on, and what the brokers have for us.
+    fn turn(&mut self, consumer: &Consumer) -> Result<Turn, RunError> {
+        self.heart.beat(self.shared.clock.elapsed_ms());
+        if let Ok(outcome) = self.outcomes.try_recv()
+            && self.settle(consumer, outcome) == Turn::Rejoin
+        {
+            return Ok(Turn::Rejoin);
+        }
+        if let Some(by) = self.closing(consumer) {
+            self.close(by);
+        }
+        if self.is_done(consumer) {
+            return Ok(Turn::Done);
+        }
+        self.show(consumer);
+        if self.is_blocked() && !self.has_waited_long(consumer) {
+            return Ok(self.wait_for_outcome(consumer));
+        }
+        match consumer.poll(&PollLimits::default()) {
+            Polled::Assigned(assigned) => self.start(consumer, assigned),
+            Polled::Idle => Ok(Turn::Again),
+            Polled::Lost(_) => Ok(self.lost()),
+            Polled::Problem(problem) => self.report(problem),
+            Polled::Records(records) => {
+                self.shared.health.clear(Obstacle::Kafka);
+                let recovering = &self.session.recovering;
+                let is_decided = |record: &Record<'_>| recovering.iter().any(|batch| batch.has_decided(record));
+                let judged = self.filling.take(&records, &self.shared, &self.heart, is_decided);
+                Ok(if judged.is_ok() { Turn::Again } else { Turn::Rejoin })
+            }
+            Polled::Revoked(revoked) => Ok(self.give_up(consumer, revoked)),
+        }
+    }
+
+    /// Returns what closes the open batch now, if anything does.
+    fn closing(&self, consumer: &Consumer) -> Option<Closing> {
+        if self.in_flight.is_some() || self.filling.open.is_empty() {
+            return None;
+        }
+        if !self.session.recovering.is_empty() {
+            // An interrupted batch ends where it ended, whatever the limits say: some of its tables have it already.
+            return self.has_recovered(consumer).then_some(Closing::Recovery);
+        }
+        if self.shared.stops() {
+            Some(Closing::Shutdown)
+        } else if self.filling.is_outdated(&self.shared) {
+            Some(Closing::Reload)
+        } else if self.until == Until::CaughtUp && self.has_caught_up(consumer) {
+            Some(Closing::CaughtUp)
+        } else {
+            self.filling.open.full(&self.limits, self.shared.clock.elapsed_ms())
+        }
+    }
+
+    /// Hands the open batch to the commit worker, which has none now.
+    fn close(&mut self, by: Closing) {
+        let Some(closed) = self.filling.close(&self.shared) else { return };
+        let metrics = &self.shared.metrics;
+        metrics.batches.get_or_create_owned(&ClosingLabels { by: Word(by) }).inc();
+        metrics.in_flight_bytes.set(i64::try_from(closed.filtered.memory()).unwrap_or(i64::MAX));
+        metrics.queue_depth.get_or_create_owned(&QueueLabels { queue: Word(QueueName::Closed) }).inc();
+        info!(by = ?by, rows = closed.filtered.rows(), partitions = closed.spans.len(), "batch is closed");
+        self.in_flight = Some(InFlight { opened_ms: closed.opened_ms, is_recovery: by == Closing::Recovery });
+        // The commit worker ends after this one only; if it panicked, the supervisor ends the process.
+        if self.closed.send(closed).is_err() {
+            warn!("the commit worker is gone");
+        }
+    }
+
+    /// Takes note of what became of the batch in flight.
+    fn settle(&mut self, consumer: &Consumer, outcome: Outcome) -> Turn {
+        let metrics = &self.shared.metrics;
+        metrics.queue_depth.get_or_create_owned(&QueueLabels { queue: Word(QueueName::Receipts) }).dec();
+        metrics.in_flight_bytes.set(0);
+        let in_flight = self.in_flight.take();
+        let Outcome::Committed(receipt) = outcome else { return Turn::Rejoin };
+        for span in receipt.spans() {
+            self.session.watermarks.insert(span.partition.clone(), span.to);
+        }
+        if let Err(error) = consumer.acknowledge(receipt) {
+            warn!(%error, "the brokers did not take the offsets; the lake has them");
+        }
+        if in_flight.is_some_and(|batch| batch.is_recovery) {
+            self.end_recovery(consumer);
+        }
+        Turn::Again
+    }
+
+    /// Tells whether everything that was asked for is committed.
+    fn is_done(&self, consumer: &Consumer) -> bool {
+        if self.in_flight.is_some() {
+            return false;
+        }
+        // What is open of an interrupted batch cannot be committed before its end is read; the next daemon reads it.
+        let is_empty = self.filling.open.is_empty() || !self.session.recovering.is_empty();
+        let is_caught_up =
+            self.until == Until::CaughtUp && self.filling.open.is_empty() && self.has_caught_up(consumer);
+        self.shared.stops() && is_empty || is_caught_up
+    }
+
+    fn has_caught_up(&self, consumer: &Consumer) -> bool {
+        let is_at_end =
+            |next: i64, partition: &PartitionId| self.session.ends.get(partition).is_none_or(|end| next >= *end);
+        let session = &self.session;
+        session.is_assigned
+            && session.recovering.is_empty()
+            && consumer.positions().iter().all(|position| is_at_end(position.next, &position.partition))
+    }
+
+    /// Tells whether no further record may be taken now.
+    fn is_blocked(&mut self) -> bool {
+        let now_ms = self.shared.clock.elapsed_ms();
+        let must_close =
+            self.filling.open.full(&self.limits, now_ms).is_some() || self.filling.is_outdated(&self.shared);
+        let is_full = must_close && self.in_flight.is_some();
+        let is_blocked = is_full
+            || self.shared.stops()
+            || !self.shared.consent_is_current()
+            || self.shared.health.stands(Obstacle::Keys);
+        if is_blocked {
+            self.session.blocked_ms.get_or_insert(now_ms);
+        } else {
+            self.session.blocked_ms = None;
+        }
+        is_blocked
+    }
+
+    /// Pauses the partitions once the wait is long, so that polling can go on; resumes them after it.
+    fn has_waited_long(&mut self, consumer: &Consumer) -> bool {
+        let now_ms = self.shared.clock.elapsed_ms();
+        let is_long = self.session.blocked_ms.is_some_and(|since| now_ms - since >= PAUSE_AFTER_MS);
+        if is_long && !self.session.is_paused {
+            consumer.pause();
+            self.session.is_paused = true;
+        }
+        is_long
+    }
+
+    fn wait_for_outcome(&mut self, consumer: &Consumer) -> Turn {
+        match self.outcomes.recv_timeout(WAIT) {
+            Ok(outcome) => self.settle(consumer, outcome),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Turn::Again,
+        }
+    }
+
+    /// Drops what is open and waits until the commit worker has let go of its batch.
+    fn abandon(&mut self) {
+        self.filling.drop_open(&self.shared);
+        self.shared.abandon(true);
+        while self.in_flight.is_some() {
+            self.heart.beat(self.shared.clock.elapsed_ms());
+            match self.outcomes.recv_timeout(WAIT) {
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => self.in_flight = None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        self.shared.abandon(false);
+    }
+
+    fn lost(&mut self) -> Turn {
+        warn!("the group took the partitions away; what is open of them is dropped and read again by their new owner");
+        Turn::Rejoin
+    }
+
+    /// Says what keeps records from coming; a problem that no waiting mends ends the worker.
+    fn report(&mut self, problem: Problem) -> Result<Turn, RunError> {
+        let obstacle = match &problem {
+            Problem::Gap { .. } => Obstacle::Gap,
+            Problem::MadeAnew { .. } => Obstacle::TopicMadeAnew,
+            Problem::BrokersAway
+            | Problem::Fenced
+            | Problem::ForeignRecords { .. }
+            | Problem::NotAuthorized
+            | Problem::Other(_)
+            | Problem::TopicMissing { .. } => Obstacle::Kafka,
+        };
+        self.shared.health.raise(obstacle, &problem);
+        if let Some(num_suppressed) = self.problems.admit(self.shared.clock.elapsed_ms()) {
+            warn!(code = problem.code(), %problem, num_suppressed, "records do not come");
+        }
+        let is_final =
+            problem.reach() == Reach::Process || problem.reach() == Reach::Partition && self.until == Until::CaughtUp;
+        if is_final { Err(RunError::Source(problem)) } else { Ok(Turn::Again) }
+    }
+
+    /// Moves partitions to ends that hold only markers of transactions, where this run ends there.
+    fn pass_markers(&self, consumer: &Consumer, lags: &[Lag]) {
+        let few: Vec<_> = lags.iter().filter(|lag| lag.offsets() <= MARKERS_MAX).cloned().collect();
+        if self.until == Until::Stopped || few.is_empty() {
+            return;
+        }
+        let settled = Tail::connect(&self.brokers, &self.membership.group)
+            .and_then(|mut tail| consumer.settle(&mut tail, &few, LAG_PATIENCE));
+        if let Err(error) = settled {
+            debug!(%error, "could not look at the ends of the partitions");
+        }
+    }
+
+    /// Brings the gauges up to date, and asks the brokers for the ends once in a while.
+    fn show(&mut self, consumer: &Consumer) {
+        let now_ms = self.shared.clock.elapsed_ms();
+        if self.session.lag_asked_ms.is_some_and(|asked| now_ms - asked < LAG_EVERY_MS) {
+            return;
+        }
+        self.session.lag_asked_ms = Some(now_ms);
+        let metrics = &self.shared.metrics;
+        let in_flight_ms = self.in_flight.map(|batch| batch.opened_ms);
+        let oldest_ms = in_flight_ms.into_iter().chain(self.filling.open.opened_ms()).min();
+        metrics.oldest_uncommitted_seconds.set(seconds(oldest_ms.map_or(0, |oldest| now_ms - oldest)));
+        metrics.open_bytes.set(i64::try_from(self.filling.open.filtered.memory()).unwrap_or(i64::MAX));
+        let Ok(lags) = consumer.lag(LAG_PATIENCE) else { return };
+        self.pass_markers(consumer, &lags);
+        self.shared.health.clear(Obstacle::Kafka);
+        metrics.lag.clear();
+        metrics.partitions.set(i64::try_from(lags.len()).unwrap_or(i64::MAX));
+        for lag in lags {
+            let partition = &lag.position.partition;
+            let committed = self.session.watermarks.get(partition).copied().unwrap_or(lag.start);
+            let labels = PartitionLabels { topic: Arc::clone(&partition.topic), partition: partition.partition };
+            metrics.lag.get_or_create_owned(&labels).set((lag.end - committed).max(0));
+        }
+    }
+}
+
+/// A poll, a rebalance and a question to the brokers are each over in seconds.
+const STILL_MAX: Duration = Duration::from_mins(2);
+/// Shorter waits are bridged by not polling: a pause throws away what was fetched.
+const PAUSE_AFTER_MS: i64 = 5_000;
+/// How long one turn waits for a receipt.
+const WAIT: Duration = Duration::from_millis(50);
+/// The same trouble is logged this often.
+const REPEAT_MIN: Duration = Duration::from_secs(30);
+/// What made the last membership end may still be there; the group is not asked again at once.
+const REJOIN_WAIT: Duration = Duration::from_secs(1);
+/// A transaction ends with one marker a partition; more offsets than this are records on their way.
+const MARKERS_MAX: i64 = 64;
+/// Ends move all the time; graphs are drawn from scrapes every ten seconds or more.
+const LAG_EVERY_MS: i64 = 5_000;
+const LAG_PATIENCE: Duration = Duration::from_secs(2);

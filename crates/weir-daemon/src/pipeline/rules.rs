@@ -1,0 +1,114 @@
+//! What the daemon goes by: policy and secrets, and how both change while it runs.
+//!
+//! A reload (SIGHUP) reads contracts and purposes anew. A set with faults is refused and the old one stays; a sound one
+//! takes effect at the next batch, so that a file is made under one policy only. Secrets are made ahead of need: epochs
+//! at start and every hour, a tenant's when its agreement is first seen and before any of its events is judged.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tracing::{error, info};
+use weir_keys::{KeyError, KeyRing, KeySet};
+use weir_policy::diagnostic::Report;
+use weir_policy::{Policy, PolicySource};
+
+use crate::config::General;
+use crate::metrics::Metrics;
+use crate::metrics::labels::{PolicyLabels, ReloadLabels, ReloadOutcome, Word};
+
+/// The policy in force and the ring.
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+pub(crate) struct Rules {
+    source: PolicySource,
+    force: RwLock<Force>,
+    ring: KeyRing,
+}
+
+/// A policy and the generation that it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Force {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) generation: u64,
+}
+
+impl Rules {
+    /// Puts the first policy in force.
+    pub(crate) fn new(general: &General, policy: Policy, ring: KeyRing, metrics: &Metrics) -> Self {
+        let source = PolicySource { contracts: general.contracts.clone(), purposes: general.purposes.clone() };
+        let rules = Self { source, force: RwLock::new(Force { policy: Arc::new(policy), generation: 1 }), ring };
+        rules.show(metrics);
+        rules
+    }
+
+    /// Returns the policy in force.
+    pub(crate) fn force(&self) -> Force {
+        self.force.read().clone()
+    }
+
+    /// Returns the secrets as they are now.
+    pub(crate) fn keys(&self) -> Arc<KeySet> {
+        self.ring.snapshot()
+    }
+
+    /// Reads contracts and purposes anew and puts them in force unless they have faults.
+    pub(crate) fn reload(&self, metrics: &Metrics) {
+        let outcome = match Policy::load(&self.source) {
+            Ok((policy, _warnings)) => {
+                self.put_in_force(policy, metrics);
+                ReloadOutcome::Applied
+            }
+            Err(report) => {
+                refuse(&report, self.force().generation);
+                ReloadOutcome::Refused
+            }
+        };
+        metrics.policy_reloads.get_or_create_owned(&ReloadLabels { outcome: Word(outcome) }).inc();
+    }
+
+    /// Makes and destroys secrets as time goes by.
+    ///
+    /// # Errors
+    /// When the ring cannot be written: events of a new epoch would be denied for want of a secret.
+    pub(crate) fn tend_secrets(&self, now_ms: i64) -> Result<(), KeyError> {
+        let policy = self.force().policy;
+        self.ring.reload()?;
+        let made = self.ring.ensure_epochs(policy.purposes(), now_ms)?;
+        let destroyed = self.ring.destroy_expired(policy.purposes(), now_ms)?;
+        info!(made, destroyed, "epoch secrets are in order");
+        Ok(())
+    }
+
+    /// Makes sure that a tenant has a secret; its agreement may be applied then.
+    ///
+    /// # Errors
+    /// When the ring cannot be written; the agreement must wait.
+    pub(crate) fn ensure_tenant(&self, tenant: &str) -> Result<(), KeyError> {
+        if !self.ring.snapshot().has_tenant(tenant) {
+            self.ring.ensure_tenant(tenant)?;
+        }
+        Ok(())
+    }
+
+    fn put_in_force(&self, policy: Policy, metrics: &Metrics) {
+        let mut force = self.force.write();
+        let before = PolicyLabels { hash: force.policy.hash().to_string().into() };
+        *force = Force { policy: Arc::new(policy), generation: force.generation + 1 };
+        info!(generation = force.generation, policy = %force.policy.hash(), "policy is in force");
+        drop(force);
+        metrics.policy.remove(&before);
+        self.show(metrics);
+    }
+
+    fn show(&self, metrics: &Metrics) {
+        let force = self.force();
+        metrics.policy_generation.set(i64::try_from(force.generation).unwrap_or(i64::MAX));
+        metrics.policy.get_or_create_owned(&PolicyLabels { hash: force.policy.hash().to_string().into() }).set(1);
+    }
+}
+
+fn refuse(report: &Report, generation: u64) {
+    for diagnostic in &report.diagnostics {
+        error!(code = diagnostic.code, place = %diagnostic.place, "fault in the new contracts and purposes");
+    }
+    error!(faults = report.diagnostics.len(), generation, "new contracts and purposes are refused, the old ones stay");
+}

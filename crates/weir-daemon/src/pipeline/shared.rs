@@ -1,0 +1,191 @@
+//! What all workers look at.
+//!
+//! Each part is made to be read from many threads; nothing here carries an event.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+use weir_consent::{ConsentStore, ConsentView, Stale};
+use weir_keys::{KeyError, KeyRing};
+use weir_lake::{Lake, LakeError, TableError};
+use weir_policy::Policy;
+
+use crate::clock::{SharedClock, millis};
+use crate::config::Config;
+use crate::health::{Health, Heart, Obstacle};
+use crate::metrics::Metrics;
+use crate::pipeline::rules::Rules;
+use crate::pipeline::{RunError, consent};
+
+/// What all workers look at.
+#[expect(missing_debug_implementations, reason = "holds secrets and names people")]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) clock: SharedClock,
+    pub(crate) health: Health,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) rules: Rules,
+    pub(crate) consent: Arc<ConsentStore>,
+    pub(crate) lake: Lake,
+    pub(crate) stop: AtomicBool,
+    pub(crate) over: AtomicBool,
+    pub(crate) abandoned: AtomicBool,
+    pub(crate) consent_position: AtomicI64,
+}
+
+impl Shared {
+    /// Puts the first policy in force, makes the secrets that it needs, and opens the store of consent.
+    pub(crate) fn new(
+        (config, policy, ring, clock): (Config, Policy, KeyRing, SharedClock),
+        lake: Lake,
+        health: Health,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, RunError> {
+        let rules = Rules::new(&config.general, policy, ring, &metrics);
+        let now_ms = clock.now_ms();
+        rules.tend_secrets(now_ms).map_err(RunError::Keys)?;
+        let consent = consent::first_store(&config, &rules, now_ms).map_err(RunError::Consent)?;
+        Ok(Self {
+            config,
+            clock,
+            health,
+            metrics,
+            rules,
+            consent: Arc::new(consent),
+            lake,
+            stop: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            consent_position: AtomicI64::new(0),
+        })
+    }
+
+    /// Tells whether the daemon is asked to end.
+    pub(crate) fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether the run is over, so that those who only served it may go.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Tells the commit worker to let go of its batch, or that the next one counts again.
+    pub(crate) fn abandon(&self, abandoned: bool) {
+        self.abandoned.store(abandoned, Ordering::Release);
+    }
+
+    /// Tells whether the batch in flight is to be let go.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Returns how many records of the state topic the consent store was made from.
+    pub(crate) fn consent_position(&self) -> i64 {
+        self.consent_position.load(Ordering::Relaxed)
+    }
+
+    /// Makes the heart of a worker.
+    pub(crate) fn heart(&self, worker: &'static str, within: Duration) -> Heart {
+        self.health.heart(worker, within, self.clock.elapsed_ms())
+    }
+
+    /// Opens the consent store, unless it is stale.
+    pub(crate) fn consent_view(&self) -> Result<ConsentView<'_>, Stale> {
+        self.consent.view(self.clock.elapsed_ms(), millis(self.config.max_staleness))
+    }
+
+    /// Tells whether the consent store is current; while it is not, that stands in the way.
+    pub(crate) fn consent_is_current(&self) -> bool {
+        let age_ms = self.consent.age_ms(self.clock.elapsed_ms());
+        let is_current = age_ms.is_some_and(|age_ms| age_ms <= millis(self.config.max_staleness));
+        if is_current {
+            if self.health.clear(Obstacle::ConsentStale) {
+                info!("the consent store is current");
+            }
+        } else if self.health.raise(Obstacle::ConsentStale, staleness(age_ms)) {
+            warn!(age_ms, "the consent store is not current, the flow stops");
+        }
+        is_current
+    }
+
+    /// Makes and destroys secrets; while that fails, it stands in the way.
+    pub(crate) fn tend_secrets(&self) -> bool {
+        match self.rules.tend_secrets(self.clock.now_ms()) {
+            Ok(()) => drop(self.health.clear(Obstacle::Keys)),
+            Err(error) => self.keys_fail(&error),
+        }
+        !self.health.stands(Obstacle::Keys)
+    }
+
+    /// Notes that the key ring cannot be used.
+    pub(crate) fn keys_fail(&self, error: &KeyError) {
+        if self.health.raise(Obstacle::Keys, chain(error)) {
+            error!(error = chain(error), "the key ring cannot be tended");
+        }
+    }
+
+    /// Notes that the lake does what it is asked.
+    pub(crate) fn lake_answers(&self) {
+        for obstacle in [Obstacle::DiskFull, Obstacle::Lake, Obstacle::TableRefused] {
+            if self.health.clear(obstacle) {
+                info!(obstacle = obstacle.code(), "the lake answers again");
+            }
+        }
+    }
+
+    /// Notes that the lake does not do what it is asked, and why.
+    pub(crate) fn lake_fails(&self, error: &LakeError) {
+        let obstacle = obstacle_of(error);
+        if self.health.raise(obstacle, chain(error)) {
+            warn!(obstacle = obstacle.code(), error = chain(error), "the lake does not do what it is asked");
+        }
+    }
+}
+
+/// Returns milliseconds as seconds.
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "an age; exact below 285,000 years")]
+pub(crate) fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1_000.0
+}
+
+/// Returns an error and its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn obstacle_of(error: &LakeError) -> Obstacle {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+            return Obstacle::DiskFull;
+        }
+        cause = error.source();
+    }
+    match error {
+        LakeError::Table { source: TableError::Store(_) | TableError::Seal(_) | TableError::Log(_), .. }
+        | LakeError::Kernel(_)
+        | LakeError::NoCoverage
+        | LakeError::OtherGroup { .. }
+        | LakeError::Store(_) => Obstacle::Lake,
+        LakeError::Table { .. } => Obstacle::TableRefused,
+    }
+}
+
+fn staleness(age_ms: Option<i64>) -> String {
+    match age_ms {
+        None => "the consent topics were not read to their ends yet".to_owned(),
+        Some(age_ms) => format!("the consent store was current {} s ago, longer than max_staleness", age_ms / 1_000),
+    }
+}

@@ -1,0 +1,110 @@
+//! The supervisor: the thread that waits, for signals and for workers that end.
+//!
+//! It does no work of its own but what is done once an hour or at a signal. The process ends when the source worker has
+//! ended, whatever the others do, and it ends with an error when any worker ended that should not have.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+use weir_lake::{Lake, LakeError};
+
+use crate::clock::millis;
+use crate::config::Kafka;
+use crate::health::{Health, Obstacle};
+use crate::pipeline::shared::{Shared, chain};
+use crate::pipeline::workers::{self, Event};
+use crate::pipeline::{RunError, Setup, open_lake};
+
+/// Waits for signals and for workers that end.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    events: SyncSender<Event>,
+    inbox: Receiver<Event>,
+}
+
+impl Supervisor {
+    /// Takes both ends of the queue of events.
+    pub(crate) fn new(events: SyncSender<Event>, inbox: Receiver<Event>) -> Self {
+        Self { events, inbox }
+    }
+
+    /// Starts a worker whose end will be noticed.
+    pub(crate) fn spawn<W>(&mut self, name: &'static str, work: W) -> Result<(), RunError>
+    where
+        W: FnOnce() -> Result<(), RunError> + Send + 'static,
+    {
+        workers::spawn(name, &self.events, work)
+    }
+
+    /// Opens the lake, for as long as it takes; `None` when the daemon is asked to end meanwhile.
+    pub(crate) fn open_lake(
+        &mut self,
+        setup: &Setup,
+        kafka: &Kafka,
+        health: &Health,
+    ) -> Result<Option<Lake>, RunError> {
+        loop {
+            match open_lake(&setup.config, &setup.ring, &kafka.group) {
+                Ok(lake) => {
+                    health.clear(Obstacle::Lake);
+                    return Ok(Some(lake));
+                }
+                Err(error @ LakeError::Store(_)) => {
+                    if health.raise(Obstacle::Lake, chain(&error)) {
+                        warn!(error = chain(&error), "the lake cannot be opened yet");
+                    }
+                }
+                Err(error) => return Err(RunError::Lake(error)),
+            }
+            if let Ok(Event::Stop) = self.inbox.recv_timeout(LAKE_RETRY) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Watches until the source worker is done.
+    pub(crate) fn watch(self, shared: &Shared) -> Result<(), RunError> {
+        let mut stop_by_ms = None;
+        let mut tend_at_ms = shared.clock.elapsed_ms() + millis(TEND_EVERY);
+        loop {
+            let now_ms = shared.clock.elapsed_ms();
+            if now_ms >= tend_at_ms {
+                tend_at_ms = now_ms + millis(if shared.tend_secrets() { TEND_EVERY } else { TEND_AGAIN });
+            }
+            if stop_by_ms.is_some_and(|stop_by| now_ms >= stop_by) {
+                return Err(RunError::Late(STOP_MAX));
+            }
+            match self.inbox.recv_timeout(TURN) {
+                Ok(Event::Ended("source", Some(Ok(())))) => return Ok(()),
+                Ok(Event::Ended(worker, Some(Ok(())))) => info!(worker, "worker is done"),
+                Ok(Event::Ended(worker, Some(Err(failure)))) => {
+                    error!(worker, error = chain(&failure), "worker failed");
+                    return Err(failure);
+                }
+                Ok(Event::Ended(worker, None)) => return Err(RunError::Panicked { worker }),
+                Ok(Event::Reload) => {
+                    shared.rules.reload(&shared.metrics);
+                    tend_at_ms = now_ms;
+                }
+                Ok(Event::Stop) => {
+                    info!("asked to end: what is held is committed first");
+                    stop_by_ms.get_or_insert(now_ms + millis(STOP_MAX));
+                    shared.stop.store(true, Ordering::Relaxed);
+                    shared.health.end();
+                }
+                // This end holds a sender itself, so the queue is never disconnected.
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+    }
+}
+
+/// Service managers kill after 30 s or more; the rest is for the process to end.
+const STOP_MAX: Duration = Duration::from_secs(28);
+const TURN: Duration = Duration::from_millis(200);
+const LAKE_RETRY: Duration = Duration::from_secs(2);
+/// Epochs last days, and their secrets are made one epoch ahead.
+const TEND_EVERY: Duration = Duration::from_hours(1);
+const TEND_AGAIN: Duration = Duration::from_secs(10);

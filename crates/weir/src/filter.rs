@@ -1,0 +1,101 @@
+//! `weir filter`: CloudEvents from files or standard input, one a line, into the lake.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use weir_daemon::SystemClock;
+use weir_daemon::files::{self, Accounting, FileSetup, FilesError, Input};
+
+use crate::cli::{Global, OutputFormat};
+use crate::exit::{Exit, Failure};
+use crate::{output, setup};
+
+/// Arguments of `weir filter`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Files of events, one a line; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Names standard input, so that the same input is not taken twice; a file is named by its digest.
+    #[arg(long, env = "WEIR_SOURCE", value_name = "NAME")]
+    source: Option<String>,
+    /// Form of the accounting.
+    #[arg(long, env = "WEIR_FORMAT", value_enum, default_value = "text")]
+    format: OutputFormat,
+}
+
+/// Filters every file and prints what became of the events.
+///
+/// # Errors
+/// At the first thing that fails; what was committed before stays.
+pub(crate) fn filter(global: &Global, args: &Args) -> Result<Exit, Failure> {
+    let inputs = inputs(args)?;
+    let config = setup::config(global)?;
+    let (policy, _) = setup::policy(global, &config)?;
+    let ring = setup::key_ring(&config)?;
+    let clock = SystemClock::start();
+    let accounting = files::run(FileSetup { config, policy, ring, clock }, &inputs)
+        .map_err(|why| Failure::new(exit_of(&why), why))?;
+    match args.format {
+        OutputFormat::Json => output::print_json(&lines(&accounting))?,
+        OutputFormat::Text => output::print(table(&accounting))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn inputs(args: &Args) -> Result<Vec<Input>, Failure> {
+    let input = |file: &PathBuf| {
+        if file.as_os_str() != "-" {
+            return Ok(Input::Path(file.clone()));
+        }
+        let source = args.source.clone().filter(|source| !source.is_empty());
+        let why = || anyhow::anyhow!("standard input needs --source NAME, by which the lake knows it again");
+        Ok(Input::Stdin { source: source.ok_or_else(|| Failure::new(Exit::Usage, why()))? })
+    };
+    args.files.iter().map(input).collect()
+}
+
+/// One line of the accounting.
+#[derive(Serialize)]
+struct Line<'l> {
+    purpose: &'static str,
+    event_type: Option<&'l str>,
+    fate: &'static str,
+    reason: Option<&'static str>,
+    count: u64,
+}
+
+fn lines(accounting: &Accounting) -> Vec<Line<'_>> {
+    let totals = accounting.totals.iter();
+    let lines = totals.map(|((purpose, event_type, fate), count)| Line {
+        purpose: purpose.name(),
+        event_type: event_type.as_deref(),
+        fate: fate.name(),
+        reason: fate.code(),
+        count: *count,
+    });
+    lines.collect()
+}
+
+fn table(accounting: &Accounting) -> String {
+    let mut text = String::new();
+    for Line { purpose, event_type, fate, reason, count } in lines(accounting) {
+        let (event_type, reason) = (event_type.unwrap_or("-"), reason.unwrap_or("-"));
+        writeln!(text, "{count:>12}  {purpose:<15}  {fate:<11}  {reason:<22}  {event_type}")
+            .expect("a String takes all that is written");
+    }
+    writeln!(text, "{:>12}  rows in {} files", accounting.rows, accounting.files)
+        .expect("a String takes all that is written");
+    text
+}
+
+fn exit_of(why: &FilesError) -> Exit {
+    match why {
+        FilesError::Commit(_) | FilesError::Lake(_) => Exit::Io,
+        FilesError::ConsentTopic => Exit::Config,
+        FilesError::Input(_) => Exit::NoInput,
+        FilesError::Start(_) => Exit::Data,
+        FilesError::Stopped(_) => Exit::Retry,
+    }
+}
