@@ -102,7 +102,7 @@ impl Accounts {
 
     /// Takes the counts of a table from the commit that an interrupted batch made.
     pub(crate) fn copy(&mut self, table: &TableName, origin: Origin, batch: Uuid, part: &CellPart) {
-        let counts: Counts = part.counts.iter().filter_map(|count| Some((count.fate()?, count.count))).collect();
+        let counts: Counts = part.counts.iter().filter_map(|count| Some((count.fate()?, count.records))).collect();
         match table.purpose() {
             Some(purpose) => {
                 let entry = self.entry(origin, purpose, table.event_type().map(Into::into));

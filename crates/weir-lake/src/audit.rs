@@ -271,6 +271,9 @@ impl Lake {
     }
 }
 
+/// Records by fate and reason.
+type FateCounts = BTreeMap<(String, Option<String>), u64>;
+
 /// The lines of the coverage, added up.
 #[derive(Default)]
 struct Books {
@@ -279,7 +282,7 @@ struct Books {
     /// Rows written less rows expired, by table.
     rows: BTreeMap<TableName, i128>,
     /// Counts by commit, table and range.
-    counts: BTreeMap<(Uuid, TableName, Span), BTreeMap<(String, Option<String>), u64>>,
+    counts: BTreeMap<(Uuid, TableName, Span), FateCounts>,
     fates: BTreeMap<(String, String, Option<String>), u64>,
 }
 
@@ -337,13 +340,13 @@ impl Books {
         for part in cell.batch().map(|batch| batch.parts.as_slice()).unwrap_or_default() {
             if !self.ranges.contains_key(&part.span) {
                 waiting +=
-                    part.counts.iter().filter(|count| count.fate == WRITTEN).map(|count| count.count).sum::<u64>();
+                    part.counts.iter().filter(|count| count.fate == WRITTEN).map(|count| count.records).sum::<u64>();
                 report.pending += 1;
                 continue;
             }
             let key = (cell.id, table.clone(), part.span.clone());
-            let sealed: BTreeMap<_, _> =
-                part.counts.iter().map(|count| ((count.fate.clone(), count.reason.clone()), count.count)).collect();
+            let sealed: FateCounts =
+                part.counts.iter().map(|count| ((count.fate.clone(), count.reason.clone()), count.records)).collect();
             if *table != TableName::Quarantine && self.counts.get(&key).cloned().unwrap_or_default() != sealed {
                 let (table, span) = (table.clone(), part.span.clone());
                 report.discrepancies.insert(Discrepancy::CountsDiffer { table, span });

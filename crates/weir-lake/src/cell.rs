@@ -81,7 +81,7 @@ pub(crate) struct CellPart {
 pub(crate) struct Count {
     pub(crate) fate: String,
     pub(crate) reason: Option<String>,
-    pub(crate) count: u64,
+    pub(crate) records: u64,
 }
 
 /// What an entry of the coverage decides.
@@ -152,7 +152,7 @@ impl Count {
         let count = |(fate, count): (&Fate, &u64)| Self {
             fate: fate.name().to_owned(),
             reason: fate.code().map(str::to_owned),
-            count: *count,
+            records: *count,
         };
         counts.iter().filter(|(_, count)| **count > 0).map(count).collect()
     }
@@ -177,7 +177,7 @@ mod tests {
         let fates =
             [Fate::Written, Fate::Denied(DenyReason::ConsentWithdrawn), Fate::Quarantined(MalformedCode::NoContract)];
         let counts: Counts = fates.into_iter().zip(1..).collect();
-        let read: Counts = Count::list(&counts).iter().map(|count| (count.fate().unwrap(), count.count)).collect();
+        let read: Counts = Count::list(&counts).iter().map(|count| (count.fate().unwrap(), count.records)).collect();
         assert_eq!(read, counts);
     }
 }

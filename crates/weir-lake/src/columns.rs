@@ -18,8 +18,8 @@ use arrow::datatypes::{DataType, Field as ArrowField, Fields, Int32Type, Schema,
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use weir_consent::TenantIx;
-use weir_filter::{Cells, Column, Rows, Storable, Values};
-use weir_policy::{Contract, Field, Purpose, PurposeId, Token};
+use weir_filter::{Cells, Column, Pseudonym, Rows, Storable, Values};
+use weir_policy::{Contract, Field, Network, Purpose, PurposeId, Token};
 
 use crate::delta_type::{ColumnType, DeltaType};
 use crate::schema;
@@ -73,11 +73,7 @@ fn arrays<P: Purpose>(
     let version = i32::try_from(rows.contract_version()).expect("contract versions are small");
     let mut arrays: Vec<ArrayRef> = vec![
         words(tenants, |tenant| tenant_name(*tenant))?,
-        Arc::new(
-            pick(rows.subjects(), picked)
-                .map(|subject| subject.map(|subject| subject.bytes()))
-                .collect::<BinaryArray>(),
-        ),
+        Arc::new(pick(rows.subjects(), picked).map(|subject| subject.map(Pseudonym::bytes)).collect::<BinaryArray>()),
         Arc::new(Int32Array::from_iter_values(picked.iter().map(|row| rows.subject_epochs()[*row]))),
         Arc::new(BinaryArray::from_iter_values(ids)),
         Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")),
@@ -105,10 +101,7 @@ fn column_array<P: Purpose>(column: &Column<P>, field: &Field, picked: &[usize])
 }
 
 fn values_array<P: Purpose>(values: &Values<P>, field: &Field, picked: &[usize]) -> Result<ArrayRef, ArrowError> {
-    let stored = match schema::column(field).delta_type {
-        DeltaType::List(of) => *of,
-        other => other,
-    };
+    let stored = schema::column(field).delta_type.item();
     Ok(match values {
         Values::Bool(cells) => Arc::new(pick(cells, picked).collect::<BooleanArray>()),
         Values::Decimal(cells) => {
@@ -117,9 +110,9 @@ fn values_array<P: Purpose>(values: &Values<P>, field: &Field, picked: &[usize])
         }
         Values::Float(cells) => Arc::new(pick(cells, picked).collect::<Float64Array>()),
         Values::Int(cells) => integers(&stored, pick(cells, picked)),
-        Values::Network(cells) => words(pick(cells, picked), |network| network.to_string())?,
+        Values::Network(cells) => words(pick(cells, picked), Network::to_string)?,
         Values::Pseudonym(cells) => {
-            Arc::new(pick(cells, picked).map(|value| value.map(|value| value.bytes())).collect::<BinaryArray>())
+            Arc::new(pick(cells, picked).map(|value| value.map(Pseudonym::bytes)).collect::<BinaryArray>())
         }
         Values::Semver(cells) => semver(pick(cells, picked).collect())?,
         Values::Token(cells) => words(pick(cells, picked), |token| field.field_type.render(*token).into_owned())?,

@@ -85,7 +85,7 @@ impl Lake {
         if exists && self.yields_to_zombies(batch, log)? {
             return Ok(Attempt::Lost);
         }
-        let removals = self.recheck(batch, work)?;
+        let removals = batch.ask_again(work)?;
         if !removals.is_empty() {
             done.removals.extend(removals);
             discard(log, files)?;
@@ -154,11 +154,6 @@ impl Lake {
         if zombies.is_empty() { Ok(false) } else { Ok(self.sweep(log)? > 0) }
     }
 
-    fn recheck(&self, batch: &Batch<'_>, work: &mut dyn Work) -> Result<Removals, CommitError> {
-        let view = batch.recheck.view()?;
-        Ok(work.recheck(&view, (batch.recheck.now_ms)()))
-    }
-
     /// Reads the generations right before a put: a process that slept must not wake up and write.
     fn check_generations(&self, batch: &Batch<'_>) -> Result<(), CommitError> {
         let mut coverage = self.coverage.lock();
@@ -173,6 +168,12 @@ impl Lake {
 }
 
 impl Batch<'_> {
+    /// Asks consent again for every row that is left.
+    fn ask_again(&self, work: &mut dyn Work) -> Result<Removals, CommitError> {
+        let view = self.recheck.view()?;
+        Ok(work.recheck(&view, (self.recheck.now_ms)()))
+    }
+
     /// Returns the partitions whose rows of an interrupted batch the table has.
     fn accepted(&self, table: &TableName) -> BTreeSet<Origin> {
         let has = |owned: &Owned| owned.accepted.contains_key(table);

@@ -9,6 +9,74 @@
 //! ```
 //! Reading order: [`Lake::positions`] (where to start, what a crash left) → [`Lake::commit`] → `coverage` (who decides).
 //! Everything the Delta kernel does is asked for in `kernel`, everything about files and folders in `store`.
+//!
+//! # What does not compile
+//!
+//! Rows of one purpose go into a file of that purpose; a file is sealed before it is committed, and takes no rows after:
+//!
+//! ```
+//! # use weir_consent::TenantIx;
+//! # use weir_filter::Rows;
+//! # use weir_lake::{Append, OpenFile, SealError};
+//! # use weir_policy::{Contract, Reliability};
+//! fn right(
+//!     mut file: OpenFile<Reliability>,
+//!     rows: &Rows<Reliability>,
+//!     contract: &Contract,
+//!     next: &mut Append<Reliability>,
+//! ) -> Result<(), SealError> {
+//!     file.append(rows, contract, &|_: TenantIx| String::new())?;
+//!     next.push(file.seal()?);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Rows of another purpose:
+//!
+//! ```compile_fail,E0308
+//! # use weir_consent::TenantIx;
+//! # use weir_filter::Rows;
+//! # use weir_lake::OpenFile;
+//! # use weir_policy::{Contract, Reliability, Troubleshooting};
+//! fn wrong(mut file: OpenFile<Reliability>, rows: &Rows<Troubleshooting>, contract: &Contract) {
+//!     let _ = file.append(rows, contract, &|_: TenantIx| String::new());
+//! }
+//! ```
+//!
+//! An open file in a commit:
+//!
+//! ```compile_fail,E0308
+//! # use weir_lake::{Append, OpenFile};
+//! # use weir_policy::Reliability;
+//! fn wrong(file: OpenFile<Reliability>, next: &mut Append<Reliability>) {
+//!     next.push(file);
+//! }
+//! ```
+//!
+//! A row after the seal:
+//!
+//! ```compile_fail,E0382
+//! # use weir_consent::TenantIx;
+//! # use weir_filter::Rows;
+//! # use weir_lake::OpenFile;
+//! # use weir_policy::{Contract, Reliability};
+//! fn wrong(mut file: OpenFile<Reliability>, rows: &Rows<Reliability>, contract: &Contract) {
+//!     let _ = file.seal();
+//!     let _ = file.append(rows, contract, &|_: TenantIx| String::new());
+//! }
+//! ```
+//!
+//! A receipt that no commit gave, and a second one from the first:
+//!
+//! ```compile_fail,E0451
+//! let receipt = weir_lake::Receipt { spans: Vec::new(), written: weir_lake::Written::default(), totals: Vec::new() };
+//! ```
+//!
+//! ```compile_fail,E0599
+//! fn wrong(receipt: weir_lake::Receipt) -> weir_lake::Receipt {
+//!     receipt.clone()
+//! }
+//! ```
 
 mod accounts;
 mod audit;

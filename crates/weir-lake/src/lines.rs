@@ -83,9 +83,10 @@ impl Lake {
 /// Reads a file of a table, a batch of rows at a time.
 fn batches(log: &TableLog, path: &str) -> Result<Vec<RecordBatch>, TableError> {
     let file: File = log.folder.open(path)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| damaged(path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).ok().ok_or_else(|| damaged(path))?;
     // The files of weir's own tables are small: one batch's worth of lines each.
-    reader.build().map_err(|_| damaged(path))?.map(|batch| batch.map_err(|_| damaged(path))).collect()
+    let batches = reader.build().ok().ok_or_else(|| damaged(path))?;
+    batches.map(|batch| batch.ok().ok_or_else(|| damaged(path))).collect()
 }
 
 fn damaged(path: &str) -> TableError {

@@ -101,35 +101,32 @@ pub fn views(tables: &[TableSummary], dialect: Dialect) -> String {
     };
     tables.iter().fold(intro.to_owned(), |text, table| {
         let view = match dialect {
-            Dialect::DuckDb => sql_view(table, "CREATE OR REPLACE VIEW", "list_transform", &|path| {
-                format!("delta_scan('{}')", path.replace('\'', "''"))
-            }),
+            Dialect::DuckDb => {
+                let scan = format!("delta_scan('{}')", table.path.replace('\'', "''"));
+                sql_view(table, "CREATE OR REPLACE VIEW", "list_transform", '"', &scan)
+            }
             Dialect::Polars => polars_view(table),
-            Dialect::Spark => sql_view(table, "CREATE OR REPLACE TEMPORARY VIEW", "transform", &|path| {
-                format!("delta.`{}`", path.replace('`', "``"))
-            }),
+            Dialect::Spark => {
+                let scan = format!("delta.`{}`", table.path.replace('`', "``"));
+                sql_view(table, "CREATE OR REPLACE TEMPORARY VIEW", "transform", '`', &scan)
+            }
         };
         text + &view
     })
 }
 
-fn sql_view(table: &TableSummary, create: &str, each: &str, scan: &dyn Fn(&str) -> String) -> String {
-    let columns: Vec<_> = table
-        .columns
-        .iter()
-        .map(|(name, delta_type)| match delta_type.as_str() {
+fn sql_view(table: &TableSummary, create: &str, each: &str, quote: char, scan: &str) -> String {
+    // Every name is quoted: a column may be called `order` or `from`.
+    let columns = table.columns.iter().map(|(name, delta_type)| {
+        let name = format!("{quote}{name}{quote}");
+        match delta_type.as_str() {
             BINARY => format!("lower(hex({name})) AS {name}"),
             BINARIES => format!("{each}({name}, x -> lower(hex(x))) AS {name}"),
-            _ => quoted(name, create),
-        })
-        .collect();
-    format!("{create} {} AS SELECT {} FROM {};\n", view_name(&table.table), columns.join(", "), scan(&table.path))
-}
-
-/// Quotes the few names that are words of SQL; quotes differ, and Spark's views are the temporary ones.
-fn quoted(name: &str, create: &str) -> String {
-    let quote = if create.contains("TEMPORARY") { '`' } else { '"' };
-    format!("{quote}{name}{quote}")
+            _ => name,
+        }
+    });
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    format!("{create} {} AS SELECT {columns} FROM {scan};\n", view_name(&table.table))
 }
 
 fn polars_view(table: &TableSummary) -> String {
@@ -173,8 +170,9 @@ mod tests {
         let tables = [table];
         assert_eq!(
             views(&tables, Dialect::DuckDb),
-            "INSTALL delta; LOAD delta;\nCREATE OR REPLACE VIEW reliability_com_example_a_b AS SELECT lower(hex(subject)) \
-             AS subject, list_transform(friends, x -> lower(hex(x))) AS friends, \"from\" FROM \
+            "INSTALL delta; LOAD delta;\nCREATE OR REPLACE VIEW reliability_com_example_a_b AS SELECT \
+             lower(hex(\"subject\")) AS \"subject\", list_transform(\"friends\", x -> lower(hex(x))) AS \"friends\", \
+             \"from\" FROM \
              delta_scan('/lake/eu/reliability/com.example.a-b');\n"
         );
         assert_eq!(

@@ -90,7 +90,8 @@ pub(crate) fn read_commit(table: &TableFolder, version: u64) -> Result<Option<Co
     let mut commit = Commit { version, ..Commit::default() };
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         // The error of serde_json quotes its input, so only the entry's name goes on.
-        let action: Action = serde_json::from_slice(line).map_err(|_| LogError::Damaged { name: name.clone() })?;
+        let action: Action =
+            serde_json::from_slice(line).ok().ok_or_else(|| LogError::Damaged { name: name.clone() })?;
         commit.take(action);
     }
     Ok(Some(commit))
@@ -102,10 +103,10 @@ pub(crate) fn read_checkpoint(table: &TableFolder, version: u64, names: &[String
     for name in names {
         let damaged = || LogError::Damaged { name: name.clone() };
         let file = table.open(&format!("{LOG}/{name}"))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| damaged())?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).ok().ok_or_else(damaged)?;
         let mask = ProjectionMask::columns(builder.parquet_schema(), ["txn", "protocol", "metaData"]);
-        for batch in builder.with_projection(mask).build().map_err(|_| damaged())? {
-            let batch = batch.map_err(|_| damaged())?;
+        for batch in builder.with_projection(mask).build().ok().ok_or_else(damaged)? {
+            let batch = batch.ok().ok_or_else(damaged)?;
             checkpoint.take(&StructArray::from(batch)).ok_or_else(damaged)?;
         }
     }

@@ -59,8 +59,8 @@ impl Permutation {
 const ROUNDS: u8 = 8;
 
 fn halves(value: u64) -> (u32, u32) {
-    let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
-    (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
+    let half = |value: u64| u32::try_from(value & u64::from(u32::MAX)).expect("half of the bits are left");
+    (half(value >> 32), half(value))
 }
 
 fn join(left: u32, right: u32) -> u64 {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type};
-use parking_lot::MutexGuard;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use uuid::Uuid;
 
@@ -144,13 +143,16 @@ impl Lake {
             let txns = txns.chain([coverage.group_txn(&self.config.group)]).collect();
             let entry = Entry::Taken { partitions: taken.clone() };
             match coverage.put(&self.kernel, id, entry, txns, None, now_ms).map_err(at_coverage)? {
-                Attempt::Done => return self.remember(taken, &coverage),
+                Attempt::Done => {
+                    self.remember(taken, &coverage);
+                    return Ok(());
+                }
                 Attempt::Lost => {}
             }
         }
     }
 
-    fn remember(&self, taken: Vec<(PartitionId, u64)>, coverage: &MutexGuard<'_, Coverage>) -> Result<(), LakeError> {
+    fn remember(&self, taken: Vec<(PartitionId, u64)>, coverage: &Coverage) {
         // Between our entry and this line another process may have taken over; then its number is not ours to use.
         let mut owned = self.owned.lock();
         for (partition, generation) in taken {
@@ -158,7 +160,6 @@ impl Lake {
                 owned.insert(partition, Owned { generation, end: None, accepted: BTreeMap::new() });
             }
         }
-        Ok(())
     }
 
     /// Collects the commits of a table that hold rows beyond the coverage's watermarks.
@@ -265,10 +266,10 @@ fn cells_beyond(log: &TableLog, partition: &PartitionId, watermark: Option<i64>)
 
 fn quarantined_offsets(log: &TableLog, path: &str, partition: &PartitionId) -> Result<Vec<i64>, TableError> {
     let damaged = || TableError::Log(LogError::Damaged { name: path.to_owned() });
-    let reader = ParquetRecordBatchReaderBuilder::try_new(log.folder.open(path)?).map_err(|_| damaged())?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(log.folder.open(path)?).ok().ok_or_else(damaged)?;
     let mut offsets = Vec::new();
-    for batch in reader.build().map_err(|_| damaged())? {
-        let batch = batch.map_err(|_| damaged())?;
+    for batch in reader.build().ok().ok_or_else(damaged)? {
+        let batch = batch.ok().ok_or_else(damaged)?;
         let column = |name| batch.column_by_name(name);
         let text = |name| column(name).and_then(|column| column.as_string_opt::<i32>());
         let numbers = column("partition").and_then(|column| column.as_primitive_opt::<Int32Type>());

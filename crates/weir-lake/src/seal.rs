@@ -273,26 +273,27 @@ fn column_properties(
     path: Vec<String>,
     data_type: &DataType,
 ) -> WriterPropertiesBuilder {
-    let below = |name: &str| path.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>();
-    match data_type {
-        DataType::List(item) => {
-            let below = path.iter().cloned().chain(["list".into(), item.name().clone()]).collect();
-            column_properties(properties, below, item.data_type())
-        }
-        DataType::Struct(fields) => fields.iter().fold(properties, |properties, field| {
-            column_properties(properties, below(field.name()), field.data_type())
-        }),
-        DataType::Binary => {
-            let path = ColumnPath::new(path);
-            properties
-                .set_column_encoding(path.clone(), Encoding::PLAIN)
-                .set_column_compression(path, Compression::UNCOMPRESSED)
-        }
-        DataType::Dictionary(..) | DataType::Int8 | DataType::Int16 | DataType::Int32 => {
-            properties.set_column_dictionary_enabled(ColumnPath::new(path), true)
-        }
-        _ => properties,
+    let below = |names: [&str; 2]| {
+        let names = names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned);
+        path.iter().cloned().chain(names).collect::<Vec<_>>()
+    };
+    if let DataType::List(item) = data_type {
+        return column_properties(properties, below(["list", item.name()]), item.data_type());
     }
+    if let DataType::Struct(fields) = data_type {
+        return fields.iter().fold(properties, |properties, field| {
+            column_properties(properties, below(["", field.name()]), field.data_type())
+        });
+    }
+    let column = ColumnPath::new(path);
+    if *data_type == DataType::Binary {
+        return properties
+            .set_column_encoding(column.clone(), Encoding::PLAIN)
+            .set_column_compression(column, Compression::UNCOMPRESSED);
+    }
+    let is_small = matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32);
+    let repeats = is_small || matches!(data_type, DataType::Dictionary(..));
+    properties.set_column_dictionary_enabled(column, repeats)
 }
 
 /// The key-value metadata of a file: all of it.

@@ -53,8 +53,8 @@ impl Secrets {
     /// Returns the number that stands for a consumer group, at least 0.
     pub(crate) fn group_number(&self, group: &str) -> i64 {
         let hash = keyed(&self.ids, &[b"group name", group.as_bytes()]);
-        let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
-        i64::from_be_bytes([a & 0x7f, b, c, d, e, f, g, h])
+        let first = hash.as_bytes().first_chunk().expect("a hash has more than eight bytes");
+        i64::from_be_bytes(*first) & i64::MAX
     }
 
     /// Returns the mark that a table of this lake carries in its properties.
@@ -70,20 +70,20 @@ impl Secrets {
     /// Seals the bytes of a cell for the log of `table`, as text.
     pub(crate) fn seal(&self, table: &TableName, cell: &[u8]) -> Result<String, CellBroken> {
         let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|_| CellBroken)?;
+        getrandom::fill(&mut nonce).ok().ok_or(CellBroken)?;
         let table = table.to_string();
         let payload = Payload { msg: &pad(cell), aad: table.as_bytes() };
-        let sealed = self.cells.encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| CellBroken)?;
+        let sealed = self.cells.encrypt(XNonce::from_slice(&nonce), payload).ok().ok_or(CellBroken)?;
         Ok(STANDARD_NO_PAD.encode([&nonce[..], &sealed].concat()))
     }
 
     /// Opens a cell that was sealed for the log of `table`.
     pub(crate) fn open(&self, table: &TableName, text: &str) -> Result<Vec<u8>, CellBroken> {
-        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| CellBroken)?;
+        let bytes = STANDARD_NO_PAD.decode(text).ok().ok_or(CellBroken)?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES).ok_or(CellBroken)?;
         let table = table.to_string();
         let payload = Payload { msg: sealed, aad: table.as_bytes() };
-        let padded = self.cells.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| CellBroken)?;
+        let padded = self.cells.decrypt(XNonce::from_slice(nonce), payload).ok().ok_or(CellBroken)?;
         unpad(padded).ok_or(CellBroken)
     }
 

@@ -122,7 +122,8 @@ impl TableFolder {
 
     pub(crate) fn holds(&self) -> Result<Holds, StoreError> {
         // Anything else in the log's folder is an entry that another writer is about to make.
-        let is_entry = |name: &String| name.ends_with(".json") || name.ends_with(".parquet");
+        let extension = |name: &String| Path::new(name).extension().map(std::ffi::OsStr::to_owned);
+        let is_entry = |name: &String| extension(name).is_some_and(|kind| kind == "json" || kind == "parquet");
         if self.log_names()?.iter().any(is_entry) {
             return Ok(Holds::DeltaLog);
         }
@@ -207,7 +208,7 @@ impl TableFolder {
             let path = entry.path();
             if path.is_dir() && entry.file_name() != LOG && entries(&path)?.is_empty() {
                 // Another writer may have put a file into it since; the system then refuses, which is right.
-                fs::remove_dir(&path).ok();
+                drop(fs::remove_dir(&path));
             }
         }
         Ok(())
@@ -307,9 +308,9 @@ fn probe_hard_links(path: &Path) -> Result<(), StoreError> {
         Err(error) => Err(error),
         Ok(()) => Err(io::Error::other("a hard link replaced a file")),
     });
-    fs::remove_file(&two).ok();
+    drop(fs::remove_file(&two));
     fs::remove_file(&one).map_err(io_error("remove", &one))?;
-    linked.map_err(|_| StoreError::NoHardLinks { path: shown(path) })
+    linked.ok().ok_or_else(|| StoreError::NoHardLinks { path: shown(path) })
 }
 
 pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {

@@ -301,7 +301,7 @@ impl TableLog {
     }
 
     fn seal(&self, cell: &Cell) -> Result<String, TableError> {
-        let bytes = serde_json::to_vec(cell).map_err(|_| TableError::Sealing(CellBroken))?;
+        let bytes = serde_json::to_vec(cell).ok().ok_or(TableError::Sealing(CellBroken))?;
         self.secrets.seal(&self.name, &bytes).map_err(TableError::Sealing)
     }
 

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int16Type, Int64Type};
 use parquet::basic::Compression;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use weir_lake::{CommitError, LakeConfig, TableName};
 use weir_policy::PurposeId;
@@ -77,7 +78,7 @@ fn footers_hold_what_is_allowed() {
     assert_eq!(footer.created_by(), Some("weir"));
     let keys: BTreeSet<_> = footer.key_value_metadata().unwrap().iter().map(|note| note.key.clone()).collect();
     assert_eq!(keys, ["weir.columns", "weir.keep_until", "weir.policy", "weir.purpose"].map(str::to_owned).into());
-    for column in file.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+    for column in file.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
         let name = column.column_path().string();
         assert_eq!(column.statistics().is_some(), name == "time", "{name}");
         assert!(column.column_index_offset().is_none() && column.bloom_filter_offset().is_none(), "{name}");

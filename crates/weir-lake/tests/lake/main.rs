@@ -1,10 +1,18 @@
 //! The lake from outside: batches in, Delta tables out, and everything that can go wrong in between.
 
+#[cfg(test)]
 mod audit;
+#[cfg(test)]
 mod batches;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod faulty_store;
+#[cfg(test)]
 mod reader;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
 mod upkeep;
+#[cfg(test)]
 mod world;
