@@ -1,6 +1,6 @@
 //! The key ring: secrets, canonical identifiers, pseudonyms.
 //!
-//! An identifier enters as text, is brought to its [`canonical`] form, and leaves as a number that means nothing without
+//! An identifier enters as text, is brought to its [`canonical()`] form, and leaves as a number that means nothing without
 //! the ring: a [`PersonKey`] inside the consent domain, or a pseudonym that differs per purpose, epoch, tenant and kind.
 //! Secrets are random, live in files that only their owner can read, and can be destroyed one by one: past that moment the
 //! pseudonyms made with them belong to nobody.
@@ -18,7 +18,7 @@
 //! }
 //! ```
 //!
-//! Reading order: [`canonical`] → `key_set` (every derivation) → `ring` (the files and their life).
+//! Reading order: [`mod@canonical`] → `key_set` (every derivation) → `ring` (the files and their life).
 
 mod backup;
 mod canonical;
