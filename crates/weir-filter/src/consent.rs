@@ -81,7 +81,7 @@ impl Asker<'_> {
                 verdicts,
             };
         };
-        let (person, others) = persons.of(event, tenant, name);
+        let (person, others) = persons.of(event, (tenant, name));
         let question = Question {
             tenant,
             person,

@@ -11,10 +11,11 @@ mod attributes;
 mod bytes;
 mod value;
 mod walk;
+mod words;
 
 pub(crate) use attributes::Envelope;
 pub(crate) use bytes::{Bytes, Place};
-pub(crate) use value::Value;
+pub(crate) use value::{Nothing, Value};
 
 use crate::json::{Cursor, Index, NotJson, Sizes};
 use crate::plan::Plan;
@@ -52,8 +53,7 @@ pub(crate) struct Event<'e> {
     pub(crate) lists: &'e [Vec<Value>],
     /// Identifiers beside the subject, with their fields.
     pub(crate) others: &'e [(usize, Place)],
-    /// One a field: the number of its kind of identifier.
-    pub(crate) kinds: &'e [usize],
+    pub(crate) plan: &'e Plan,
     pub(crate) counts: FieldCounts,
     pub(crate) bytes: Bytes<'e>,
 }
@@ -73,6 +73,13 @@ impl Event<'_> {
     /// Returns the identifier at a place that a value names.
     pub(crate) fn identifier(&self, place: Place) -> Identifier<'_> {
         Identifier(self.bytes.at(place))
+    }
+
+    /// Returns where the identifiers of a field are: one, or those among its items.
+    pub(crate) fn identifiers(&self, field: usize) -> impl Iterator<Item = Place> {
+        let value = &self.values[field];
+        let values = if matches!(value, Value::List) { &self.lists[field][..] } else { std::slice::from_ref(value) };
+        values.iter().filter_map(|value| if let Value::Identifier(place) = value { Some(*place) } else { None })
     }
 
     /// Returns the identifier that names the person, if it is one.
@@ -158,7 +165,7 @@ impl Decoder {
             return Err(MalformedCode::DuplicateKey);
         }
         let Slots { values, lists, others, .. } = slots;
-        Ok(Event { contract, values, lists, others, kinds: &plan.kinds, counts, bytes })
+        Ok(Event { contract, values, lists, others, plan, counts, bytes })
     }
 
     /// Checks the data of a record that has no contract, so that what is not JSON is called that.

@@ -61,6 +61,7 @@ mod batch;
 mod classify;
 mod consent;
 mod decode;
+mod explain;
 mod hash;
 mod json;
 mod names;
@@ -71,6 +72,7 @@ mod record;
 mod tally;
 
 pub use batch::{Batch, Cells, Column, Coordinates, Filtered, Lists, Rows, Storable, Validity, Values};
+pub use explain::{ExplainedField, Explanation, Reading, Rule};
 pub use pseudonymize::Pseudonym;
 pub use record::{Headers, Limits, Origin, Record};
 pub use tally::{Fate, FieldCounts, Removed, Tally, TallyKey};
@@ -80,11 +82,13 @@ use consent::{Asker, Judged, permit};
 use decode::Decoder;
 use plan::Plans;
 use project::project;
-use pseudonymize::{Derivation, KeyCache, Keys, Persons};
+use pseudonymize::{Hasher, KeyCache, Keyed, Persons, Pseudonyms, pseudonymize};
 use std::sync::Arc;
 use weir_consent::ConsentView;
 use weir_keys::KeySet;
-use weir_policy::{DenyReason, MalformedCode, Policy, Purpose, PurposeId, PurposeSet};
+use weir_policy::{
+    DenyReason, MalformedCode, Personalization, Policy, Purpose, PurposeId, Reliability, Troubleshooting,
+};
 
 /// Turns records into rows, one thread's worth of it.
 #[expect(missing_debug_implementations, reason = "keys and raw input must not be printable")]
@@ -102,7 +106,8 @@ impl Filter {
     pub fn new(policy: Arc<Policy>, keys: Arc<KeySet>, limits: Limits, region: String) -> Self {
         let plans = Plans::new(&policy);
         let persons = Persons::new(Arc::clone(&keys), Arc::clone(&plans.kinds));
-        let keys = Keys::new(keys, Arc::clone(&plans.kinds));
+        let hasher = Hasher::new(keys, Arc::clone(&plans.kinds));
+        let keys = Keys { hasher, caches: Default::default() };
         Self { policy, plans, region, decoder: Decoder::new(limits), persons, keys }
     }
 
@@ -142,34 +147,44 @@ impl Filter {
 
 /// Makes a row for each purpose that permits it, and counts what became of the event.
 fn keep_each(judged: &Judged<'_>, origin: Origin, policy: &Policy, keys: &mut Keys, out: &mut Filtered) {
-    let mut keep = Keep { judged, origin, policy, derivation: &keys.derivation, unplaced: 0 };
+    let Keys { hasher, caches: (troubleshooting, reliability, personalization) } = keys;
+    let troubleshooting = permit(judged).and_then(|permitted| pseudonymize(permitted, policy, hasher, troubleshooting));
+    let reliability = permit(judged).and_then(|permitted| pseudonymize(permitted, policy, hasher, reliability));
+    let personalization = permit(judged).and_then(|permitted| pseudonymize(permitted, policy, hasher, personalization));
+
+    let mut rows = Writer { policy, origin, pseudonyms: hasher.finish(), counts: judged.event.counts };
     let fates = [
-        keep.row(&mut keys.troubleshooting, &mut out.troubleshooting),
-        keep.row(&mut keys.reliability, &mut out.reliability),
-        keep.row(&mut keys.personalization, &mut out.personalization),
+        rows.write(troubleshooting, &mut out.troubleshooting),
+        rows.write(reliability, &mut out.reliability),
+        rows.write(personalization, &mut out.personalization),
     ];
-    let mut counts = judged.event.counts;
-    counts.out_of_range += keep.unplaced;
-    let written: PurposeSet = PurposeId::ALL.into_iter().filter(|purpose| fates[purpose.index()].is_ok()).collect();
-    counts.not_permitted += judged.event.not_permitted(written);
-    out.tally.add_event(origin, judged.classified.contract, fates.map(Fate::from), &counts);
+    let written = PurposeId::ALL.into_iter().filter(|purpose| fates[purpose.index()] == Fate::Written).collect();
+    rows.counts.not_permitted += judged.event.not_permitted(written);
+    out.tally.add_event(origin, judged.classified.contract, fates, &rows.counts);
 }
 
-struct Keep<'k> {
-    judged: &'k Judged<'k>,
+/// Writes the rows of one event.
+struct Writer<'w> {
+    policy: &'w Policy,
     origin: Origin,
-    policy: &'k Policy,
-    derivation: &'k Derivation,
-    /// Numbers that a purpose's buckets have no place for.
-    unplaced: u64,
+    pseudonyms: Pseudonyms<'w>,
+    counts: FieldCounts,
 }
 
-impl Keep<'_> {
-    /// Makes the row for `P`, if the rules permit it and its keys are there.
-    fn row<P: Purpose>(&mut self, cache: &mut KeyCache<P>, batch: &mut Batch<P>) -> Result<(), DenyReason> {
-        let permitted = permit::<P>(self.judged)?;
-        let keyed = cache.keyed(self.derivation, self.judged, self.policy).ok_or(DenyReason::EpochClosed)?;
-        self.unplaced += project(permitted, keyed, self.policy, self.origin, batch);
-        Ok(())
+impl Writer<'_> {
+    fn write<P: Purpose>(&mut self, keyed: Result<Keyed<'_, P>, DenyReason>, batch: &mut Batch<P>) -> Fate {
+        let keyed = match keyed {
+            Ok(keyed) => keyed,
+            Err(reason) => return Fate::Denied(reason),
+        };
+        let pseudonyms = self.pseudonyms.take(&keyed);
+        self.counts.out_of_range += project(keyed, pseudonyms, self.policy, self.origin, batch);
+        Fate::Written
     }
+}
+
+/// What pseudonyms are made with: a cache of keys for each purpose.
+struct Keys {
+    hasher: Hasher,
+    caches: (KeyCache<Troubleshooting>, KeyCache<Reliability>, KeyCache<Personalization>),
 }

@@ -24,14 +24,12 @@ struct Slot {
 
 /// What is hashed and compared at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Probe {
+pub(crate) struct Probe {
     low: u64,
     high: u64,
     length: u64,
 }
 
-/// Bytes of a name that a probe sees.
-const SEEN: usize = 16;
 /// An empty place: no name is so long.
 const EMPTY: Slot = Slot { probe: Probe { low: 0, high: 0, length: u64::MAX }, number: 0, long: 0 };
 /// Multipliers that are tried before the table is doubled.
@@ -48,7 +46,7 @@ impl Names {
                 continue;
             }
             slots.push(Slot { probe, number, long: u32::try_from(long.len()).unwrap_or(u32::MAX) });
-            if name.len() > SEEN {
+            if name.len() > Probe::SEEN {
                 long.push((Box::from(name), number));
             }
         }
@@ -61,7 +59,7 @@ impl Names {
     pub(crate) fn find(&self, text: &[u8], start: usize, end: usize) -> Option<u32> {
         let probe = Probe::of(text, start, end);
         let slot = &self.slots[probe.place(self.multiplier, self.shift)];
-        if slot.probe == probe && (end - start <= SEEN || *self.long[index(slot.long)].0 == text[start..end]) {
+        if slot.probe == probe && (end - start <= Probe::SEEN || *self.long[index(slot.long)].0 == text[start..end]) {
             return Some(slot.number);
         }
         if self.crowded.is_empty() {
@@ -72,15 +70,19 @@ impl Names {
 }
 
 impl Probe {
+    /// Bytes of a name that a probe sees.
+    pub(crate) const SEEN: usize = 16;
+
+    /// Makes the probe of what stands at `start..end` of a text.
     #[inline]
-    fn of(text: &[u8], start: usize, end: usize) -> Self {
+    pub(crate) fn of(text: &[u8], start: usize, end: usize) -> Self {
         let length = end - start;
-        let bytes = match text.get(start..start + SEEN) {
+        let bytes = match text.get(start..start + Probe::SEEN) {
             Some(bytes) => bytes.try_into().expect("the range has this length"),
             None => tail(text, start),
         };
         let word = u128::from_le_bytes(bytes);
-        let seen = if length >= SEEN { word } else { word & ((1 << (8 * length)) - 1) };
+        let seen = if length >= Probe::SEEN { word } else { word & ((1 << (8 * length)) - 1) };
         let [low, high] = [seen, seen >> 64].map(|word| {
             #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the lower half is meant")]
             let half = word as u64;
@@ -91,8 +93,9 @@ impl Probe {
         Self { low, high, length }
     }
 
+    /// Returns a number of `64 - shift` bits.
     #[inline]
-    fn place(self, multiplier: u64, shift: u32) -> usize {
+    pub(crate) fn place(self, multiplier: u64, shift: u32) -> usize {
         let mixed = (self.low ^ self.high.rotate_left(29) ^ self.length << 56).wrapping_mul(multiplier);
         #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the shift leaves few bits")]
         let place = (mixed >> shift) as usize;
@@ -102,9 +105,9 @@ impl Probe {
 
 /// Returns the 16 bytes at `start`, with zeros for those past the end.
 #[cold]
-fn tail(text: &[u8], start: usize) -> [u8; SEEN] {
-    let mut bytes = [0; SEEN];
-    let left = text.len().saturating_sub(start).min(SEEN);
+fn tail(text: &[u8], start: usize) -> [u8; Probe::SEEN] {
+    let mut bytes = [0; Probe::SEEN];
+    let left = text.len().saturating_sub(start).min(Probe::SEEN);
     bytes[..left].copy_from_slice(&text[start..start + left]);
     bytes
 }

@@ -6,7 +6,7 @@
 use crate::names::Names;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use weir_policy::{Contract, Field, FieldType, Policy};
+use weir_policy::{Contract, Field, FieldClass, FieldType, Policy, PurposeId};
 
 /// The contracts of a policy, compiled; in the order of their places.
 pub(crate) struct Plans {
@@ -23,6 +23,10 @@ pub(crate) struct Plan {
     pub(crate) members: Vec<Member>,
     /// The number of each field's kind of identifier; 0 where it has none.
     pub(crate) kinds: Vec<usize>,
+    /// The number of the first of its fields, among those of all contracts.
+    first_field: u32,
+    /// For each purpose, the columns of identifiers, in their order.
+    pub(crate) identifiers: [Vec<usize>; 3],
 }
 
 /// An object with declared members.
@@ -58,21 +62,36 @@ pub(crate) struct Array {
 impl Plans {
     pub(crate) fn new(policy: &Policy) -> Self {
         let mut kinds = Vec::new();
-        let plans = policy.contracts().iter().map(|contract| Plan::new(contract, &mut kinds)).collect();
+        let mut first_field = 0;
+        let plans = policy.contracts().iter().map(|contract| {
+            let plan = Plan::new(contract, first_field, &mut kinds);
+            first_field += u32::try_from(contract.fields.len()).expect("a policy has fewer than 2^32 fields");
+            plan
+        });
+        let plans = plans.collect();
         Self { plans, kinds: kinds.into() }
     }
 }
 
 impl Plan {
-    fn new(contract: &Contract, kinds: &mut Vec<Arc<str>>) -> Self {
+    fn new(contract: &Contract, first_field: u32, kinds: &mut Vec<Arc<str>>) -> Self {
         let mut root = Branch::default();
         for (place, field) in contract.fields.iter().enumerate() {
             root.declare(place, field);
         }
-        let mut plan = Self { objects: Vec::new(), members: Vec::new(), kinds: Vec::new() };
+        let kinds = contract.fields.iter().map(|field| number_of_kind(field, kinds)).collect();
+        let identifiers = PurposeId::ALL.map(|purpose| {
+            let columns = contract.columns(purpose);
+            columns.filter(|(_, field)| field.class == FieldClass::Identifier).map(|(place, _)| place).collect()
+        });
+        let mut plan = Self { objects: Vec::new(), members: Vec::new(), kinds, first_field, identifiers };
         plan.compile(&root);
-        plan.kinds = contract.fields.iter().map(|field| number_of_kind(field, kinds)).collect();
         plan
+    }
+
+    /// Returns the number of a field among those of all contracts.
+    pub(crate) fn number_of(&self, field: usize) -> u32 {
+        self.first_field + u32::try_from(field).expect("a contract has fewer than 2^32 fields")
     }
 
     /// Compiles a branch and what is under it; returns its place among the objects.

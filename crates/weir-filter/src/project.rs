@@ -4,35 +4,35 @@
 //! looked for: the table's columns are the contract's fields for `P`, and the row is made column by column.
 
 use crate::batch::{Batch, Cells, Column, Head, Storable, Values};
-use crate::consent::{Judged, Permitted};
+use crate::consent::Judged;
 use crate::decode::{Event, Value};
-use crate::pseudonymize::Keyed;
+use crate::pseudonymize::{Keyed, OfRow};
 use crate::record::Origin;
 use weir_policy::{Coarsen, Field, FieldClass, FieldType, Policy, Purpose, PurposeSet};
 
 /// Makes the row of a permitted event; returns how many numbers its buckets have no place for.
 pub(crate) fn project<P: Purpose>(
-    permitted: Permitted<'_, P>,
-    mut keyed: Keyed<'_, P>,
+    keyed: Keyed<'_, P>,
+    mut pseudonyms: OfRow<'_, P>,
     policy: &Policy,
     origin: Origin,
     batch: &mut Batch<P>,
 ) -> u64 {
-    let Judged { classified, event, tenant, person, others, .. } = permitted.judged();
-    let envelope = &classified.envelope;
+    let Judged { classified, event, tenant, person, others, .. } = keyed.permitted.judged();
+    let time_us = classified.envelope.time_us;
     let head = Head {
         tenant: *tenant,
-        subject: event.subject().map(|(field, subject)| keyed.pseudonym(subject, event.kinds[field])),
+        subject: event.subject().map(|_| pseudonyms.next()),
         subject_epoch: keyed.epoch,
-        event_id: keyed.event_id(event.bytes.at(envelope.source), event.bytes.at(envelope.id)),
-        time: policy.purposes().floor_time(P::ID, envelope.time_us),
+        event_id: pseudonyms.next(),
+        time: policy.purposes().floor_time(P::ID, time_us),
         origin,
         person: *person,
         others,
         event_ms: classified.event_ms(),
     };
-    let rows = batch.table(classified.contract, event.contract, policy, date(envelope.time_us));
-    let mut row = Row { event, keyed: &keyed, unplaced: 0 };
+    let rows = batch.table(classified.contract, event.contract, policy, date(time_us));
+    let mut row = Row { event, pseudonyms, unplaced: 0 };
     for column in rows.push(head) {
         row.push(column);
     }
@@ -88,7 +88,7 @@ impl Rounding {
 
 struct Row<'r, P: Purpose> {
     event: &'r Event<'r>,
-    keyed: &'r Keyed<'r, P>,
+    pseudonyms: OfRow<'r, P>,
     unplaced: u64,
 }
 
@@ -98,19 +98,19 @@ impl<P: Purpose> Row<'_, P> {
         let field = column.field();
         let value = self.event.values[field];
         if !column.is_list() {
-            return self.cell(column, field, value);
+            return self.cell(column, value);
         }
         let is_present = matches!(value, Value::List);
         if is_present {
             for item in &self.event.lists[field] {
-                self.cell(column, field, *item);
+                self.cell(column, *item);
             }
         }
         column.end_list(is_present);
     }
 
     #[inline]
-    fn cell(&mut self, column: &mut Column<P>, field: usize, value: Value) {
+    fn cell(&mut self, column: &mut Column<P>, value: Value) {
         let (values, rounding) = column.parts();
         match (values, value) {
             (values, Value::Nothing(_)) => values.push_null(),
@@ -119,10 +119,7 @@ impl<P: Purpose> Row<'_, P> {
             (Values::Float(cells), Value::Float(value)) => self.rounded(cells, rounding.float(value)),
             (Values::Int(cells), Value::Int(value)) => self.rounded(cells, rounding.long(value)),
             (Values::Network(cells), Value::Network(value)) => cells.push(Some(value)),
-            (Values::Pseudonym(cells), Value::Identifier(place)) => {
-                let kind = self.event.kinds[field];
-                cells.push(Some(self.keyed.pseudonym(self.event.identifier(place), kind)));
-            }
+            (Values::Pseudonym(cells), Value::Identifier(_)) => cells.push(Some(self.pseudonyms.next())),
             (Values::Semver(cells), Value::Semver(value)) => cells.push(Some(value)),
             (Values::Token(cells), Value::Token(value)) => cells.push(Some(value)),
             (Values::UserAgent(cells), Value::UserAgent(value)) => cells.push(Some(value)),

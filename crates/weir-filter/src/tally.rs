@@ -38,12 +38,6 @@ impl Fate {
     }
 }
 
-impl From<Result<(), DenyReason>> for Fate {
-    fn from(row: Result<(), DenyReason>) -> Self {
-        row.map_or_else(Self::Denied, |()| Self::Written)
-    }
-}
-
 /// What a count is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TallyKey {

@@ -30,7 +30,7 @@ use zeroize::Zeroize;
 
 use crate::{
     keys::{LakeKey, PersonKey, PseudonymKey, RingId, first_half},
-    secret::Secret,
+    secret::{SECRET_BYTES, Secret},
 };
 
 const PSEUDONYM_CONTEXT: &str = "weir 2026 pseudonym key";
@@ -96,6 +96,10 @@ impl KeySet {
 pub struct PersonDomain(Secret);
 
 impl PersonDomain {
+    pub(crate) fn expose(&self) -> &[u8; SECRET_BYTES] {
+        self.0.expose()
+    }
+
     /// Returns the person of a canonical identifier.
     pub fn person(&self, canonical: &[u8]) -> PersonKey {
         PersonKey::new(first_half(&blake3::keyed_hash(self.0.expose(), canonical)))

@@ -33,6 +33,10 @@ impl PseudonymKey {
         Self(secret)
     }
 
+    pub(crate) fn expose(&self) -> &[u8; SECRET_BYTES] {
+        self.0.expose()
+    }
+
     /// Returns the pseudonym of an identifier in its canonical form.
     pub fn digest(&self, canonical: &[u8]) -> [u8; 16] {
         first_half(&blake3::keyed_hash(self.0.expose(), canonical))

@@ -4,6 +4,7 @@
 //! nothing, with the reason. No text leaves this file but an identifier's place.
 
 use super::bytes::{Bytes, Place};
+use super::words::Words;
 use crate::json::{Number, Unfit};
 use crate::tally::FieldCounts;
 use weir_keys::canonical;
@@ -47,6 +48,11 @@ impl Value {
     /// Stands for a field that was not met.
     pub(crate) const ABSENT: Self = Self::Nothing(Nothing::Absent);
 
+    /// Tells whether it is a word that its list declares.
+    pub(super) fn is_declared_word(self) -> bool {
+        matches!(self, Self::Token(token) if token != Token::OTHER)
+    }
+
     /// Tells whether there is a value that could be stored.
     pub(crate) fn is_something(self) -> bool {
         !matches!(self, Self::Nothing(_))
@@ -62,9 +68,25 @@ pub(crate) enum Scalar {
     Broken,
 }
 
-/// Reads a scalar as the type of a field, and counts what does not fit.
-pub(crate) fn read(field: &Field, scalar: &Scalar, bytes: &mut Bytes<'_>, counts: &mut FieldCounts) -> Value {
-    match typed(field, scalar, bytes) {
+/// Reads a scalar as the type of a field, whose number in the policy is `number`, and counts what does not fit.
+pub(super) fn read(
+    field: &Field,
+    number: u32,
+    scalar: &Scalar,
+    bytes: &mut Bytes<'_>,
+    words: &mut Words,
+    counts: &mut FieldCounts,
+) -> Value {
+    let value = match field.class {
+        // A word's text is of a closed list, if it is one: those that came lately are known.
+        FieldClass::Word => match text(scalar, bytes) {
+            Ok(text) => words.find(number, text, || typed(field, scalar, bytes)),
+            Err(_) => typed(field, scalar, bytes),
+        },
+        FieldClass::Identifier => identifier(scalar, bytes).map(Value::Identifier),
+        FieldClass::Content | FieldClass::Measure | FieldClass::QuasiIdentifier => typed(field, scalar, bytes),
+    };
+    match value {
         Ok(value) => {
             if let Value::Token(Token::OTHER) | Value::UserAgent((Token::OTHER, _)) = value {
                 counts.other_word += 1;
@@ -82,17 +104,18 @@ pub(crate) fn read(field: &Field, scalar: &Scalar, bytes: &mut Bytes<'_>, counts
     }
 }
 
-fn typed(field: &Field, scalar: &Scalar, bytes: &mut Bytes<'_>) -> Result<Value, Nothing> {
+fn typed(field: &Field, scalar: &Scalar, bytes: &Bytes<'_>) -> Result<Value, Nothing> {
     match &field.field_type {
         FieldType::Age(bands) => {
-            let years = long(ranged(field, number(scalar)?.whole(0)?)?)?;
+            let years = long(ranged(field, numeric(scalar)?.whole(0)?)?)?;
             bands.token(years).map(Value::Token).ok_or(Nothing::OutOfRange)
         }
         FieldType::Bool => match scalar {
             Scalar::Bool(value) => Ok(Value::Bool(*value)),
             Scalar::Broken | Scalar::Number(_) | Scalar::Text(_) => Err(Nothing::WrongType),
         },
-        FieldType::Content => Err(Nothing::Absent),
+        // Content is not read at all, and an identifier is no value but a place.
+        FieldType::Content | FieldType::Identifier { .. } => Err(Nothing::Absent),
         FieldType::Country
         | FieldType::Currency
         | FieldType::Geo
@@ -102,18 +125,17 @@ fn typed(field: &Field, scalar: &Scalar, bytes: &mut Bytes<'_>) -> Result<Value,
         | FieldType::Words(_) => token(field, text(scalar, bytes)?),
         FieldType::Decimal { precision, scale } => decimal(field, scalar, bytes, *precision, *scale),
         FieldType::Duration(unit) => {
-            let us = number(scalar)?.micros(bytes.record(), *unit).ok_or(Nothing::OutOfRange)?;
+            let us = numeric(scalar)?.micros(bytes.record(), *unit).ok_or(Nothing::OutOfRange)?;
             within(field, us).map(Value::Int)
         }
-        FieldType::Float64 => float(field, number(scalar)?.float(bytes.record())),
+        FieldType::Float64 => float(field, numeric(scalar)?.float(bytes.record())),
         FieldType::HttpStatus => {
-            let status = within(field, long(number(scalar)?.whole(0)?)?)?;
+            let status = within(field, long(numeric(scalar)?.whole(0)?)?)?;
             let is_status = (http::STATUS_MIN..=http::STATUS_MAX).contains(&status);
             if is_status { Ok(Value::Int(status)) } else { Err(Nothing::OutOfRange) }
         }
-        FieldType::Identifier { .. } => identifier(scalar, bytes).map(Value::Identifier),
         FieldType::Int(int) => {
-            let value = within(field, long(number(scalar)?.whole(0)?)?)?;
+            let value = within(field, long(numeric(scalar)?.whole(0)?)?)?;
             let fits = int.min() <= value && value <= int.max();
             if fits { Ok(Value::Int(value)) } else { Err(Nothing::OutOfRange) }
         }
@@ -121,7 +143,7 @@ fn typed(field: &Field, scalar: &Scalar, bytes: &mut Bytes<'_>) -> Result<Value,
         FieldType::Semver => semver::parse(text(scalar, bytes)?).map(Value::Semver).ok_or(Nothing::WrongType),
         FieldType::Timestamp { unit, .. } => timestamp(field, scalar, bytes, *unit),
         FieldType::UInt64 => {
-            let value = ranged(field, number(scalar)?.whole(0)?)?;
+            let value = ranged(field, numeric(scalar)?.whole(0)?)?;
             if u64::try_from(value).is_ok() { Ok(Value::Decimal(value)) } else { Err(Nothing::OutOfRange) }
         }
         FieldType::UserAgent => {
@@ -130,7 +152,7 @@ fn typed(field: &Field, scalar: &Scalar, bytes: &mut Bytes<'_>) -> Result<Value,
     }
 }
 
-fn number(scalar: &Scalar) -> Result<&Number, Nothing> {
+fn numeric(scalar: &Scalar) -> Result<&Number, Nothing> {
     match scalar {
         Scalar::Number(number) => Ok(number),
         Scalar::Bool(_) | Scalar::Broken | Scalar::Text(_) => Err(Nothing::WrongType),
@@ -178,7 +200,7 @@ fn float(field: &Field, value: f64) -> Result<Value, Nothing> {
 fn timestamp(field: &Field, scalar: &Scalar, bytes: &Bytes<'_>, unit: Option<Unit>) -> Result<Value, Nothing> {
     let us = match unit {
         None => time::parse(text(scalar, bytes)?).ok_or(Nothing::WrongType)?,
-        Some(unit) => number(scalar)?.micros(bytes.record(), unit).ok_or(Nothing::OutOfRange)?,
+        Some(unit) => numeric(scalar)?.micros(bytes.record(), unit).ok_or(Nothing::OutOfRange)?,
     };
     within(field, us).map(Value::Int)
 }

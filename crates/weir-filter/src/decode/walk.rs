@@ -5,6 +5,7 @@
 
 use super::bytes::{Bytes, Place};
 use super::value::{self, Nothing, Scalar, Value};
+use super::words::Words;
 use crate::json::{Cursor, Frame, NotJson, Text, unescape};
 use crate::plan::{Array, Member, Plan};
 use crate::tally::FieldCounts;
@@ -24,6 +25,7 @@ pub(super) struct Slots {
     /// The number of objects entered so far, in all events.
     objects: u64,
     pub(super) frames: Vec<Frame>,
+    words: Words,
 }
 
 /// A walk over one event's data.
@@ -159,7 +161,8 @@ impl Walk<'_, '_> {
 
     #[inline]
     fn read(&mut self, place: usize, field: &Field, scalar: &Scalar) -> Value {
-        let value = value::read(field, scalar, &mut self.bytes, &mut self.counts);
+        let number = self.plan.number_of(place);
+        let value = value::read(field, number, scalar, &mut self.bytes, &mut self.slots.words, &mut self.counts);
         if let Value::Identifier(identifier) = value
             && self.contract.subject != Some(place)
         {

@@ -1,6 +1,8 @@
 //! The filter from outside: what becomes of records and of their values.
 
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod fates;
 #[cfg(test)]
 mod values;

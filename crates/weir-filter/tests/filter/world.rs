@@ -25,8 +25,9 @@ impl World {
     pub(crate) fn new(contracts: &[&str]) -> Self {
         let sources: Vec<_> =
             contracts.iter().enumerate().map(|(at, text)| Source::new(format!("{at}.toml"), *text)).collect();
-        let (policy, _) =
-            Policy::parse(&sources, None, Faults::default()).unwrap_or_else(|report| panic!("{report:?}"));
+        let Ok((policy, _)) = Policy::parse(&sources, None, Faults::default()) else {
+            panic!("a contract has a fault")
+        };
         let folder = TempDir::new().unwrap();
         let ring = KeyRing::init(&folder.path().join("keys")).unwrap();
         ring.ensure_epochs(policy.purposes(), NOW_MS).unwrap();

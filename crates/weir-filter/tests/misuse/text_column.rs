@@ -1,0 +1,5 @@
+//! A column of text could hold anything.
+
+fn column(cells: &weir_filter::Cells<String>) {}
+
+fn main() {}
