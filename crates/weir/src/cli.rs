@@ -21,6 +21,14 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
+impl Cli {
+    /// Returns the log level: what `-q` and `-v` ask for, and for the demo, whose bar logs would break, errors only.
+    pub(crate) fn level(&self) -> LevelFilter {
+        let is_plain = self.global.quiet == 0 && self.global.verbose == 0;
+        if is_plain && matches!(self.verb, Verb::Demo(_)) { LevelFilter::ERROR } else { self.global.level() }
+    }
+}
+
 /// Flags that every verb takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Global {
@@ -101,13 +109,31 @@ pub(crate) enum OutputFormat {
 pub(crate) enum Verb {
     /// Runs the pipeline: from Kafka, through the filter, into the lake.
     Run(crate::run::Args),
+    /// Shows the whole path with nothing set up: a broker inside the process, invented events, a lake to query.
+    Demo(crate::demo::Args),
     /// Filters CloudEvents, one a line, from files or standard input into the lake.
     Filter(crate::filter::Args),
     /// Checks configuration, contracts and purposes, and reports every fault at once.
     Validate(crate::validate::Args),
+    /// Runs the contract tests that stand beside the contracts.
+    Test(crate::test::Args),
+    /// Says what becomes of one event, and of each of its fields, and why.
+    Explain(crate::explain::Args),
+    /// Proves offline that the lake accounts for every record, exactly once.
+    Audit(crate::audit::Args),
     /// Makes and keeps the key ring.
     #[command(subcommand)]
     Keys(crate::keys::Keys),
+    /// Lists and tends the tables.
+    #[command(subcommand)]
+    Lake(crate::lake::LakeVerb),
+    /// Looks at the records that could not be used.
+    #[command(subcommand)]
+    Quarantine(crate::quarantine::QuarantineVerb),
+    /// Measures how fast this machine filters events of the contracts.
+    Bench(crate::bench::Args),
+    /// Prints the completions of a shell.
+    Completions(crate::completions::Args),
 }
 
 #[cfg(test)]

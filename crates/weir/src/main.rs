@@ -1,12 +1,24 @@
 //! The binary: reads the command line, starts the logs, runs one verb, ends with its exit code.
 
+mod audit;
+mod bench;
+mod cells;
 mod cli;
+mod completions;
+mod demo;
 mod exit;
+mod explain;
 mod filter;
 mod keys;
+mod lake;
 mod output;
+mod quarantine;
+mod reasons;
 mod run;
+mod sandbox;
 mod setup;
+mod table;
+mod test;
 mod validate;
 
 use std::process::ExitCode;
@@ -21,7 +33,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => return help_or_usage(&usage),
     };
-    weir_daemon::logging::start(cli.global.level(), cli.global.log_format(), cli.global.color());
+    weir_daemon::logging::start(cli.level(), cli.global.log_format(), cli.global.color());
     match verb(&cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -33,9 +45,17 @@ fn main() -> ExitCode {
 
 fn verb(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.verb {
+        Verb::Audit(args) => audit::audit(&cli.global, args),
+        Verb::Bench(args) => bench::bench(&cli.global, args),
+        Verb::Completions(args) => completions::completions(args),
+        Verb::Demo(args) => demo::demo(&cli.global, args),
+        Verb::Explain(args) => explain::explain(&cli.global, args),
         Verb::Filter(args) => filter::filter(&cli.global, args),
         Verb::Keys(keys) => keys::keys(&cli.global, keys),
+        Verb::Lake(lake) => lake::lake(&cli.global, lake),
+        Verb::Quarantine(quarantine) => quarantine::quarantine(&cli.global, quarantine),
         Verb::Run(args) => run::run(&cli.global, args),
+        Verb::Test(args) => test::test(&cli.global, args),
         Verb::Validate(args) => validate::validate(&cli.global, args),
     }
 }

@@ -1,12 +1,39 @@
 //! What most verbs need first: the configuration and the policy that it names.
 
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use weir_daemon::Config;
-use weir_keys::KeyRing;
+use weir_keys::{KeyRing, LakeKey};
+use weir_lake::{Lake, LakeConfig, LakeError};
 use weir_policy::diagnostic::{Diagnostic, Look, Report, render};
 use weir_policy::{Policy, PolicySource};
 
 use crate::cli::Global;
 use crate::exit::{Exit, Failure, OrExit as _};
+
+/// Contracts that are named on the command line, for those who have no configuration.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ContractsArgs {
+    /// Folder of the contracts; without it, the one that the configuration names.
+    contracts: Option<PathBuf>,
+    /// File of the purposes, for a folder that is named here; without it, the built-in defaults.
+    #[arg(long, requires = "contracts", value_name = "FILE")]
+    purposes: Option<PathBuf>,
+}
+
+impl ContractsArgs {
+    /// Returns where the contracts are.
+    ///
+    /// # Errors
+    /// When no folder is named and the configuration has faults.
+    pub(crate) fn source(&self, global: &Global) -> Result<PolicySource, Failure> {
+        match &self.contracts {
+            Some(contracts) => Ok(PolicySource { contracts: contracts.clone(), purposes: self.purposes.clone() }),
+            None => Ok(policy_source(&config(global)?)),
+        }
+    }
+}
 
 /// Reads the configuration that the command line names.
 ///
@@ -25,9 +52,21 @@ pub(crate) fn config(global: &Global) -> Result<Config, Failure> {
 /// # Errors
 /// With every fault in them.
 pub(crate) fn policy(global: &Global, config: &Config) -> Result<(Policy, Vec<Diagnostic>), Failure> {
+    load_policy(global, &policy_source(config))
+}
+
+/// Returns where the configuration says that contracts and purposes are.
+pub(crate) fn policy_source(config: &Config) -> PolicySource {
     let general = &config.general;
-    let source = PolicySource { contracts: general.contracts.clone(), purposes: general.purposes.clone() };
-    Policy::load(&source).map_err(|report| faults(global, &report))
+    PolicySource { contracts: general.contracts.clone(), purposes: general.purposes.clone() }
+}
+
+/// Reads contracts and purposes; returns the warnings too.
+///
+/// # Errors
+/// With every fault in them.
+pub(crate) fn load_policy(global: &Global, source: &PolicySource) -> Result<(Policy, Vec<Diagnostic>), Failure> {
+    Policy::load(source).map_err(|report| faults(global, &report))
 }
 
 /// Opens the key ring that the configuration names.
@@ -36,6 +75,45 @@ pub(crate) fn policy(global: &Global, config: &Config) -> Result<(Policy, Vec<Di
 /// When there is none, or others may read it.
 pub(crate) fn key_ring(config: &Config) -> Result<KeyRing, Failure> {
     KeyRing::open(&config.keys.provider.0).or_exit(Exit::NotAllowed)
+}
+
+/// Returns the wall clock's time in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Opens the lake that the configuration names; one that is not there is not made.
+///
+/// # Errors
+/// When there is none, or it belongs to another key ring or consumer group.
+pub(crate) fn lake(config: &Config) -> Result<Lake, Failure> {
+    let (lake, key) = lake_parts(config)?;
+    if !lake.root.is_dir() {
+        return Err(Failure::new(Exit::NoInput, anyhow::anyhow!("no lake in {}", lake.root.display())));
+    }
+    Lake::open(lake, &key).map_err(lake_failure)
+}
+
+/// Returns what opens the lake.
+///
+/// # Errors
+/// When the key ring cannot be read.
+pub(crate) fn lake_parts(config: &Config) -> Result<(LakeConfig, LakeKey), Failure> {
+    let group = config.kafka.as_ref().map_or(GROUP, |kafka| &kafka.group);
+    let key = key_ring(config)?.snapshot().lake_key(LAKE_KEY_CONTEXT);
+    Ok((LakeConfig::new(&config.lake.root.0, &config.general.region, group), key))
+}
+
+/// Gives an error of the lake its exit code.
+pub(crate) fn lake_failure(why: LakeError) -> Failure {
+    let exit = match &why {
+        LakeError::Kernel(_) => Exit::Software,
+        LakeError::NoCoverage => Exit::Data,
+        LakeError::OtherGroup { .. } => Exit::NotAllowed,
+        LakeError::Store(_) | LakeError::Table { .. } => Exit::Io,
+    };
+    Failure::new(exit, why)
 }
 
 /// Makes a report the failure of a verb.
@@ -47,3 +125,8 @@ pub(crate) fn faults(global: &Global, report: &Report) -> Failure {
 pub(crate) fn look(global: &Global) -> Look {
     if global.color().on_stderr() { Look::Coloured } else { Look::Plain }
 }
+
+/// The group of a lake that is filled from files only.
+const GROUP: &str = "weir";
+/// The use of the ring that lakes have; the daemon names the same.
+const LAKE_KEY_CONTEXT: &str = "lake";

@@ -1,12 +1,20 @@
 //! `weir validate`: every fault of the configuration, the contracts and the purposes, at once.
 //!
-//! It checks what `weir run` checks before it reads the first record, and nothing that needs a broker, so that it runs in
-//! CI. Faults end it with 78; with `--deny-warnings` warnings do too.
+//! It checks what `weir run` checks before it reads the first record, and nothing that needs a broker; without
+//! `--no-environment` also what is on this machine: the key ring and the consent file. Faults end it with 78; with
+//! `--deny-warnings` warnings do too.
 
+use std::path::Path;
+
+use anyhow::Context as _;
+use weir_consent::{ConsentStore, LineFault, LoadError};
+use weir_daemon::Config;
+use weir_daemon::config::ConsentSource;
 use weir_policy::diagnostic::render;
+use weir_source::Brokers;
 
 use crate::cli::Global;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, OrExit as _};
 use crate::{output, setup};
 
 /// Arguments of `weir validate`.
@@ -15,7 +23,7 @@ pub(crate) struct Args {
     /// Fails on warnings too; for CI.
     #[arg(long, env = "WEIR_DENY_WARNINGS")]
     deny_warnings: bool,
-    /// Leaves out what depends on this machine: the key ring.
+    /// Leaves out what depends on this machine: the key ring and the consent file.
     #[arg(long, env = "WEIR_NO_ENVIRONMENT")]
     no_environment: bool,
 }
@@ -34,10 +42,54 @@ pub(crate) fn validate(global: &Global, args: &Args) -> Result<Exit, Failure> {
         }
         output::remark(&rendered);
     }
+    if let Some(kafka) = &config.kafka {
+        Brokers::new(&kafka.brokers, kafka.client.clone()).or_exit(Exit::Config)?;
+    }
     if !args.no_environment {
-        setup::key_ring(&config)?;
+        environment(&config)?;
     }
     let contracts = policy.contracts().len();
     output::print(format_args!("{contracts} contracts, policy {}: no fault\n", policy.hash()))?;
     Ok(Exit::Done)
+}
+
+/// Checks what is on this machine: that the ring opens, and that every line of a consent file is a record.
+fn environment(config: &Config) -> Result<(), Failure> {
+    let ring = setup::key_ring(config)?;
+    let ConsentSource::Path(file) = &config.consent else { return Ok(()) };
+    match ConsentStore::load_ndjson(file, &ring.snapshot(), setup::now_ms()) {
+        Ok(_) => Ok(()),
+        Err(LoadError::Lines { faults, count }) => Err(Failure::faults(line_faults(file, &faults, count))),
+        Err(why @ LoadError::Io(_)) => {
+            Err(why).with_context(|| format!("consent.path = {}", file.display())).or_exit(Exit::NoInput)
+        }
+    }
+}
+
+/// Writes `file:line: code: words` for each faulty line; never the line itself, which names people.
+fn line_faults(file: &Path, faults: &[LineFault], count: u64) -> String {
+    let lines = faults
+        .iter()
+        .map(|LineFault { line, fault }| format!("{}:{line}: error[{}]: {fault}", file.display(), fault.code()));
+    let mut text = lines.collect::<Vec<_>>().join("\n");
+    let listed = u64::try_from(faults.len()).unwrap_or(u64::MAX);
+    if count > listed {
+        text += &format!("\n… and {} more", count - listed);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_consent::InboxFault;
+
+    use super::*;
+
+    #[test]
+    fn faulty_lines_are_named_by_number_and_code_only() {
+        let faults = [LineFault { line: 7, fault: InboxFault::Json }];
+        let text = line_faults(Path::new("consent.ndjson"), &faults, 3);
+        assert!(text.starts_with("consent.ndjson:7: error[json]: "), "{text}");
+        assert!(text.ends_with("\n… and 2 more"), "{text}");
+    }
 }

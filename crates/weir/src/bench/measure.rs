@@ -1,0 +1,103 @@
+//! The rounds of a bench.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use weir_filter::{Filter, Filtered, Headers, Limits, Origin, Record};
+use weir_lake::{ClosedBatch, Lake, LakeConfig, PartitionId, Recheck, Span, Written};
+use weir_policy::{Policy, PurposeId};
+
+use super::load::{Load, REGION};
+use crate::exit::{Exit, Failure, OrExit as _};
+
+/// The fastest round.
+pub(crate) struct Measured {
+    /// Rounds that were made.
+    pub(crate) rounds: u32,
+    /// From records to permitted columns.
+    pub(crate) filter_ns: u64,
+    /// From columns to a durable commit.
+    pub(crate) commit_ns: u64,
+    /// Rows of each purpose in one round.
+    pub(crate) rows: [u64; 3],
+    /// What one round wrote.
+    pub(crate) written: Written,
+}
+
+/// Filters and commits the records several times.
+///
+/// # Errors
+/// When the lake cannot be written.
+pub(crate) fn measure(policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<Measured, Failure> {
+    let config = LakeConfig::new(load.folder.path().join("lake"), REGION, "bench");
+    let lake = Lake::open(config, &load.keys.lake_key("bench")).or_exit(Exit::CannotCreate)?;
+    let mut fastest: Option<Measured> = None;
+    for round in 0..rounds {
+        let (filtered, filter_ns) = filter(policy, load);
+        let rows = PurposeId::ALL.map(|purpose| rows(&filtered, purpose));
+        let (written, commit_ns) = commit(&lake, policy, load, filtered, round)?;
+        let before = fastest.as_ref();
+        fastest = Some(Measured {
+            rounds,
+            filter_ns: before.map_or(filter_ns, |before| before.filter_ns.min(filter_ns)),
+            commit_ns: before.map_or(commit_ns, |before| before.commit_ns.min(commit_ns)),
+            rows,
+            written,
+        });
+    }
+    fastest.ok_or_else(|| Failure::new(Exit::Usage, anyhow::anyhow!("no round was asked for")))
+}
+
+fn filter(policy: &Arc<Policy>, load: &Load) -> (Filtered, u64) {
+    let headers: Vec<_> = load.records.iter().map(|record| record.borrowed_headers()).collect();
+    let records: Vec<_> = (0..)
+        .zip(load.records.iter().zip(&headers))
+        .map(|(at, (record, headers))| Record::new(ORIGIN, at, record.value.as_deref(), Headers::new(headers)))
+        .collect();
+    let limits = Limits::default();
+    let mut filter = Filter::new(Arc::clone(policy), Arc::clone(&load.keys), limits, REGION.to_owned());
+    let mut filtered = Filtered::default();
+    let started = Instant::now();
+    for poll in records.chunks(POLL) {
+        let view = load.consent.view(load.now_ms, i64::MAX).expect("the store is current for ever");
+        filter.apply(poll, &view, load.now_ms, &mut filtered);
+    }
+    (filtered, nanos(started))
+}
+
+/// Commits a round as if it were a file of its own.
+fn commit(
+    lake: &Lake,
+    policy: &Arc<Policy>,
+    load: &Load,
+    filtered: Filtered,
+    round: u32,
+) -> Result<(Written, u64), Failure> {
+    let partition = PartitionId { source: round.to_string().into(), topic: "bench".into(), partition: 0 };
+    lake.positions(std::slice::from_ref(&partition), load.now_ms).or_exit(Exit::Io)?;
+    let to = i64::try_from(load.records.len()).unwrap_or(i64::MAX);
+    let spans = vec![(ORIGIN, Span { partition, from: 0, to })];
+    let closed = ClosedBatch { filtered, spans, policy: Arc::clone(policy), consent_position: 0 };
+    let now_ms = || load.now_ms;
+    let recheck = Recheck { store: &load.consent, max_staleness_ms: i64::MAX, elapsed_ms: &now_ms, now_ms: &now_ms };
+    let started = Instant::now();
+    let receipt = lake.commit(closed, recheck).or_exit(Exit::Io)?;
+    Ok((receipt.written(), nanos(started)))
+}
+
+fn rows(filtered: &Filtered, purpose: PurposeId) -> u64 {
+    let rows = match purpose {
+        PurposeId::Personalization => filtered.personalization.rows(),
+        PurposeId::Reliability => filtered.reliability.rows(),
+        PurposeId::Troubleshooting => filtered.troubleshooting.rows(),
+    };
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+fn nanos(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+const ORIGIN: Origin = Origin(0);
+/// Records that a poll hands over at once.
+const POLL: usize = 512;

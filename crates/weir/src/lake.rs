@@ -1,0 +1,173 @@
+//! `weir lake`: what is in the tables, and what keeps them in order.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+use weir_daemon::config::parse_duration;
+use weir_lake::{Dialect, Lake, TableSummary, views};
+
+use crate::cli::{Global, OutputFormat};
+use crate::exit::{Exit, Failure};
+use crate::table::Table;
+use crate::{output, setup};
+
+/// What to do with the lake.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LakeVerb {
+    /// Removes the days that are past their purpose's retention; the files go with the next vacuum.
+    Expire,
+    /// Lists the tables, or prints views of them to paste into an engine.
+    Ls(LsArgs),
+    /// Gives the lake to the configured consumer group, whoever had it.
+    TakeOver(TakeOverArgs),
+    /// Removes files and log entries that nothing needs any more.
+    Vacuum(VacuumArgs),
+}
+
+/// Arguments of `weir lake ls`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LsArgs {
+    /// Form of the list.
+    #[arg(long, env = "WEIR_FORMAT", value_enum, default_value = "text")]
+    format: OutputFormat,
+    /// Prints ready views for an engine instead, pseudonyms as hex.
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    sql: Option<Engine>,
+}
+
+/// An engine that reads the lake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// SQL.
+    Duckdb,
+    /// Python.
+    Polars,
+    /// SQL.
+    Spark,
+}
+
+impl Engine {
+    pub(crate) const fn dialect(self) -> Dialect {
+        match self {
+            Self::Duckdb => Dialect::DuckDb,
+            Self::Polars => Dialect::Polars,
+            Self::Spark => Dialect::Spark,
+        }
+    }
+}
+
+/// Arguments of `weir lake take-over`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TakeOverArgs {
+    /// Confirms that no daemon of the former group runs any more.
+    #[arg(long, required = true)]
+    yes: bool,
+}
+
+/// Arguments of `weir lake vacuum`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VacuumArgs {
+    /// How long a file must have been of no use.
+    #[arg(long, default_value = "7d", value_name = "TIME", value_parser = duration)]
+    older_than: Duration,
+    /// Takes less than a day, which readers of older versions may still need.
+    #[arg(long)]
+    force: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "a time such as 7d, 12h or 0s".to_owned())
+}
+
+/// Runs one of the verbs below `weir lake`.
+///
+/// # Errors
+/// When the configuration has faults, or the lake cannot be read or written.
+pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
+    let config = setup::config(global)?;
+    match verb {
+        LakeVerb::Expire => {
+            let (policy, _) = setup::policy(global, &config)?;
+            let expired =
+                setup::lake(&config)?.expire(policy.purposes(), setup::now_ms()).map_err(setup::lake_failure)?;
+            let mut table = Table::new(["table", "files", "rows"]);
+            for left in &expired {
+                table.push([left.table.to_string(), left.files.to_string(), left.rows.to_string()]);
+            }
+            output::print(format_args!("{table}{} tables had days past their retention\n", expired.len()))?;
+        }
+        LakeVerb::Ls(args) => ls(&setup::lake(&config)?, args)?,
+        LakeVerb::TakeOver(args) => {
+            assert!(args.yes, "the command line requires it");
+            let (lake, key) = setup::lake_parts(&config)?;
+            let group = lake.group.clone();
+            Lake::take_over(lake, &key, setup::now_ms()).map_err(setup::lake_failure)?;
+            output::print(format_args!("the lake belongs to group {group} now\n"))?;
+        }
+        LakeVerb::Vacuum(args) => vacuum(&setup::lake(&config)?, args)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn vacuum(lake: &Lake, args: &VacuumArgs) -> Result<(), Failure> {
+    if args.older_than < SAFE && !args.force {
+        let why =
+            anyhow!("readers may need files that left a table less than a day ago; --force removes them all the same");
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    let older_than_ms = i64::try_from(args.older_than.as_millis()).unwrap_or(i64::MAX);
+    let removed = lake.vacuum(older_than_ms, setup::now_ms()).map_err(setup::lake_failure)?;
+    output::print(format_args!(
+        "removed {} files of {} bytes, {} entries of logs, {} commits that nobody claims\n",
+        removed.files, removed.bytes, removed.log_files, removed.commits
+    ))
+}
+
+fn ls(lake: &Lake, args: &LsArgs) -> Result<(), Failure> {
+    let tables = lake.tables().map_err(setup::lake_failure)?;
+    if let Some(engine) = args.sql {
+        return output::print(views(&tables, engine.dialect()));
+    }
+    match args.format {
+        OutputFormat::Json => output::print_json(&tables.iter().map(json).collect::<Vec<_>>()),
+        OutputFormat::Text => output::print(format_args!("{}\n{}", lake.folder().display(), table(&tables))),
+    }
+}
+
+fn json(table: &TableSummary) -> serde_json::Value {
+    let columns = table.columns.iter().map(|(name, delta_type)| json!({ "name": name, "type": delta_type }));
+    json!({
+        "table": table.table.to_string(),
+        "version": table.version,
+        "files": table.files,
+        "rows": table.rows,
+        "bytes": table.bytes,
+        "first_day": table.days.as_ref().map(|(first, _)| first),
+        "last_day": table.days.as_ref().map(|(_, last)| last),
+        "columns": columns.collect::<Vec<_>>(),
+        "path": table.path,
+    })
+}
+
+/// Draws the tables for people.
+pub(crate) fn table(tables: &[TableSummary]) -> Table {
+    let mut drawn = Table::new(["table", "rows", "files", "bytes", "version", "first day", "last day"]);
+    for table in tables {
+        let (first, last) = table.days.clone().unwrap_or_default();
+        drawn.push([
+            table.table.to_string(),
+            table.rows.to_string(),
+            table.files.to_string(),
+            table.bytes.to_string(),
+            table.version.to_string(),
+            first,
+            last,
+        ]);
+    }
+    drawn
+}
+
+/// A query that reads an older version of a table should be over by then.
+const SAFE: Duration = Duration::from_hours(24);
