@@ -20,7 +20,7 @@ use weir_source::{Brokers, Consumer, Lag, Membership, PollLimits, Polled, Proble
 
 use crate::health::{Heart, Obstacle};
 use crate::logging::Throttle;
-use crate::metrics::labels::{Closing, ClosingLabels, PartitionLabels, QueueLabels, QueueName, Word};
+use crate::metrics::labels::{Closing, ClosingLabels, PartitionLabels, QueueLabels, QueueName, Word, Words};
 use crate::pipeline::batch::{BatchLimits, Closed};
 use crate::pipeline::commit::Outcome;
 use crate::pipeline::fill::Filling;
@@ -206,7 +206,7 @@ impl Intake {
         metrics.batches.get_or_create_owned(&ClosingLabels { by: Word(by) }).inc();
         metrics.in_flight_bytes.set(i64::try_from(closed.filtered.memory()).unwrap_or(i64::MAX));
         metrics.queue_depth.get_or_create_owned(&QueueLabels { queue: Word(QueueName::Closed) }).inc();
-        info!(by = ?by, rows = closed.filtered.rows(), partitions = closed.spans.len(), "batch is closed");
+        info!(by = by.word(), rows = closed.filtered.rows(), partitions = closed.spans.len(), "batch is closed");
         self.in_flight = Some(InFlight { opened_ms: closed.opened_ms, is_recovery: by == Closing::Recovery });
         // The commit worker ends after this one only; if it panicked, the supervisor ends the process.
         if self.closed.send(closed).is_err() {
