@@ -88,7 +88,7 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
     let pages = Pages { health: health.clone(), metrics: Arc::clone(&metrics), clock: Arc::clone(&setup.clock) };
     http::serve(setup.config.http.listen, pages)?;
     signals::forward(&events)?;
-    let mut supervisor = Supervisor::new(events, inbox);
+    let supervisor = Supervisor::new(events, inbox);
     let Some(lake) = supervisor.open_lake(&setup, &kafka, &health)? else { return Ok(()) };
     let Setup { config, policy, ring, clock, .. } = setup;
     let shared = Arc::new(Shared::new((config, policy, ring, clock), lake, health, metrics)?);
@@ -106,6 +106,9 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
     supervisor.spawn("commit", move || commit::commit(&for_commit, &heart, &batches, &outcomes))?;
     let ended = supervisor.watch(&shared);
     shared.over.store(true, Ordering::Relaxed);
+    if let ConsentSource::Topic(_) = shared.config.consent {
+        supervisor.see_off();
+    }
     ended
 }
 

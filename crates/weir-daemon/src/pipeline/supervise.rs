@@ -31,7 +31,7 @@ impl Supervisor {
     }
 
     /// Starts a worker whose end will be noticed.
-    pub(crate) fn spawn<W>(&mut self, name: &'static str, work: W) -> Result<(), RunError>
+    pub(crate) fn spawn<W>(&self, name: &'static str, work: W) -> Result<(), RunError>
     where
         W: FnOnce() -> Result<(), RunError> + Send + 'static,
     {
@@ -40,7 +40,7 @@ impl Supervisor {
 
     /// Opens the lake, for as long as it takes; `None` when the daemon is asked to end meanwhile.
     pub(crate) fn open_lake(
-        &mut self,
+        &self,
         setup: &Setup,
         kafka: &Kafka,
         health: &Health,
@@ -64,8 +64,17 @@ impl Supervisor {
         }
     }
 
+    /// Waits until the consent worker has left its group, so that its successor need not wait for a time-out.
+    pub(crate) fn see_off(&self) {
+        for _ in 0..SEE_OFF_TURNS {
+            if let Ok(Event::Ended("consent", _)) = self.inbox.recv_timeout(TURN) {
+                return;
+            }
+        }
+    }
+
     /// Watches until the source worker is done.
-    pub(crate) fn watch(self, shared: &Shared) -> Result<(), RunError> {
+    pub(crate) fn watch(&self, shared: &Shared) -> Result<(), RunError> {
         let mut stop_by_ms = None;
         let mut tend_at_ms = shared.clock.elapsed_ms() + millis(TEND_EVERY);
         loop {
@@ -104,6 +113,8 @@ impl Supervisor {
 /// Service managers kill after 30 s or more; the rest is for the process to end.
 const STOP_MAX: Duration = Duration::from_secs(28);
 const TURN: Duration = Duration::from_millis(200);
+/// Times [`TURN`]: two seconds, of which a healthy broker needs a tenth.
+const SEE_OFF_TURNS: u32 = 10;
 const LAKE_RETRY: Duration = Duration::from_secs(2);
 /// Epochs last days, and their secrets are made one epoch ahead.
 const TEND_EVERY: Duration = Duration::from_hours(1);
