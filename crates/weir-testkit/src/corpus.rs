@@ -13,7 +13,7 @@ pub(crate) mod shape;
 mod text;
 mod value;
 
-use weir_policy::{Contract, FieldType, Policy};
+use weir_policy::{Contract, FieldType, Policy, PurposeId};
 
 use crate::random::{Random, Zipf};
 use envelope::{Dialect, Envelope};
@@ -80,7 +80,7 @@ pub struct Flaws {
     pub duplicate_key: u32,
     /// An event has a key written with an escape.
     pub escaped_key: u32,
-    /// An event's time is far off.
+    /// An event's time is far off, or at the edge of what is taken.
     pub wrong_time: u32,
     /// An event's bytes are broken.
     pub malformed: u32,
@@ -184,6 +184,8 @@ pub struct Corpus {
     people: People,
     /// Some event types are frequent, others rare.
     weights: Zipf,
+    /// Instants at which a rule begins or ends to apply.
+    turns_ms: Vec<i64>,
 }
 
 impl Corpus {
@@ -197,7 +199,8 @@ impl Corpus {
         let kinds = policy.contracts().iter().filter_map(subject_kind).collect();
         let people = People::new(seed, &options, kinds);
         let types = u32::try_from(shapes.len()).unwrap_or(u32::MAX);
-        Self { seed, options, shapes, people, weights: Zipf::new(types, 0.7) }
+        let turns_ms = turns(policy, options.now_ms);
+        Self { seed, options, shapes, people, weights: Zipf::new(types, 0.7), turns_ms }
     }
 
     /// Makes event number `index`.
@@ -268,6 +271,18 @@ impl Corpus {
         let Self { people, options, .. } = self;
         json::write_data(&json::Context { shape, person, people, dialect, options }, random, out);
     }
+}
+
+/// Returns the instants at which events begin or end to be taken: the edges of retention, of days and of epochs.
+fn turns(policy: &Policy, now_ms: i64) -> Vec<i64> {
+    let day_ms = 86_400_000;
+    let mut turns = vec![now_ms, now_ms + 600_000, now_ms.div_euclid(day_ms) * day_ms];
+    for purpose in PurposeId::ALL {
+        let purposes = policy.purposes();
+        let epoch = purposes.epoch(purpose, now_ms);
+        turns.extend([purposes.epoch_end_ms(purpose, epoch - 1), now_ms - purposes.retention_ms(purpose)]);
+    }
+    turns
 }
 
 /// Writes an instant as RFC 3339 in UTC, with milliseconds.

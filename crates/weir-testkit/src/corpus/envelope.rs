@@ -142,6 +142,9 @@ impl Corpus {
         let options = &self.options;
         let window_ms = i64::from(options.days.max(1)) * 86_400_000;
         if random.chance(options.flaws.wrong_time) {
+            if random.chance(500) {
+                return random.pick(&self.turns_ms) + random.between(-1, 1);
+            }
             let far = random.between(-900, 900) * 86_400_000;
             return options.now_ms.saturating_add(far);
         }
