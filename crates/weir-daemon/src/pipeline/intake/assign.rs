@@ -41,6 +41,7 @@ impl Intake {
         }
         self.note_ends(consumer, &partitions)?;
         self.session.is_assigned = true;
+        self.session.lag_asked_ms = None;
         self.shared.health.clear(Obstacle::Assignment);
         info!(partitions = started.running.len(), recovers, "partitions are assigned");
         for problem in started.problems {
