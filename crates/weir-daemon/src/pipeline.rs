@@ -98,7 +98,10 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
     if let ConsentSource::Topic(inbox) = &shared.config.consent {
         let (inbox, group) = (inbox.clone(), kafka.group.clone());
         let follower = Follower::new(&shared, brokers.clone(), inbox, group, state_topic);
-        supervisor.spawn("consent", move || follower.run())?;
+        supervisor.spawn("consent", move || {
+            follower.run();
+            Ok(())
+        })?;
     }
     let intake = Intake::new(&shared, (brokers, membership(kafka)), until, closed, receipts);
     supervisor.spawn("source", move || intake.run())?;

@@ -16,7 +16,6 @@ use crate::config::Lake;
 use crate::metrics::labels::Closing;
 
 /// Rows and stretches since the last batch was closed.
-#[expect(missing_debug_implementations, reason = "holds values of events")]
 pub(crate) struct Open {
     /// What the filter adds to.
     pub(crate) filtered: Filtered,
@@ -28,7 +27,6 @@ pub(crate) struct Open {
 }
 
 /// A batch that takes no more rows; the commit worker's from here on.
-#[expect(missing_debug_implementations, reason = "holds values of events")]
 pub(crate) struct Closed {
     /// Rows, counts and coordinates.
     pub(crate) filtered: Filtered,

@@ -21,7 +21,6 @@ use crate::config::{Config, ConsentSource};
 use crate::health::{Heart, Obstacle};
 use crate::logging::Throttle;
 use crate::metrics::labels::RefusalLabels;
-use crate::pipeline::RunError;
 use crate::pipeline::rules::Rules;
 use crate::pipeline::shared::{Shared, chain, seconds};
 
@@ -34,7 +33,6 @@ pub(crate) fn first_store(config: &Config, rules: &Rules, now_ms: i64) -> Result
 }
 
 /// Follows the consent topics until the run is over.
-#[expect(missing_debug_implementations, reason = "holds secrets")]
 pub(crate) struct Follower {
     shared: Arc<Shared>,
     heart: Heart,
@@ -58,10 +56,7 @@ impl Follower {
     }
 
     /// Follows the topics; opens them again for as long as that may help.
-    ///
-    /// # Errors
-    /// Never: what is wrong with the topics stops the flow, not the process.
-    pub(crate) fn run(mut self) -> Result<(), RunError> {
+    pub(crate) fn run(mut self) {
         while !self.shared.is_over() {
             let keys = self.shared.rules.keys();
             let store = Arc::clone(&self.shared.consent);
@@ -77,7 +72,6 @@ impl Follower {
             }
             self.rest();
         }
-        Ok(())
     }
 
     /// Turns the crank until something stops it, or (`None`) the run is over.

@@ -20,7 +20,6 @@ use crate::pipeline::batch::{Closed, Open};
 use crate::pipeline::shared::Shared;
 
 /// The open batch and the filter that fills it.
-#[expect(missing_debug_implementations, reason = "holds values of events")]
 pub(crate) struct Filling {
     pub(crate) open: Open,
     filter: Filter,
@@ -85,7 +84,7 @@ impl Filling {
         lent: &Lent<'_>,
         shared: &Shared,
         heart: &Heart,
-        lend: impl FnOnce(&mut dyn FnMut(&[Record<'_>])),
+        hand_out: impl FnOnce(&mut dyn FnMut(&[Record<'_>])),
     ) -> Result<(), NotJudged> {
         let view = current_view(shared, heart).ok_or(NotJudged)?;
         if let Err(error) = self.admit_tenants(&view, shared) {
@@ -94,7 +93,7 @@ impl Filling {
         }
         self.renew_keys(shared);
         let now_ms = shared.clock.now_ms();
-        lend(&mut |records| self.filter.apply(records, &view, now_ms, &mut self.open.filtered));
+        hand_out(&mut |records| self.filter.apply(records, &view, now_ms, &mut self.open.filtered));
         drop(view);
         self.open.cover(lent.spans, lent.bytes, shared.clock.elapsed_ms());
         shared.metrics.records.inc_by(u64::try_from(lent.records).unwrap_or(u64::MAX));

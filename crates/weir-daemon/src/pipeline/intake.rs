@@ -28,7 +28,6 @@ use crate::pipeline::shared::{Shared, seconds};
 use crate::pipeline::{RunError, Until};
 
 /// The source worker.
-#[expect(missing_debug_implementations, reason = "holds values of events")]
 pub(crate) struct Intake {
     shared: Arc<Shared>,
     heart: Heart,
@@ -166,7 +165,7 @@ impl Intake {
         match consumer.poll(&PollLimits::default()) {
             Polled::Assigned(assigned) => self.start(consumer, assigned),
             Polled::Idle => Ok(Turn::Again),
-            Polled::Lost(_) => Ok(self.lost()),
+            Polled::Lost(_) => Ok(Self::lost()),
             Polled::Problem(problem) => self.report(problem),
             Polled::Records(records) => {
                 self.shared.health.clear(Obstacle::Kafka);
@@ -304,7 +303,7 @@ impl Intake {
         self.shared.abandon(false);
     }
 
-    fn lost(&mut self) -> Turn {
+    fn lost() -> Turn {
         warn!("the group took the partitions away; what is open of them is dropped and read again by their new owner");
         Turn::Rejoin
     }

@@ -17,7 +17,6 @@ use crate::metrics::Metrics;
 use crate::metrics::labels::{PolicyLabels, ReloadLabels, ReloadOutcome, Word};
 
 /// The policy in force and the ring.
-#[expect(missing_debug_implementations, reason = "holds secrets")]
 pub(crate) struct Rules {
     source: PolicySource,
     force: RwLock<Force>,

@@ -22,7 +22,6 @@ use crate::pipeline::rules::Rules;
 use crate::pipeline::{RunError, consent};
 
 /// What all workers look at.
-#[expect(missing_debug_implementations, reason = "holds secrets and names people")]
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: SharedClock,

@@ -39,12 +39,7 @@ impl Supervisor {
     }
 
     /// Opens the lake, for as long as it takes; `None` when the daemon is asked to end meanwhile.
-    pub(crate) fn open_lake(
-        &self,
-        setup: &Setup,
-        kafka: &Kafka,
-        health: &Health,
-    ) -> Result<Option<Lake>, RunError> {
+    pub(crate) fn open_lake(&self, setup: &Setup, kafka: &Kafka, health: &Health) -> Result<Option<Lake>, RunError> {
         loop {
             match open_lake(&setup.config, &setup.ring, &kafka.group) {
                 Ok(lake) => {
