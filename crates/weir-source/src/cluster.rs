@@ -106,8 +106,8 @@ impl Cluster {
         let cluster = self.id(timeout)?;
         self.partitions(topic, timeout)?;
         Ok(match self.client.context().topic_ids.lock().get(topic) {
-            Some(id) => format!("{cluster}/{id}").into(),
-            None => cluster,
+            Some(id) => format!("kafka:{cluster}/{id}").into(),
+            None => format!("kafka:{cluster}").into(),
         })
     }
 

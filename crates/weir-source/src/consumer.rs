@@ -139,26 +139,30 @@ impl Consumer {
             Err(error) => return Err((assigned, error)),
         };
         let mut started = Started { running: Vec::new(), problems: Vec::new() };
-        let (mut offsets, mut halted) = (Vec::new(), Vec::new());
+        // Partitions of the answer that are not to be fetched yet, or not at all.
+        let (mut offsets, mut still) = (Vec::new(), Vec::new());
         let mut coverage = self.coverage.lock();
         for ((id, start), bounds) in assigned.partitions.iter().zip(starts).zip(bounds) {
             match first_offset(id, *start, bounds, self.first) {
                 Ok(next) => {
                     let origin = coverage.open(id.clone(), next, start.fence);
+                    if start.fence.is_some_and(|fence| fence <= next) {
+                        still.push(of_id(id));
+                    }
                     started.running.push(Position { origin, partition: id.clone(), next });
                     offsets.push(Offset::Offset(next));
                 }
                 Err(problem) => {
                     let origin = coverage.open(id.clone(), bounds.end, None);
                     coverage.halt(origin);
-                    halted.push(of_id(id));
+                    still.push(of_id(id));
                     started.problems.push(problem);
                     offsets.push(Offset::End);
                 }
             }
         }
         drop(coverage);
-        note(self.take_over(&names, &offsets, &halted), "start the assigned partitions");
+        note(self.take_over(&names, &offsets, &still), "start the assigned partitions");
         Ok(started)
     }
 
@@ -233,12 +237,12 @@ impl Consumer {
         }
     }
 
-    fn take_over(&self, names: &[TopicPartition], offsets: &[Offset], halted: &[TopicPartition]) -> KafkaResult<()> {
+    fn take_over(&self, names: &[TopicPartition], offsets: &[Offset], still: &[TopicPartition]) -> KafkaResult<()> {
         let list = placed(names.iter().zip(offsets.iter().copied()))?;
         let answer = gain(&self.client, &list);
         self.client.context().answered();
         answer?;
-        if halted.is_empty() { Ok(()) } else { self.client.pause(&named(halted)) }
+        if still.is_empty() { Ok(()) } else { self.client.pause(&named(still)) }
     }
 }
 

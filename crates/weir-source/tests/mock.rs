@@ -85,6 +85,28 @@ fn interrupted_batch_is_read_to_its_end_and_no_further_before_it_is_lifted() {
     assert_eq!(places, (20..50).map(|offset| (Origin(0), offset)).collect::<Vec<_>>());
 }
 
+/// Goal: a partition can be held back from its start, while another one's interrupted batch is finished.
+#[test]
+fn partition_fenced_at_its_start_stands_still_until_it_is_lifted() {
+    let broker = MockBroker::start().expect("a local socket");
+    broker.create(TOPIC, 1).expect("a new topic");
+    send(&broker, 20, &[]);
+    let consumer = Consumer::join(&broker.brokers(), &membership(FirstOffset::Earliest)).expect("a consumer");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while consumer.positions().is_empty() {
+        assert!(Instant::now() < deadline, "no partition came");
+        if let Polled::Assigned(assigned) = consumer.poll(&PollLimits::default()) {
+            let start = Start { watermark: Some(10), fence: Some(10) };
+            assert!(consumer.start(assigned, &[start]).is_ok());
+        }
+    }
+    for _ in 0..5 {
+        assert!(matches!(consumer.poll(&PollLimits::default()), Polled::Idle));
+    }
+    consumer.lift(Origin(0));
+    assert_eq!(read(&consumer, Start::default(), 10).first(), Some(&(Origin(0), 10)));
+}
+
 #[test]
 fn paused_consumer_gets_nothing_and_loses_nothing() {
     let broker = MockBroker::start().expect("a local socket");
