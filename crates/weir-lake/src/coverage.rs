@@ -113,9 +113,18 @@ impl Coverage {
         number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
     }
 
-    pub(crate) fn generation_txn(&self, partition: &PartitionId, generation: u64) -> (String, i64) {
+    /// Returns what an owner writes down: its generation, and of which incarnation of its topic the partition is.
+    pub(crate) fn owner_txns(&self, partition: &PartitionId, generation: u64) -> Vec<(String, i64)> {
         let number = i64::try_from(generation).expect("owners are fewer than 2^63");
-        self.log.txn(self.secrets.generation_id(partition), number)
+        let generation = self.log.txn(self.secrets.generation_id(partition), number);
+        let incarnation = partition.is_of_topic().then(|| self.secrets.incarnation(partition));
+        incarnation.into_iter().chain([generation]).collect()
+    }
+
+    /// Tells whether the lake knows the partition of another incarnation of its topic.
+    pub(crate) fn is_made_anew(&self, partition: &PartitionId) -> bool {
+        let (id, number) = self.secrets.incarnation(partition);
+        partition.is_of_topic() && self.log.plain_txn(&id).is_some_and(|known| known != number)
     }
 
     /// Tells whether the lake belongs to another consumer group than this one.

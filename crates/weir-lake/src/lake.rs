@@ -63,6 +63,14 @@ pub enum LakeError {
     /// There are tables and no coverage to say what is in them.
     #[error("the folder has tables and no _coverage: it is not a whole lake")]
     NoCoverage,
+    /// A topic was deleted and made anew under the same name: its offsets mean other records now.
+    #[error(
+        "the topic of {partition} was made anew, and its records would mix with its predecessor's; give it another name"
+    )]
+    MadeAnew {
+        /// The partition that the lake knows of another incarnation.
+        partition: PartitionId,
+    },
     /// The lake belongs to another consumer group.
     #[error("the lake belongs to another consumer group than {group:?}; `weir lake take-over` changes that")]
     OtherGroup {
@@ -76,7 +84,9 @@ impl LakeError {
     pub fn table(&self) -> Option<&TableName> {
         match self {
             Self::Table { table, .. } => Some(table),
-            Self::Store(_) | Self::Kernel(_) | Self::NoCoverage | Self::OtherGroup { .. } => None,
+            Self::Kernel(_) | Self::MadeAnew { .. } | Self::NoCoverage | Self::OtherGroup { .. } | Self::Store(_) => {
+                None
+            }
         }
     }
 }

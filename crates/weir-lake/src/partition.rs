@@ -8,13 +8,23 @@ use serde::{Deserialize, Serialize};
 /// A partition of one incarnation of a topic; for a file, the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PartitionId {
-    /// What was read: cluster and topic incarnation, or a file's digest. A topic made anew is another source.
+    /// What was read: `kafka:` with cluster and topic incarnation, or a file's digest. A topic made anew is another source.
     pub source: Arc<str>,
     /// The topic's name, for people; a file's name.
     pub topic: Arc<str>,
     /// The partition's number; 0 for a file.
     pub partition: i32,
 }
+
+impl PartitionId {
+    /// Tells whether this is a partition of a topic, whose name stands for one incarnation only; files may share names.
+    pub(crate) fn is_of_topic(&self) -> bool {
+        self.source.starts_with(TOPIC_SOURCE)
+    }
+}
+
+/// How the source of a topic's partition begins.
+const TOPIC_SOURCE: &str = "kafka:";
 
 impl fmt::Display for PartitionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

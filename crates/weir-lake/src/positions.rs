@@ -138,8 +138,11 @@ impl Lake {
         loop {
             coverage.refresh().map_err(at_coverage)?;
             self.check_group(&coverage)?;
+            if let Some(partition) = partitions.iter().find(|one| coverage.is_made_anew(one)) {
+                return Err(LakeError::MadeAnew { partition: partition.clone() });
+            }
             let taken: Vec<_> = partitions.iter().map(|one| (one.clone(), coverage.generation(one) + 1)).collect();
-            let txns = taken.iter().map(|(one, generation)| coverage.generation_txn(one, *generation));
+            let txns = taken.iter().flat_map(|(one, generation)| coverage.owner_txns(one, *generation));
             let txns = txns.chain([coverage.group_txn(&self.config.group)]).collect();
             let entry = Entry::Taken { partitions: taken.clone() };
             match coverage.put(&self.kernel, id, entry, txns, None, now_ms).map_err(at_coverage)? {

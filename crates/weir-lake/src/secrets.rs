@@ -45,6 +45,15 @@ impl Secrets {
         self.id("generation", &TableName::Coverage, partition)
     }
 
+    /// Returns the application id under which the coverage keeps a topic's incarnation, and the number that stands for it.
+    pub(crate) fn incarnation(&self, partition: &PartitionId) -> (String, i64) {
+        let PartitionId { source, topic, partition } = partition;
+        let place: [&[u8]; 3] = [b"incarnation", topic.as_bytes(), &partition.to_le_bytes()];
+        let hash = keyed(&self.ids, &[b"incarnation's source", topic.as_bytes(), place[2], source.as_bytes()]);
+        let first = hash.as_bytes().first_chunk().expect("a hash has more than eight bytes");
+        (keyed_text(&self.ids, &place), i64::from_be_bytes(*first) & i64::MAX)
+    }
+
     /// Returns the application id under which the coverage keeps the consumer group.
     pub(crate) fn group_id(&self) -> String {
         keyed_text(&self.ids, &[b"group"])

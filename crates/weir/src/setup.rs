@@ -109,7 +109,7 @@ pub(crate) fn lake_parts(config: &Config) -> Result<(LakeConfig, LakeKey), Failu
 pub(crate) fn lake_failure(why: LakeError) -> Failure {
     let exit = match &why {
         LakeError::Kernel(_) => Exit::Software,
-        LakeError::NoCoverage => Exit::Data,
+        LakeError::MadeAnew { .. } | LakeError::NoCoverage => Exit::Data,
         LakeError::OtherGroup { .. } => Exit::NotAllowed,
         LakeError::Store(_) | LakeError::Table { .. } => Exit::Io,
     };

@@ -178,6 +178,7 @@ fn obstacle_of(error: &LakeError) -> Obstacle {
         | LakeError::NoCoverage
         | LakeError::OtherGroup { .. }
         | LakeError::Store(_) => Obstacle::Lake,
+        LakeError::MadeAnew { .. } => Obstacle::TopicMadeAnew,
         LakeError::Table { .. } => Obstacle::TableRefused,
     }
 }

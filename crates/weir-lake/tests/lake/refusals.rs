@@ -3,7 +3,7 @@
 use std::fs;
 
 use weir_keys::KeyRing;
-use weir_lake::{CommitError, Lake, LakeConfig, LakeError, TableError};
+use weir_lake::{CommitError, Lake, LakeConfig, LakeError, PartitionId, TableError};
 
 use crate::world::{NOW_MS, SHOP, World, audited, partition, shop_table, shops, take};
 
@@ -25,9 +25,11 @@ fn refusal(world: &World) -> TableError {
     assert_eq!(error.table(), Some(&shop_table()));
     match error {
         LakeError::Table { source, .. } => source,
-        LakeError::Store(_) | LakeError::Kernel(_) | LakeError::NoCoverage | LakeError::OtherGroup { .. } => {
-            panic!("{error}")
-        }
+        LakeError::Kernel(_)
+        | LakeError::MadeAnew { .. }
+        | LakeError::NoCoverage
+        | LakeError::OtherGroup { .. }
+        | LakeError::Store(_) => panic!("{error}"),
     }
 }
 
@@ -108,4 +110,20 @@ fn another_group_is_refused_until_it_takes_over() {
     assert_eq!(take(&lake, 0).interrupted, None);
     assert!(world.commit(&lake, world.batch(0, 3, &shops(0..3))).is_ok());
     audited(&lake);
+}
+
+/// Goal: a topic that was deleted and made anew never mixes with its predecessor, even across a restart. Files are named by
+/// their bytes: another file of the same name is no incarnation.
+#[test]
+fn a_topic_made_anew_is_refused_and_a_file_of_the_same_name_is_not() {
+    let world = World::new(&[SHOP]);
+    world.add(&world.open(), 0, &shops(0..3));
+    let anew = PartitionId { source: "kafka:cluster:other".into(), ..partition(0) };
+    let refused = world.open().positions(std::slice::from_ref(&anew), NOW_MS);
+    assert!(matches!(refused, Err(LakeError::MadeAnew { partition }) if partition == anew));
+    assert_eq!(take(&world.open(), 0).watermark, Some(3));
+    for source in ["blake3:1", "blake3:2"] {
+        let file = PartitionId { source: source.into(), topic: "events.ndjson".into(), partition: 0 };
+        assert!(world.open().positions(&[file], NOW_MS).is_ok());
+    }
 }
