@@ -74,7 +74,7 @@ closed_list! {
         WithdrawnBeforeCommit = "withdrawn_before_commit",
         /// The person was erased after the event.
         Erased = "erased",
-        /// An operator skips this table (`weir lake skip`).
+        /// An operator skips this table.
         TableRefused = "table_refused",
     }
 }

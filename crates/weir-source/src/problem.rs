@@ -119,7 +119,7 @@ impl fmt::Display for Problem {
             Self::Gap { partition, wanted, first } => write!(
                 f,
                 "{partition} stopped: the next record to read is {wanted}, and the broker's first is {first}; \
-                 `weir lake accept-gap` records the loss and goes on"
+                 the records between are lost"
             ),
             Self::MadeAnew { partition, wanted, end } => write!(
                 f,
