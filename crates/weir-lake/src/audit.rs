@@ -14,6 +14,7 @@ use crate::cell::{Body, Cell};
 use crate::coverage::Line;
 use crate::decided::Decided;
 use crate::expire::{EXPIRED, unrecorded_removals};
+use crate::gap::LOST;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
 use crate::partition::{PartitionId, Span};
@@ -107,7 +108,7 @@ pub struct AuditReport {
     pub discrepancies: BTreeSet<Discrepancy>,
     /// Partitions that have ranges, and the offset after the last.
     pub partitions: BTreeMap<PartitionId, i64>,
-    /// Records by purpose, fate and reason.
+    /// Records by purpose, fate and reason; offsets that were lost have no purpose.
     pub fates: BTreeMap<(String, String, Option<String>), u64>,
     /// Rows of each table.
     pub tables: BTreeMap<TableName, u64>,
@@ -304,7 +305,9 @@ impl Books {
             return;
         }
         let purpose = line.purpose.unwrap_or_default();
-        *purposes.entry(purpose.clone()).or_default() += line.count;
+        if line.fate != LOST {
+            *purposes.entry(purpose.clone()).or_default() += line.count;
+        }
         *self.fates.entry((purpose, line.fate.clone(), line.reason.clone())).or_default() += line.count;
         if let Some((batch, table)) = line.batch.zip(table) {
             let counts = self.counts.entry((batch, table, span)).or_default();

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::cell::{Body, Cell};
 use crate::kernel::Change;
 use crate::lake::{Lake, LakeError, at};
+use crate::partition::PartitionId;
 use crate::table_log::{Attempt, TableLog};
 
 impl Lake {
@@ -59,15 +60,14 @@ impl Lake {
 
 /// The watermarks as they were before the void commits, where these were the last to move them.
 fn set_back(log: &TableLog, void: &[Cell]) -> Vec<(String, i64)> {
-    let mut spans: Vec<_> = void.iter().flat_map(Cell::spans).collect();
+    let is_void = |cell: &Cell| void.iter().any(|void| void.id == cell.id);
+    let moved_last = |partition: &PartitionId| {
+        let mut cells = log.cells().rev();
+        cells.find(|cell| cell.part(partition).is_some()).is_some_and(is_void)
+    };
+    let mut spans: Vec<_> = void.iter().flat_map(Cell::spans).filter(|span| moved_last(&span.partition)).collect();
     // Of two void commits of one partition the earlier start counts.
     spans.sort_by(|one, two| (&one.partition, one.from).cmp(&(&two.partition, two.from)));
-    let ends: BTreeSet<_> = spans.iter().map(|span| (span.partition.clone(), span.to)).collect();
     spans.dedup_by(|later, earlier| later.partition == earlier.partition);
-    let moved_last = |partition| log.watermark(partition).is_some_and(|own| ends.contains(&(partition.clone(), own)));
-    spans
-        .iter()
-        .filter(|span| moved_last(&span.partition))
-        .map(|span| log.offset_txn(&span.partition, span.from))
-        .collect()
+    spans.iter().map(|span| log.offset_txn(&span.partition, span.from)).collect()
 }

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use weir_lake::{Dialect, TableName, views};
+use weir_lake::{Dialect, GapError, TableName, views};
 use weir_policy::PurposeId;
 
 use crate::reader::live;
-use crate::world::{DAY_MS, NOW_MS, SHOP, World, audited, shop_table, shops, take};
+use crate::world::{DAY_MS, NOW_MS, SHOP, World, audited, partition, shop_table, shops, take};
 
 fn parquet_files(world: &World, table: &TableName) -> usize {
     let mut count = 0;
@@ -85,6 +85,21 @@ fn cleaned_logs_tell_the_same() {
     let fresh = world.open();
     assert_eq!(take(&fresh, 0).watermark, Some(122));
     audited(&fresh);
+}
+
+/// Goal: offsets that the broker lost are accepted once, told by the audit, and not confused with records.
+#[test]
+fn a_gap_is_accepted_and_told() {
+    let world = World::new(&[SHOP]);
+    let lake = world.open();
+    world.add(&lake, 0, &shops(0..7));
+    assert_eq!(lake.accept_gap(&partition(0), 20, NOW_MS).unwrap().from, 7);
+    assert!(matches!(lake.accept_gap(&partition(0), 20, NOW_MS), Err(GapError::NoGap { .. })));
+    assert!(matches!(lake.accept_gap(&partition(1), 20, NOW_MS), Err(GapError::NoGap { .. })));
+    world.add(&lake, 0, &shops(0..3));
+    let report = audited(&lake);
+    assert_eq!(report.partitions[&partition(0)], 23);
+    assert_eq!(report.fates[&(String::new(), "lost".to_owned(), None)], 13);
 }
 
 /// Goal: the listing shows each table, and the views name each.
