@@ -100,11 +100,11 @@ impl People {
         })
     }
 
-    /// Who asked to be forgotten: one in 200, up to an instant in the days of the events.
+    /// Who asked to be forgotten: one in 25, up to an instant in the days of the events.
     pub(super) fn erasures(&self) -> impl Iterator<Item = Produced> {
         let asked = (0..self.count)
             .map(|number| self.person(number))
-            .filter(|person| mix(person.traits ^ 6).is_multiple_of(200));
+            .filter(|person| mix(person.traits ^ 6).is_multiple_of(25));
         asked.flat_map(move |person| self.kinds.iter().map(move |kind| self.erasure(&person, kind)))
     }
 
