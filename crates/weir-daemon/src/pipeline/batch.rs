@@ -128,13 +128,19 @@ const BATCHES_MAX: usize = 2;
 #[cfg(test)]
 mod tests {
     use weir_lake::PartitionId;
+    use weir_policy::diagnostic::Faults;
 
     use super::*;
 
     const LIMITS: BatchLimits = BatchLimits { interval_ms: 300_000, bytes: 1_000, rows: 100, memory: 1 << 20 };
 
+    fn nothing_declared() -> Arc<Policy> {
+        let (policy, _) = Policy::parse(&[], None, Faults::default()).expect("no contract has no fault");
+        Arc::new(policy)
+    }
+
     fn open() -> Open {
-        Open::new(Arc::new(Policy::default()))
+        Open::new(nothing_declared())
     }
 
     fn span(from: i64, to: i64) -> (Origin, Span) {
@@ -158,9 +164,9 @@ mod tests {
         let mut batch = open();
         batch.cover(&[span(0, 10)], 1, 0);
         batch.cover(&[span(10, 25)], 1, 1);
-        let closed = batch.close(Arc::new(Policy::default())).unwrap();
+        let closed = batch.close(nothing_declared()).unwrap();
         assert_eq!(closed.spans.into_values().collect::<Vec<_>>(), [span(0, 25).1]);
-        assert!(batch.is_empty() && batch.close(Arc::new(Policy::default())).is_none());
+        assert!(batch.is_empty() && batch.close(nothing_declared()).is_none());
     }
 
     /// Offsets between two stretches would be lost without a trace.
