@@ -39,7 +39,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut tests = selection.cargo("test");
     tests.arg("--no-fail-fast").args(&wish.rest);
     if let Some(kafka) = &kafka {
-        tests.env("WEIR_TEST_KAFKA", kafka.address());
+        // With xtask itself a test starts a broker of its own, to kill it.
+        tests.env("WEIR_TEST_KAFKA", kafka.address()).env("WEIR_TEST_XTASK", std::env::current_exe()?);
         if let Kafka::Ours(_) = kafka {
             tests.env("WEIR_TEST_JARS", jars::kafka()?);
         }

@@ -1,0 +1,146 @@
+//! Canaries through the whole program: markers wherever a producer can put text, and none in any byte that weir wrote.
+//!
+//! The finest log level, and failures on purpose: the way that such pipelines leak is what they say when something is wrong.
+//! What is searched: the lake with its logs, its Parquet files unpacked, all that was printed, the key ring, temporary files
+//! and, with a broker, the pages and the state topic; each marker as it is, in encodings, and as hashes without a key.
+
+use std::fs;
+
+use weir_testkit::canary::{Searcher, plant};
+
+use crate::program::Weir;
+use crate::world::{Settings, World};
+
+/// `weir filter` with a lake that fails first, then every verb that prints something about what was read.
+#[test]
+fn no_marker_leaves_the_way_from_files() {
+    let world = World::new(&Settings::default());
+    let planted = plant(22, &world.policy, world.now_ms);
+    let lines = |records: &[weir_testkit::corpus::Produced]| {
+        let values = records.iter().filter_map(|record| record.value.as_ref());
+        values
+            .filter(|value| !value.contains(&b'\n'))
+            .flat_map(|value| [value, &b"\n"[..]].concat())
+            .collect::<Vec<_>>()
+    };
+    fs::write(world.path("events.ndjson"), lines(&planted.records)).unwrap();
+    fs::write(world.path("consent.ndjson"), lines(&planted.consents)).unwrap();
+    let file = world.path("events.ndjson");
+    let filter = ["-vv", "filter", file.to_str().unwrap()];
+
+    fs::write(world.path("lake"), "a file where a folder belongs").unwrap();
+    let failed = Weir::new(&world, filter).run();
+    assert!(!failed.status.success(), "a file is no lake");
+    fs::remove_file(world.path("lake")).unwrap();
+    Weir::new(&world, filter).run().assert_done();
+    run_what_prints(&world);
+    assert_rows(&world);
+
+    // What we put there ourselves.
+    fs::remove_file(world.path("events.ndjson")).unwrap();
+    fs::remove_file(world.path("consent.ndjson")).unwrap();
+    assert_clean(&world, &planted.canaries.searcher());
+}
+
+/// The daemon, with broken inbox records, a lake that goes away and refused contracts on the way.
+#[cfg(feature = "real-kafka")]
+#[test]
+fn no_marker_leaves_the_daemon() {
+    use crate::broker::Broker;
+    use crate::program::Daemon;
+    use crate::world::name;
+
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("canary")) };
+    let world = World::new(&settings);
+    broker.create_topics(&settings, 3);
+    let mut planted = plant(23, &world.policy, world.now_ms);
+    broker.consent(&settings, planted.consents.iter().cloned().chain(broken_consents(&mut planted.canaries)));
+    let searcher = planted.canaries.searcher();
+    let mut pages = Vec::new();
+    let mut ask = |daemon: &Daemon| {
+        for page in ["/metrics", "/readyz", "/livez", "/version", "/none"] {
+            pages.push(daemon.page(page));
+        }
+    };
+
+    // All of it twice, in one lake that works and one that fails: nothing is lost, so all of it is read in both.
+    let mut daemon = Daemon::start(&world, ["-vv"]);
+    daemon.until_ready();
+    let (lake, away) = (world.path("lake"), world.path("lake.away"));
+    fs::rename(&lake, &away).unwrap();
+    fs::write(&lake, "a file where a folder belongs").unwrap();
+    let topic = &settings.kafka.as_ref().unwrap().topic;
+    broker.produce(topic, 3, planted.records.iter().cloned());
+    daemon.until_stopped_by(&["lake"]);
+    ask(&daemon);
+    fs::remove_file(&lake).unwrap();
+    fs::rename(&away, &lake).unwrap();
+    let contract = world.path("schemas/checkout/health.toml");
+    let sound = fs::read_to_string(&contract).unwrap();
+    fs::write(&contract, sound.replace("owner", "onwer")).unwrap();
+    daemon.signal("HUP");
+    daemon.until("all is committed", |daemon| {
+        let metrics = daemon.metrics();
+        metrics.sum("kafka_consumer_lag", &[]) < 0.5 && metrics.sum("weir_rows_written_total", &[]) > 0.5
+    });
+    ask(&daemon);
+    fs::write(&contract, sound).unwrap();
+    daemon.signal("TERM");
+    daemon.end(std::time::Duration::from_secs(30)).assert_done();
+    run_what_prints(&world);
+    assert_rows(&world);
+
+    let state = broker.bytes_of(&format!("{}.state", settings.consent_topic.as_ref().unwrap()));
+    assert!(state.len() > 1_000, "the state topic has {} bytes", state.len());
+    let mut findings = searcher.bytes("the state topic", &state);
+    findings.extend(searcher.bytes("the pages", pages.concat().as_bytes()));
+    assert!(findings.is_empty(), "{findings:#?}");
+    assert_clean(&world, &searcher);
+}
+
+/// Records of the inbox that must be refused, and said nothing about.
+#[cfg(feature = "real-kafka")]
+fn broken_consents(canaries: &mut weir_testkit::canary::Canaries) -> Vec<weir_testkit::corpus::Produced> {
+    let templates = [
+        "{}",
+        "{\"tenant\":\"{}\"",
+        "{\"tenant\":\"acme\",\"kind\":\"user\",\"subject\":\"{}\",\"purpose\":\"marketing\",\"status\":\"given\"}",
+        "{\"tenant\":\"acme\",\"kind\":\"user\",\"subject\":[\"{}\"],\"purpose\":\"reliability\",\"status\":\"given\"}",
+        "{\"tenant\":\"acme\",\"kind\":\"user\",\"subject\":\"u-1\",\"purpose\":\"reliability\",\"status\":\"{}\",\
+          \"at\":\"2026-01-01T00:00:00Z\"}",
+        "{\"tenant\":\"acme\",\"kind\":\"user\",\"subject\":\"u-1\",\"purpose\":\"reliability\",\"status\":\"given\",\
+          \"at\":\"{}\"}",
+        "{\"tenant\":\"acme\",\"kind\":\"user\",\"subject\":\"u-2\",\"purpose\":\"reliability\",\"status\":\"given\",\
+          \"at\":\"2026-01-01T00:00:00Z\",\"user_agent\":\"{}\",\"evidence\":\"{}\"}",
+    ];
+    let record = |template: &str| {
+        let marker = canaries.marker(format!("inbox record {template}"));
+        let key = canaries.marker(format!("key of inbox record {template}"));
+        let value = Some(template.replace("{}", &marker).into_bytes());
+        weir_testkit::corpus::Produced { key: key.into_bytes(), headers: Vec::new(), value }
+    };
+    templates.into_iter().map(record).collect()
+}
+
+fn run_what_prints(world: &World) {
+    for verb in ["audit", "validate", "lake ls", "quarantine ls"] {
+        Weir::new(world, ["-vv"].into_iter().chain(verb.split(' '))).run().assert_done();
+    }
+}
+
+/// A search in an empty lake would find nothing, too.
+fn assert_rows(world: &World) {
+    for purpose in ["troubleshooting", "reliability", "personalization"] {
+        let tables = fs::read_dir(world.path("lake/eu").join(purpose)).map_or(0, Iterator::count);
+        assert!(tables > 0, "no row for {purpose}");
+    }
+}
+
+/// Searches the whole folder of the world.
+fn assert_clean(world: &World, searcher: &Searcher) {
+    let (files, findings) = searcher.folder(&world.path("")).unwrap();
+    assert!(files > 50, "{files} files are not all that weir wrote");
+    let shown: Vec<String> = findings.iter().take(20).map(ToString::to_string).collect();
+    assert!(findings.is_empty(), "{} findings, the first:\n{}", findings.len(), shown.join("\n"));
+}

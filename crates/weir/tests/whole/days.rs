@@ -1,0 +1,219 @@
+//! Bad days: what is missing, away or in the way stops the flow, is said in words, and loses nothing.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use weir_testkit::corpus::{Corpus, Flaws, Options, Produced, rfc_3339};
+use weir_testkit::readers::Engine;
+
+use crate::broker::{Broker, OwnBroker};
+use crate::expected::{Expected, covered};
+use crate::program::{Daemon, Weir, has_committed, has_read};
+use crate::world::{Settings, World, name};
+
+/// Without its consent topic weir writes nothing and says why; once the topic is there, it goes on by itself.
+#[test]
+fn missing_consent_topic_stops_the_flow() {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("missing")) };
+    let scene = Scene::new(&broker, settings, 17);
+    broker.create(&scene.topic(), 1, &[]);
+    scene.send(&broker);
+
+    let mut daemon = Daemon::start(&scene.world, []);
+    daemon.until_stopped_by(&["consent"]);
+    assert_eq!(scene.rows_found(), 0, "nothing may be written without knowing who agreed");
+    broker.create_consent_topics(&scene.settings, 1);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    daemon.until_ready();
+    // What was read before the consents came is denied for good, and accounted for like everything else.
+    daemon.until("all is committed", |daemon| has_committed(daemon, EVENTS));
+    stop(daemon);
+    assert_eq!(covered(&scene.world, "true"), 3 * EVENTS);
+    assert_audit_passes(&scene.world);
+}
+
+/// Nobody said anything, so nothing passes (LK-32); every event is accounted for as denied.
+#[test]
+fn empty_consent_store_passes_nothing() {
+    let broker = Broker::given();
+    let scene = Scene::new(&broker, Settings::of_kafka(&broker.address, &name("nobody")), 18);
+    broker.create_topics(&scene.settings, 1);
+    scene.send(&broker);
+    Weir::new(&scene.world, ["run", "--until-caught-up"]).run().assert_done();
+    assert_eq!(scene.rows_found(), 0);
+    assert_eq!(covered(&scene.world, "fate = 'written'"), 0);
+    assert!(covered(&scene.world, "reason = 'no_tenant_agreement'") > EVENTS, "each of three purposes denies");
+    assert_audit_passes(&scene.world);
+}
+
+/// Who withdraws while rows wait for their commit is not in the lake, and is counted.
+#[test]
+fn withdrawal_before_the_commit_counts() {
+    let broker = Broker::given();
+    // Nothing but the signal closes the batch.
+    let settings = Settings { commit_interval: "1h", ..Settings::of_kafka(&broker.address, &name("withdraw")) };
+    let scene = Scene::new(&broker, settings, 19);
+    broker.create(&scene.topic(), 1, &[]);
+    // One partition, so that records are taken in order and the last tells that all are.
+    broker.create_consent_topics(&scene.settings, 1);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    scene.send(&broker);
+    let mut daemon = Daemon::start(&scene.world, []);
+    daemon.until("all is read", |daemon| has_read(daemon, EVENTS));
+
+    let people = |daemon: &Daemon| daemon.metrics().sum("weir_consent_people", &[]);
+    let before = people(&daemon);
+    let withdrawals = scene.withdrawals();
+    let last = inbox_record(&json!({
+        "tenant": scene.corpus.person(0).tenant, "kind": "user", "subject": "somebody new", "purpose": "reliability",
+        "status": "refused", "at": rfc_3339(scene.world.now_ms),
+    }));
+    broker.consent(&scene.settings, withdrawals.iter().cloned().chain([last]));
+    daemon.until("the withdrawals are known", |daemon| people(daemon) > before + 0.5);
+    stop(daemon);
+
+    let consents = scene.world.consents(&scene.corpus).chain(withdrawals);
+    Expected::of(&scene.world, &scene.corpus, consents, scene.events()).assert_read_by(&scene.world, &Engine::ALL);
+    assert!(covered(&scene.world, "reason = 'withdrawn_before_commit'") > 0);
+    assert!(scene.rows_found() > 0, "those who did not withdraw are there");
+    assert_audit_passes(&scene.world);
+}
+
+/// A lake that cannot be written stops the flow; what was read is written when it can be.
+#[test]
+fn lake_that_is_away_stops_the_flow() {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("lake")) };
+    let scene = Scene::new(&broker, settings, 20);
+    broker.create_topics(&scene.settings, 1);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let mut daemon = Daemon::start(&scene.world, []);
+    daemon.until_ready();
+
+    let (lake, away) = (scene.world.path("lake"), scene.world.path("lake.away"));
+    fs::rename(&lake, &away).unwrap();
+    fs::write(&lake, "a file where a folder belongs").unwrap();
+    scene.send(&broker);
+    daemon.until_stopped_by(&["lake"]);
+    fs::remove_file(&lake).unwrap();
+    fs::rename(&away, &lake).unwrap();
+    daemon.until_ready();
+    daemon.until("the lake has what was read", |daemon| has_committed(daemon, EVENTS));
+    stop(daemon);
+    scene.assert_rows();
+}
+
+/// A broker that dies takes the consent store's freshness with it: what is read stays uncommitted, however long it takes
+/// (LK-33). When the broker is back, everything arrives, once.
+#[test]
+fn broker_that_dies_stops_the_flow_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut own = OwnBroker::start(&folder.path().join("kafka"));
+    let broker = own.broker();
+    let settings = Settings { commit_interval: "10s", ..Settings::of_kafka(&broker.address, &name("broker")) };
+    let scene = Scene::new(&broker, settings, 21);
+    broker.create_topics(&scene.settings, 2);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let mut daemon = Daemon::start(&scene.world, []);
+    daemon.until_ready();
+    scene.send(&broker);
+    daemon.until("some is read", |daemon| daemon.metrics().sum("weir_records_total", &[]) > 0.5);
+
+    own.kill();
+    daemon.until_stopped_by(&["consent_stale"]);
+    let committed = |daemon: &Daemon| daemon.metrics().sum("weir_commits_total", &[("outcome", "committed")]);
+    let before = committed(&daemon);
+    let died = Instant::now();
+    // Longer than a batch may stay open: its commit is due, and must wait.
+    while died.elapsed() < Duration::from_secs(12) {
+        assert!((committed(&daemon) - before).abs() < 0.5, "a commit without knowing who withdrew");
+        thread::sleep(Duration::from_millis(200));
+    }
+    own.restart();
+    daemon.until_ready();
+    daemon.until("all is committed", |daemon| has_committed(daemon, EVENTS));
+    stop(daemon);
+    scene.assert_rows();
+}
+
+/// A small corpus and its world.
+struct Scene {
+    world: World,
+    settings: Settings,
+    corpus: Corpus,
+}
+
+impl Scene {
+    fn new(broker: &Broker, settings: Settings, seed: u64) -> Self {
+        assert_eq!(settings.kafka.as_ref().unwrap().brokers, broker.address);
+        let world = World::new(&settings);
+        let flaws = Flaws { unknown_type: 0, ..Flaws::default() };
+        let corpus =
+            world.corpus(seed, Options { people: 60, tenants: 5, events: EVENTS, flaws, ..Options::ending(0) });
+        Self { world, settings, corpus }
+    }
+
+    fn topic(&self) -> String {
+        self.settings.kafka.as_ref().unwrap().topic.clone()
+    }
+
+    fn events(&self) -> impl Iterator<Item = Produced> {
+        (0..EVENTS).map(|number| self.corpus.event(number))
+    }
+
+    fn send(&self, broker: &Broker) {
+        broker.produce(&self.topic(), 1, self.events());
+    }
+
+    /// Returns a withdrawal for every second consent that was given.
+    fn withdrawals(&self) -> Vec<Produced> {
+        let given = self.world.consents(&self.corpus).filter_map(|consent| {
+            let mut record: Value = serde_json::from_slice(consent.value.as_deref().unwrap()).unwrap();
+            let status = record["status"].as_str().unwrap_or("none, an erasure");
+            let is_given = record["kind"].is_string() && ["given", "renewed"].contains(&status);
+            record["status"] = json!("withdrawn");
+            record["at"] = json!(rfc_3339(self.world.now_ms));
+            record.as_object_mut().unwrap().remove("valid_until");
+            is_given.then(|| inbox_record(&record))
+        });
+        given.step_by(2).collect()
+    }
+
+    /// Demands that the lake has the reference's rows, and its accounts add up.
+    #[track_caller]
+    fn assert_rows(&self) {
+        let consents = self.world.consents(&self.corpus);
+        let expected = Expected::of(&self.world, &self.corpus, consents, self.events());
+        assert!(expected.rows() > 500, "{} rows prove little", expected.rows());
+        expected.assert_read_by(&self.world, &[Engine::Deltalake]);
+        assert_audit_passes(&self.world);
+    }
+
+    fn rows_found(&self) -> u64 {
+        Expected::read(&self.world, Engine::Deltalake).rows()
+    }
+}
+
+/// Asks a daemon to end, and demands that it does as it should.
+#[track_caller]
+fn stop(daemon: Daemon) {
+    daemon.signal("TERM");
+    daemon.end(Duration::from_secs(30)).assert_done();
+}
+
+#[track_caller]
+fn assert_audit_passes(world: &World) {
+    Weir::new(world, ["audit"]).run().assert_done();
+}
+
+/// Makes a record of the inbox with the key that it must have.
+fn inbox_record(record: &Value) -> Produced {
+    let [tenant, kind, subject] = ["tenant", "kind", "subject"].map(|member| record[member].as_str().unwrap());
+    let key = format!("{tenant}/{kind}/{subject}").into_bytes();
+    Produced { key, headers: Vec::new(), value: Some(record.to_string().into_bytes()) }
+}
+
+const EVENTS: u64 = 2_000;

@@ -1,0 +1,31 @@
+//! The whole program as its users see it: the binary, a broker, a lake, and readers that are not ours.
+//!
+//! What can be proved on one stage is proved beside that stage. Here stand the promises that hold only if all stages keep
+//! theirs: the rows are those of the reference, whatever happens on the way, and no marker leaves. `cargo xtask test`
+//! starts the broker and installs the readers; a component that is missing is a failure, never a skip.
+//!
+//! Reading order: [`world`] (a folder with all that weir needs) → [`program`] (the binary) → `broker` → `expected` (the
+//! reference's rows against the readers') → the tests.
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod canary;
+mod program;
+mod world;
+
+#[cfg(feature = "real-kafka")]
+mod broker;
+#[cfg(feature = "real-readers")]
+mod expected;
+#[cfg(feature = "real-readers")]
+mod file;
+
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod crash;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod days;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod million;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod sharing;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod signals;

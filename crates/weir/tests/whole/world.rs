@@ -1,0 +1,176 @@
+//! A folder with all that weir needs: configuration, contracts, key ring, and room for the lake and for what weir prints.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tempfile::TempDir;
+use weir_policy::{Policy, PolicySource};
+use weir_testkit::corpus::{Corpus, Options, Produced};
+
+use crate::program::Weir;
+
+/// The folder, and what is known about it.
+pub(crate) struct World {
+    folder: TempDir,
+    /// The contracts in the folder, as they were at the start.
+    pub(crate) policy: Arc<Policy>,
+    /// When the world began; everything in a corpus happened before.
+    pub(crate) now_ms: i64,
+}
+
+/// What the configuration says beside the defaults of these tests, as text of its sections.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// `[source.kafka]`; without it only files are read.
+    pub(crate) kafka: Option<Kafka>,
+    /// The name of the consent inbox; without it `consent.ndjson` is read.
+    pub(crate) consent_topic: Option<String>,
+    /// How long a batch may stay open.
+    pub(crate) commit_interval: &'static str,
+    /// How many rows close a batch.
+    pub(crate) commit_rows: u32,
+    /// The folder of the lake.
+    pub(crate) lake: &'static str,
+}
+
+/// Where the events are.
+#[derive(Clone, Debug)]
+pub(crate) struct Kafka {
+    pub(crate) brokers: String,
+    pub(crate) topic: String,
+    pub(crate) group: String,
+    /// A name that survives a restart, so that a killed daemon's successor need not wait for its session to end.
+    pub(crate) instance: Option<&'static str>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { kafka: None, consent_topic: None, commit_interval: "5m", commit_rows: 5_000_000, lake: "lake" }
+    }
+}
+
+impl World {
+    /// Makes a folder with the example contracts and a new key ring.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(&repository().join("schemas"), &folder.path().join("schemas"));
+        fs::copy(repository().join("config/purposes.toml"), folder.path().join("purposes.toml")).unwrap();
+        fs::create_dir(folder.path().join("output")).unwrap();
+        let source = PolicySource {
+            contracts: folder.path().join("schemas"),
+            purposes: Some(folder.path().join("purposes.toml")),
+        };
+        let (policy, _) = Policy::load(&source).unwrap_or_else(|report| panic!("{report}"));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let world = Self { folder, policy: Arc::new(policy), now_ms: i64::try_from(now.as_millis()).unwrap() };
+        world.configure("weir.toml", settings);
+        Weir::new(&world, ["keys", "init"]).run().assert_done();
+        world
+    }
+
+    /// Writes a configuration; several daemons of one world have one each.
+    pub(crate) fn configure(&self, name: &str, settings: &Settings) {
+        fs::write(self.path(name), settings.text()).unwrap();
+    }
+
+    /// Returns the path of something in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Returns the folder of a table.
+    pub(crate) fn table(&self, purpose: &str, event_type: &str) -> PathBuf {
+        self.path("lake/eu").join(purpose).join(event_type)
+    }
+
+    /// Returns a corpus that ended a minute before the world began.
+    ///
+    /// The minute keeps events whose time is a whole number of days ago from being at the edge of a retention that the
+    /// reference and weir, seconds apart, would see from different sides.
+    pub(crate) fn corpus(&self, seed: u64, options: Options) -> Corpus {
+        Corpus::new(seed, &self.policy, Options { now_ms: self.now_ms - 60_000, ..options })
+    }
+
+    /// Returns the consents of a corpus without those that end while the test runs.
+    pub(crate) fn consents(&self, corpus: &Corpus) -> impl Iterator<Item = Produced> {
+        let soon = (self.now_ms - 2 * MINUTE_MS)..(self.now_ms + 60 * MINUTE_MS);
+        corpus.consents().filter(move |consent| {
+            let record: serde_json::Value = serde_json::from_slice(consent.value.as_deref().unwrap()).unwrap();
+            let end = record.get("valid_until").and_then(serde_json::Value::as_str);
+            end.is_none_or(|end| !soon.contains(&millis(end)))
+        })
+    }
+}
+
+impl Settings {
+    /// Returns these settings for a topic, a group and an inbox of their own.
+    #[cfg(feature = "real-kafka")]
+    pub(crate) fn of_kafka(brokers: &str, name: &str) -> Self {
+        let kafka = Kafka {
+            brokers: brokers.to_owned(),
+            topic: format!("telemetry-{name}"),
+            group: format!("group-{name}"),
+            instance: Some("weir-1"),
+        };
+        Self { kafka: Some(kafka), consent_topic: Some(format!("consent-{name}")), ..Self::default() }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from("contracts = \"schemas\"\npurposes = \"purposes.toml\"\nregion = \"eu\"\n");
+        if let Some(Kafka { brokers, topic, group, instance }) = &self.kafka {
+            write!(text, "[source.kafka]\nbrokers = \"{brokers}\"\ntopics = [\"{topic}\"]\ngroup = \"{group}\"\n")
+                .unwrap();
+            if let Some(instance) = instance {
+                writeln!(text, "instance_id = \"{instance}\"").unwrap();
+            }
+            // A member that died is missed within seconds; the default is made for networks.
+            text.push_str("client = { \"session.timeout.ms\" = \"6000\", \"heartbeat.interval.ms\" = \"500\" }\n");
+        }
+        match &self.consent_topic {
+            Some(topic) => write!(text, "[consent]\ntopic = \"{topic}\"\n").unwrap(),
+            None => text.push_str("[consent]\npath = \"consent.ndjson\"\n"),
+        }
+        let Self { commit_interval, commit_rows, lake, .. } = self;
+        write!(
+            text,
+            "[lake]\nroot = \"file:{lake}\"\ncommit_interval = \"{commit_interval}\"\ncommit_rows = {commit_rows}\n\
+             [keys]\nprovider = \"file:keys\"\n"
+        )
+        .unwrap();
+        text
+    }
+}
+
+/// Returns a name for the topics of a test that no other run has, long enough to be searched for.
+#[cfg(feature = "real-kafka")]
+pub(crate) fn name(test: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    format!("{test}-{:x}-{:016x}", std::process::id(), now.as_nanos())
+}
+
+/// Returns an RFC 3339 instant that the corpus wrote, in milliseconds.
+fn millis(instant: &str) -> i64 {
+    weir_testkit::reference::time::micros(instant).unwrap().div_euclid(1000)
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+const MINUTE_MS: i64 = 60_000;
