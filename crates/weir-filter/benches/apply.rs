@@ -132,7 +132,7 @@ fn event(dice: &mut Dice, mixed: bool) -> String {
         format!(r#""cached":{}"#, dice.pick(&["true", "false"])),
         format!(r#""started_at":"2026-11-23T10:{:02}:{:02}.{:03}Z""#, dice.roll(15), dice.roll(60), dice.roll(1000)),
     ];
-    let items: Vec<_> = (0..1 + dice.roll(3))
+    let items: Vec<_> = (0..=dice.roll(3))
         .map(|_| {
             let group = dice.pick(&["books", "games", "garden", "kitchen", "music", "office", "sports", "toys"]);
             format!(r#"{{"sku_group":"{group}","quantity":{}}}"#, 1 + dice.roll(9))
