@@ -20,6 +20,8 @@ use crate::{jars, process, python, report};
 /// Runs the tests.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let started = Instant::now();
+    // Asked before the build, which puts a new file in the place of the one that runs.
+    let xtask = std::env::current_exe()?;
     let wish = Order::parse(arguments)?;
     let selection = Selection::of(&tree::packages()?, &wish.stages)?;
     machine::require(&selection.needs(), wish.install)?;
@@ -40,7 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     tests.arg("--no-fail-fast").args(&wish.rest);
     if let Some(kafka) = &kafka {
         // With xtask itself a test starts a broker of its own, to kill it.
-        tests.env("WEIR_TEST_KAFKA", kafka.address()).env("WEIR_TEST_XTASK", std::env::current_exe()?);
+        tests.env("WEIR_TEST_KAFKA", kafka.address()).env("WEIR_TEST_XTASK", xtask);
         if let Kafka::Ours(_) = kafka {
             tests.env("WEIR_TEST_JARS", jars::kafka()?);
         }
