@@ -67,8 +67,10 @@ fn run(world: &World, progress: &Progress) -> Result<(), Failure> {
         progress.look(world.config.http.listen);
     }
     progress.done();
-    let ended = pipeline.join().map_err(|_| anyhow::anyhow!("the pipeline panicked")).or_exit(Exit::Software)?;
-    ended.or_exit(Exit::Software)
+    match pipeline.join() {
+        Ok(ended) => ended.or_exit(Exit::Software),
+        Err(_panic) => Err(Failure::new(Exit::Software, anyhow::anyhow!("the pipeline panicked"))),
+    }
 }
 
 /// Says what became of the events, by purpose, fate and reason.

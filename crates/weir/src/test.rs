@@ -162,9 +162,8 @@ mod tests {
     fn every_difference_is_reported() {
         let run = run(CONTRACT, include_str!("test/differences.test.toml"));
         let shown = run.to_string();
-        let start = shown.find("\n\n").unwrap();
-        let relative: String =
-            shown[start..].lines().map(|line| line.rsplit('/').next().unwrap()).collect::<Vec<_>>().join("\n");
+        let (_, report) = shown.split_once("\n\n").unwrap();
+        let relative = report.lines().map(|line| line.rsplit('/').next().unwrap()).collect::<Vec<_>>().join("\n");
         assert_eq!(relative.trim(), include_str!("test/differences.txt").trim());
     }
 

@@ -71,12 +71,9 @@ fn line_faults(file: &Path, faults: &[LineFault], count: u64) -> String {
     let lines = faults
         .iter()
         .map(|LineFault { line, fault }| format!("{}:{line}: error[{}]: {fault}", file.display(), fault.code()));
-    let mut text = lines.collect::<Vec<_>>().join("\n");
-    let listed = u64::try_from(faults.len()).unwrap_or(u64::MAX);
-    if count > listed {
-        text += &format!("\n… and {} more", count - listed);
-    }
-    text
+    let unlisted = count.saturating_sub(u64::try_from(faults.len()).unwrap_or(u64::MAX));
+    let more = (unlisted > 0).then(|| format!("… and {unlisted} more"));
+    lines.chain(more).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

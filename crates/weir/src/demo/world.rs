@@ -178,4 +178,4 @@ const EVENT_BYTES: u16 = 600;
 /// The broker keeps 5 MB of a partition; half of that leaves room for events that are larger than most.
 const ROOM: u64 = 2_500_000;
 const SEED: u64 = 2026;
-const FLUSH_MAX: Duration = Duration::from_secs(60);
+const FLUSH_MAX: Duration = Duration::from_mins(1);

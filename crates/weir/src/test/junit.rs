@@ -1,4 +1,4 @@
-//! The report that CI systems read: JUnit's XML, the part of it that all of them know.
+//! The report that CI systems read: `JUnit`'s XML, the part of it that all of them know.
 
 use std::fmt::Write as _;
 

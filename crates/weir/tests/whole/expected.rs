@@ -47,11 +47,6 @@ impl Expected {
         self.tables.values().map(|digest| digest.rows).sum()
     }
 
-    /// Returns the number of rows for a purpose.
-    pub(crate) fn rows_for(&self, purpose: PurposeId) -> u64 {
-        self.tables.iter().filter(|((of, _), _)| *of == purpose).map(|(_, digest)| digest.rows).sum()
-    }
-
     /// Adds what another part of the same records came to.
     pub(crate) fn join(&mut self, other: Self) {
         for (table, digest) in other.tables {
@@ -93,7 +88,9 @@ impl Expected {
         for (purpose, event_type) in tables {
             let lines = outcome.lake_lines(&world.policy, purpose, &event_type);
             let digest = self.tables.entry((purpose, event_type)).or_default();
-            lines.iter().for_each(|line| digest.add(line));
+            for line in &lines {
+                digest.add(line);
+            }
         }
     }
 }

@@ -42,7 +42,9 @@ fn million_events_become_the_rows_of_the_reference() {
         broker.produce(topic, PARTITIONS, (0..events).map(|number| corpus.event(number)));
         Weir::new(&world, ["run", "--until-caught-up"]).run().assert_done();
         let mut expected = Expected::default();
-        parts.into_iter().for_each(|part| expected.join(part.join().unwrap()));
+        for part in parts {
+            expected.join(part.join().unwrap());
+        }
         expected
     });
     assert!(expected.rows() > events, "{} rows of {events} events prove little", expected.rows());
