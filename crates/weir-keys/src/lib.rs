@@ -18,7 +18,7 @@
 //! }
 //! ```
 //!
-//! Reading order: [`mod@canonical`] → `key_set` (every derivation) → `ring` (the files and their life).
+//! Reading order: `canonical` → `key_set` (every derivation) → `ring` (the files and their life).
 
 mod backup;
 mod canonical;

@@ -15,7 +15,7 @@ pub enum FieldType {
     Age(Arc<AgeBands>),
     /// `true` or `false`.
     Bool,
-    /// See [`FieldClass::Content`].
+    /// See [`FieldClass::Content`](crate::FieldClass::Content).
     Content,
     /// ISO 3166-1 alpha-2.
     Country,

@@ -1,6 +1,6 @@
 //! Corpus, reference filter, canaries: for tests, benches and demo data only.
 //!
-//! [`corpus`] generates events and consents for any policy, the same ones for the same seed. [`reference`] judges and
+//! [`corpus`] generates events and consents for any policy, the same ones for the same seed. [`mod@reference`] judges and
 //! projects events as DESIGN.md words it, slowly and plainly, so that the fast filter has something to be compared
 //! with. [`canary`] plants markers and searches for them in everything that weir wrote. [`readers`] shows tables as
 //! DuckDB, delta-rs and pyarrow see them.
