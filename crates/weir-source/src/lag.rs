@@ -58,6 +58,20 @@ impl Consumer {
         Ok(lags)
     }
 
+    /// Returns every partition of the topics, whoever has it, and where it starts and ends now.
+    ///
+    /// # Errors
+    /// When a topic is missing, or the brokers did not answer in time.
+    pub fn whole(&self, timeout: Duration) -> Result<Vec<(PartitionId, Bounds)>, AskError> {
+        let mut names = Vec::new();
+        for topic in &self.topics {
+            names.extend(self.cluster.partitions(topic, timeout)?);
+        }
+        let ids = self.identify(&names)?;
+        let bounds = self.cluster.bounds(&names, timeout)?;
+        Ok(ids.into_iter().zip(bounds).collect())
+    }
+
     /// Moves partitions to their ends whose last offsets hold no record; the next poll accounts for them.
     ///
     /// For partitions that seem one or two offsets short of their end, when that end is waited for.

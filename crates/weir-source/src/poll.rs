@@ -210,7 +210,8 @@ impl Consumer {
         }
     }
 
-    fn identify(&self, partitions: &[TopicPartition]) -> Result<Vec<PartitionId>, AskError> {
+    /// Finds out which incarnations partitions belong to.
+    pub(crate) fn identify(&self, partitions: &[TopicPartition]) -> Result<Vec<PartitionId>, AskError> {
         let mut ids: Vec<PartitionId> = Vec::with_capacity(partitions.len());
         for TopicPartition { topic, partition } in partitions {
             let source = match ids.last().filter(|latest| latest.topic == *topic) {

@@ -6,6 +6,7 @@
 //! whole; an offset is acknowledged only with the receipt of the commit that accounts for it.
 
 mod assign;
+mod caught_up;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::pipeline::commit::Outcome;
 use crate::pipeline::fill::Filling;
 use crate::pipeline::shared::{Shared, seconds};
 use crate::pipeline::{RunError, Until};
+use caught_up::Goal;
 
 /// The source worker.
 pub(crate) struct Intake {
@@ -39,6 +41,7 @@ pub(crate) struct Intake {
     closed: SyncSender<Closed>,
     outcomes: Receiver<Outcome>,
     in_flight: Option<InFlight>,
+    goal: Goal,
     session: Session,
     problems: Throttle,
 }
@@ -59,11 +62,8 @@ struct Session {
     recovering: Vec<Recovery>,
     /// Partitions that stand still until the interrupted batches are finished.
     held: Vec<Origin>,
-    /// Ends of the partitions when they were assigned, for `--until-caught-up`.
-    ends: BTreeMap<PartitionId, i64>,
     /// Since when no record can be taken, on the monotonic clock.
     blocked_ms: Option<i64>,
-    is_assigned: bool,
     is_paused: bool,
     lag_asked_ms: Option<i64>,
 }
@@ -115,6 +115,7 @@ impl Intake {
             closed,
             outcomes,
             in_flight: None,
+            goal: Goal::default(),
             session: Session::default(),
             problems: Throttle::new(REPEAT_MIN),
             shared: Arc::clone(shared),
@@ -155,6 +156,7 @@ impl Intake {
         if let Some(by) = self.closing(consumer) {
             self.close(by);
         }
+        self.set_goal(consumer);
         if self.is_done(consumer) {
             return Ok(Turn::Done);
         }
@@ -191,7 +193,7 @@ impl Intake {
             Some(Closing::Shutdown)
         } else if self.filling.is_outdated(&self.shared) {
             Some(Closing::Reload)
-        } else if self.until == Until::CaughtUp && self.has_caught_up(consumer) {
+        } else if self.holds_the_rest(consumer) {
             Some(Closing::CaughtUp)
         } else {
             self.filling.open.full(&self.limits, self.shared.clock.elapsed_ms())
@@ -233,24 +235,13 @@ impl Intake {
     }
 
     /// Tells whether everything that was asked for is committed.
-    fn is_done(&self, consumer: &Consumer) -> bool {
+    fn is_done(&mut self, consumer: &Consumer) -> bool {
         if self.in_flight.is_some() {
             return false;
         }
         // What is open of an interrupted batch cannot be committed before its end is read; the next daemon reads it.
         let is_empty = self.filling.open.is_empty() || !self.session.recovering.is_empty();
-        let is_caught_up =
-            self.until == Until::CaughtUp && self.filling.open.is_empty() && self.has_caught_up(consumer);
-        self.shared.stops() && is_empty || is_caught_up
-    }
-
-    fn has_caught_up(&self, consumer: &Consumer) -> bool {
-        let is_at_end =
-            |next: i64, partition: &PartitionId| self.session.ends.get(partition).is_none_or(|end| next >= *end);
-        let session = &self.session;
-        session.is_assigned
-            && session.recovering.is_empty()
-            && consumer.positions().iter().all(|position| is_at_end(position.next, &position.partition))
+        self.shared.stops() && is_empty || self.has_caught_up(consumer)
     }
 
     /// Tells whether no further record may be taken now.

@@ -137,7 +137,7 @@ impl Settings {
         write!(
             text,
             "[lake]\nroot = \"file:{lake}\"\ncommit_interval = \"{commit_interval}\"\ncommit_rows = {commit_rows}\n\
-             [keys]\nprovider = \"file:keys\"\n"
+             [keys]\nprovider = \"file:keys\"\n[http]\nlisten = \"127.0.0.1:0\"\n"
         )
         .unwrap();
         text

@@ -11,12 +11,12 @@ use std::thread;
 
 use tracing::{info, warn};
 use weir_lake::{PartitionId, Position};
-use weir_source::{Assigned, Consumer, Revoked, Start, Started, TopicPartition};
+use weir_source::{Assigned, Consumer, Revoked, Start, Started};
 
 use super::{Intake, Recovery, Turn, WAIT};
 use crate::health::Obstacle;
 use crate::metrics::labels::Closing;
-use crate::pipeline::{RunError, Until};
+use crate::pipeline::RunError;
 
 impl Intake {
     /// Starts the partitions that the group gave to this daemon, where the lake says.
@@ -39,8 +39,6 @@ impl Intake {
                 None => {}
             }
         }
-        self.note_ends(consumer, &partitions)?;
-        self.session.is_assigned = true;
         self.session.lag_asked_ms = None;
         self.shared.health.clear(Obstacle::Assignment);
         info!(partitions = started.running.len(), recovers, "partitions are assigned");
@@ -66,7 +64,6 @@ impl Intake {
         consumer.release(revoked);
         let kept: Vec<_> = kept.into_iter().map(|position| position.partition).collect();
         self.session.watermarks.retain(|partition, _| kept.contains(partition));
-        self.session.ends.retain(|partition, _| kept.contains(partition));
         Turn::Again
     }
 
@@ -130,18 +127,6 @@ impl Intake {
             }
         }
         false
-    }
-
-    /// Remembers where the partitions end now, if that is where this run ends.
-    fn note_ends(&mut self, consumer: &Consumer, partitions: &[PartitionId]) -> Result<(), RunError> {
-        if self.until == Until::Stopped {
-            return Ok(());
-        }
-        let name = |id: &PartitionId| TopicPartition::new(id.topic.clone(), id.partition);
-        let names: Vec<_> = partitions.iter().map(name).collect();
-        let ends = consumer.cluster().ends(&names, WAIT * 100).map_err(RunError::Kafka)?;
-        self.session.ends.extend(partitions.iter().cloned().zip(ends));
-        Ok(())
     }
 
     /// Waits before another attempt; `None` when the daemon is asked to end.
