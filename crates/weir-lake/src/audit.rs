@@ -143,8 +143,7 @@ impl Lake {
         self.coverage_lines(|line| books.take(line))?;
         books.check_ranges(&mut report);
         self.check_ends(&books, &mut report)?;
-        let mut names = self.event_tables()?;
-        names.push(TableName::Quarantine);
+        let names = self.tables_in_use()?;
         for name in names {
             let table = self.table(&name)?;
             let mut log = table.lock();

@@ -15,12 +15,11 @@ use weir_policy::Policy;
 use crate::accounts::{Accounts, Total, Unbalanced};
 use crate::cell::{Cell, Claim, Entry};
 use crate::commit_table::{Batch, TableDone};
-use crate::coverage::{Stamp, write_lines};
+use crate::coverage::Stamp;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
 use crate::partition::{PartitionId, Span};
 use crate::positions::Owned;
-use crate::table_log::Attempt;
 use crate::work::{Shared, Work, by_table};
 
 /// A batch that takes no more records.
@@ -220,19 +219,12 @@ impl Lake {
 
     /// Makes the batch count, if it still may.
     fn commit_coverage(&self, batch: &Batch<'_>, accounts: &Accounts, claims: Vec<Claim>) -> Result<(), CommitError> {
-        let at_coverage = |source| CommitError::Lake(at(&TableName::Coverage, source));
         let shared = &batch.shared;
         let spans: Vec<_> = shared.origins.iter().copied().zip(shared.spans.iter().cloned()).collect();
-        let lines = accounts.lines(&spans);
-        let mut coverage = self.coverage.lock();
         let now_ms = (batch.recheck.now_ms)();
         let group = &self.config.group;
         let stamp = Stamp { group, policy: &batch.policy_hash, consent: batch.consent_position, now_ms };
-        let file = write_lines(&coverage.log, &lines, &stamp).map_err(|error| at_coverage(error.into()))?;
-        coverage.log.folder.publish([&file.place]).map_err(|error| at_coverage(error.into()))?;
-        loop {
-            coverage.refresh().map_err(at_coverage)?;
-            self.check_group(&coverage)?;
+        self.put_lines(batch.id, &accounts.lines(&spans), &stamp, |coverage| {
             for (span, owned) in shared.spans.iter().zip(&batch.owned) {
                 let is_ours = coverage.generation(&span.partition) == owned.generation
                     && coverage.watermark(&span.partition).is_none_or(|watermark| watermark == span.from)
@@ -245,15 +237,12 @@ impl Lake {
                 return Err(CommitError::Fenced { partition: shared.spans[0].partition.clone() });
             }
             let txns = shared.spans.iter().map(|span| coverage.log.offset_txn(&span.partition, span.to)).collect();
-            let entry = Entry::Batch { spans: shared.spans.clone(), claims: claims.clone() };
-            match coverage.put(&self.kernel, batch.id, entry, txns, Some(&file), now_ms).map_err(at_coverage)? {
-                Attempt::Done => return Ok(()),
-                Attempt::Lost => {}
-            }
-        }
+            Ok(Some((Entry::Batch { spans: shared.spans.clone(), claims: claims.clone() }, txns)))
+        })
     }
 
-    fn forget_interrupted(&self, spans: &[Span]) {
+    /// Forgets what was interrupted of these partitions: it is finished, or given up.
+    pub(crate) fn forget_interrupted(&self, spans: &[Span]) {
         let mut owned = self.owned.lock();
         for span in spans {
             if let Some(owned) = owned.get_mut(&span.partition) {

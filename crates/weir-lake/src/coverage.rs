@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::cell::{Body, Cell, Claim, Entry};
 use crate::delta_type::{ColumnType, DeltaType};
 use crate::kernel::{Change, Kernel};
+use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
 use crate::partition::{PartitionId, Span};
 use crate::seal::{SealError, WrittenFile, write_plain};
@@ -206,6 +207,36 @@ impl Coverage {
     }
 }
 
+impl Lake {
+    /// Writes lines, and puts their entry on top of whatever others have put.
+    ///
+    /// `decide` looks at the coverage before each attempt. It gives the entry, with the numbers that it moves, or nothing
+    /// when there is no need for it any more.
+    pub(crate) fn put_lines<E: From<LakeError>>(
+        &self,
+        id: Uuid,
+        lines: &[Line],
+        stamp: &Stamp<'_>,
+        decide: impl Fn(&Coverage) -> Result<Option<(Entry, Vec<(String, i64)>)>, E>,
+    ) -> Result<(), E> {
+        let at_coverage = |source| E::from(at(&TableName::Coverage, source));
+        let mut coverage = self.coverage.lock();
+        let file = write_lines(&coverage.log, lines, stamp).map_err(|error| at_coverage(error.into()))?;
+        coverage.log.folder.publish([&file.place]).map_err(|error| at_coverage(error.into()))?;
+        loop {
+            coverage.refresh().map_err(at_coverage)?;
+            self.check_group(&coverage)?;
+            let Some((entry, txns)) = decide(&coverage)? else {
+                return coverage.log.folder.discard(&file.place).map_err(|error| at_coverage(error.into()));
+            };
+            match coverage.put(&self.kernel, id, entry, txns, Some(&file), stamp.now_ms).map_err(at_coverage)? {
+                Attempt::Done => return Ok(()),
+                Attempt::Lost => {}
+            }
+        }
+    }
+}
+
 /// The columns of the table, tidy: one line for each partition, range, purpose, event type, fate and reason.
 pub(crate) fn columns() -> Vec<ColumnType> {
     let text = |name: &str| ColumnType::new(name, DeltaType::String);
@@ -230,7 +261,7 @@ pub(crate) fn columns() -> Vec<ColumnType> {
 }
 
 /// Writes lines as a staged file.
-pub(crate) fn write_lines(log: &TableLog, lines: &[Line], stamp: &Stamp<'_>) -> Result<WrittenFile, SealError> {
+fn write_lines(log: &TableLog, lines: &[Line], stamp: &Stamp<'_>) -> Result<WrittenFile, SealError> {
     let fields: Vec<Field> = columns().iter().map(ColumnType::field).collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays(lines, stamp));
     write_plain(&log.folder, None, &batch.map_err(SealError::Columns)?)

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use weir_policy::Purposes;
 
 use crate::cell::{Body, Cell, Entry};
-use crate::coverage::{Line, Stamp, write_lines};
+use crate::coverage::{Line, Stamp};
 use crate::decided::Decided;
 use crate::kernel::{Change, LiveFile};
 use crate::lake::{Lake, LakeError, at};
@@ -32,8 +32,7 @@ impl Lake {
     ///
     /// A table can't be read or written.
     pub fn expire(&self, purposes: &Purposes, now_ms: i64) -> Result<Vec<Expired>, LakeError> {
-        let mut names = self.event_tables()?;
-        names.push(TableName::Quarantine);
+        let names = self.tables_in_use()?;
         let decided = self.decided()?;
         let mut expired = Vec::new();
         for name in names {
@@ -83,7 +82,6 @@ impl Lake {
     }
 
     fn record_removal(&self, table: &TableName, removal: Uuid, rows: u64, now_ms: i64) -> Result<(), LakeError> {
-        let at_coverage = |source| at(&TableName::Coverage, source);
         let line = Line {
             purpose: table.purpose().map(|purpose| purpose.name().to_owned()),
             event_type: table.event_type().map(str::to_owned),
@@ -93,22 +91,11 @@ impl Lake {
             batch: Some(removal),
             ..Line::default()
         };
-        let mut coverage = self.coverage.lock();
         let stamp = Stamp { group: &self.config.group, policy: "", consent: 0, now_ms };
-        let file = write_lines(&coverage.log, &[line], &stamp).map_err(|error| at_coverage(error.into()))?;
-        coverage.log.folder.publish([&file.place]).map_err(|error| at_coverage(error.into()))?;
-        let id = Uuid::new_v4();
-        loop {
-            coverage.refresh().map_err(at_coverage)?;
-            if coverage.has_recorded_expiry(removal) {
-                return coverage.log.folder.discard(&file.place).map_err(|error| at_coverage(error.into()));
-            }
-            let entry = Entry::Expired { table: table.clone(), removal };
-            match coverage.put(&self.kernel, id, entry, Vec::new(), Some(&file), now_ms).map_err(at_coverage)? {
-                Attempt::Done => return Ok(()),
-                Attempt::Lost => {}
-            }
-        }
+        self.put_lines(Uuid::new_v4(), &[line], &stamp, |coverage| {
+            let entry = || (Entry::Expired { table: table.clone(), removal }, Vec::new());
+            Ok((!coverage.has_recorded_expiry(removal)).then(entry))
+        })
     }
 }
 

@@ -3,17 +3,16 @@
 use uuid::Uuid;
 
 use crate::cell::Entry;
-use crate::coverage::{Line, Stamp, write_lines};
-use crate::lake::{Lake, LakeError, at};
-use crate::layout::TableName;
+use crate::coverage::{Line, Stamp};
+use crate::lake::{Lake, LakeError};
 use crate::partition::{PartitionId, Span};
-use crate::table_log::Attempt;
+use crate::positions::{Interrupted, Position};
 
 /// A gap could not be accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum GapError {
-    /// A batch was interrupted before the gap; it is finished first.
-    #[error("a batch of {partition} was interrupted and ends at {end}; start the daemon once, so that it is finished")]
+    /// A batch was interrupted before the gap, and others count on what it wrote.
+    #[error("a batch of {partition} was interrupted, ends at {end}, and counts for other partitions already")]
     Interrupted {
         /// The partition.
         partition: PartitionId,
@@ -24,7 +23,7 @@ pub enum GapError {
     #[error(transparent)]
     Lake(#[from] LakeError),
     /// The lake accounts for all offsets below.
-    #[error("the lake accounts for {partition} up to there already")]
+    #[error("the lake knows of no offset of {partition} below that it does not account for")]
     NoGap {
         /// The partition.
         partition: PartitionId,
@@ -34,45 +33,52 @@ pub enum GapError {
 impl Lake {
     /// Records that the offsets of a partition from the lake's end up to `to` are lost, and goes on there.
     ///
-    /// Takes the partition, so a daemon that reads it has to take it anew.
+    /// Takes the partition, so a daemon that reads it has to take it anew. A batch that was interrupted before the gap
+    /// cannot be finished, because its records are gone: what it wrote is removed, and what is left of it is read again.
     ///
     /// # Errors
     ///
-    /// There is no gap, a batch has to be finished first, or the lake can't be used.
+    /// There is no gap, an interrupted batch counts for other partitions, or the lake can't be used.
     pub fn accept_gap(&self, partition: &PartitionId, to: i64, now_ms: i64) -> Result<Span, GapError> {
-        let position = self.positions(std::slice::from_ref(partition), now_ms)?.remove(0);
-        if let Some(interrupted) = position.interrupted {
-            return Err(GapError::Interrupted { partition: partition.clone(), end: interrupted.end });
-        }
-        let from = position.watermark.filter(|from| *from < to);
+        let Position { watermark, interrupted, .. } =
+            self.positions(std::slice::from_ref(partition), now_ms)?.remove(0);
+        let from = watermark.filter(|from| *from < to);
         let from = from.ok_or_else(|| GapError::NoGap { partition: partition.clone() })?;
+        if let Some(Interrupted { end, .. }) = interrupted {
+            self.give_up_interrupted(&Span { partition: partition.clone(), from, to: end }, now_ms)?;
+        }
         let span = Span { partition: partition.clone(), from, to };
         self.record_loss(&span, now_ms)?;
         Ok(span)
     }
 
+    /// Removes what the tables have of an interrupted batch.
+    fn give_up_interrupted(&self, batch: &Span, now_ms: i64) -> Result<(), GapError> {
+        let accepted = self.owned.lock().get(&batch.partition).map(|owned| owned.accepted.clone()).unwrap_or_default();
+        for (table, cells) in accepted {
+            for cell in cells {
+                if !self.void(&table, cell.id, now_ms)? {
+                    return Err(GapError::Interrupted { partition: batch.partition.clone(), end: batch.to });
+                }
+            }
+            let log = self.table(&table)?;
+            self.sweep(&mut log.lock())?;
+        }
+        self.forget_interrupted(std::slice::from_ref(batch));
+        Ok(())
+    }
+
     fn record_loss(&self, span: &Span, now_ms: i64) -> Result<(), GapError> {
-        let at_coverage = |source| GapError::Lake(at(&TableName::Coverage, source));
         let count = span.to.abs_diff(span.from);
         let line = Line { span: Some(span.clone()), fate: LOST.to_owned(), count, ..Line::default() };
-        let mut coverage = self.coverage.lock();
         let stamp = Stamp { group: &self.config.group, policy: "", consent: 0, now_ms };
-        let file = write_lines(&coverage.log, &[line], &stamp).map_err(|error| at_coverage(error.into()))?;
-        coverage.log.folder.publish([&file.place]).map_err(|error| at_coverage(error.into()))?;
-        let id = Uuid::new_v4();
-        loop {
-            coverage.refresh().map_err(at_coverage)?;
-            self.check_group(&coverage)?;
+        self.put_lines(Uuid::new_v4(), &[line], &stamp, |coverage| {
             if coverage.watermark(&span.partition) != Some(span.from) {
                 return Err(GapError::NoGap { partition: span.partition.clone() });
             }
             let txns = vec![coverage.log.offset_txn(&span.partition, span.to)];
-            let entry = Entry::Batch { spans: vec![span.clone()], claims: Vec::new() };
-            match coverage.put(&self.kernel, id, entry, txns, Some(&file), now_ms).map_err(at_coverage)? {
-                Attempt::Done => return Ok(()),
-                Attempt::Lost => {}
-            }
-        }
+            Ok(Some((Entry::Batch { spans: vec![span.clone()], claims: Vec::new() }, txns)))
+        })
     }
 }
 

@@ -29,7 +29,7 @@ pub struct LakeConfig {
     pub region: String,
     /// The consumer group that the lake belongs to.
     pub group: String,
-    /// Tables whose rows are denied as `table_refused` instead of written.
+    /// Tables that are left alone: their rows are denied as `table_refused` instead of written.
     pub skip: BTreeSet<TableName>,
     /// How many tables are committed at the same time.
     pub commit_threads: usize,
@@ -169,9 +169,14 @@ impl Lake {
         }
     }
 
-    /// Lists the event tables that are there.
-    pub(crate) fn event_tables(&self) -> Result<Vec<TableName>, LakeError> {
-        Ok(self.folder.event_tables()?)
+    /// Lists the event tables that are there, and the quarantine, without those that are skipped.
+    ///
+    /// An operator skips a table because it can't be used, so nobody asks it anything.
+    pub(crate) fn tables_in_use(&self) -> Result<Vec<TableName>, LakeError> {
+        let mut names = self.folder.event_tables()?;
+        names.push(TableName::Quarantine);
+        names.retain(|name| !self.config.skip.contains(name));
+        Ok(names)
     }
 
     /// Returns the log of a table, shared with everyone who uses it.

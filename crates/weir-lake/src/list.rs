@@ -61,8 +61,7 @@ impl Lake {
     ///
     /// A table can't be read.
     pub fn tables(&self) -> Result<Vec<TableSummary>, LakeError> {
-        let mut names = self.event_tables()?;
-        names.push(TableName::Quarantine);
+        let names = self.tables_in_use()?;
         let mut tables = Vec::new();
         for name in names {
             tables.extend(self.summary(&name)?);

@@ -74,12 +74,8 @@ impl Lake {
     /// The lake or one of its tables can't be used, or the lake belongs to another group.
     pub fn positions(&self, partitions: &[PartitionId], now_ms: i64) -> Result<Vec<Position>, LakeError> {
         self.take(partitions, now_ms)?;
-        let mut names = self.event_tables()?;
-        names.push(TableName::Quarantine);
-        // An operator skips a table because it can't be used, so it is not asked either.
-        names.retain(|name| !self.config.skip.contains(name));
         let mut found: BTreeMap<PartitionId, Vec<Found>> = BTreeMap::new();
-        for name in names {
+        for name in self.tables_in_use()? {
             let table = self.table(&name)?;
             let mut log = table.lock();
             if log.refresh().map_err(|source| at(&name, source))? {

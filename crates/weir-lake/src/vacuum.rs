@@ -36,8 +36,7 @@ impl Lake {
         let mut vacuumed = Vacuumed::default();
         let cutoff_ms = now_ms.saturating_sub(older_than_ms);
         let decided = self.decided()?;
-        let mut names = self.event_tables()?;
-        names.push(TableName::Quarantine);
+        let names = self.tables_in_use()?;
         for name in &names {
             let table = self.table(name)?;
             let mut log = table.lock();

@@ -5,6 +5,7 @@ use std::fs;
 use weir_lake::{Dialect, GapError, TableName, views};
 use weir_policy::PurposeId;
 
+use crate::faulty_store::{Fault, FaultyStore};
 use crate::reader::live;
 use crate::world::{DAY_MS, NOW_MS, SHOP, World, audited, partition, shop_table, shops, take};
 
@@ -100,6 +101,25 @@ fn a_gap_is_accepted_and_told() {
     let report = audited(&lake);
     assert_eq!(report.partitions[&partition(0)], 23);
     assert_eq!(report.fates[&(String::new(), "lost".to_owned(), None)], 13);
+}
+
+/// Goal: a batch that was interrupted, and whose records are gone, does not stand in the way: what it wrote leaves, and
+/// what the broker still has of it is read again.
+#[test]
+fn a_gap_inside_an_interrupted_batch_is_accepted() {
+    let world = World::new(&[SHOP]);
+    let faults = FaultyStore::new();
+    let lake = world.open_with(faults.clone());
+    world.add(&lake, 0, &shops(0..7));
+    faults.set(|path| if path.contains("_coverage") { Fault::Before } else { Fault::None });
+    assert!(world.commit(&lake, world.batch(0, 7, &shops(10..20))).is_err());
+    let next = world.open();
+    assert_eq!(take(&next, 0).interrupted.unwrap().end, 17);
+    assert_eq!(next.accept_gap(&partition(0), 12, NOW_MS).unwrap().from, 7);
+    assert_eq!(take(&next, 0).interrupted, None);
+    world.add(&next, 0, &shops(15..20));
+    let report = audited(&next);
+    assert_eq!((report.partitions[&partition(0)], report.tables[&shop_table()]), (17, 12));
 }
 
 /// Goal: the listing shows each table, and the views name each.
