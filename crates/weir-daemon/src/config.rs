@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use weir_lake::TableName;
 use weir_policy::diagnostic::{Diagnostic, Faults, Place, Report, Source};
 use weir_policy::reader::{Section, Table};
 
@@ -81,6 +82,8 @@ section! {
         commit_rows: Count = standard("5_000_000"),
         /// Most memory for the columns of open batches and those being committed; a batch closes at half of it.
         memory: ByteSize = standard(r#""192MiB""#),
+        /// Tables that are not written: their rows are denied as `table_refused`, and counted, for good.
+        skip: Vec<TableName> = optional(r#"["reliability/com.example.checkout.completed"]"#),
     }
 }
 
@@ -275,8 +278,12 @@ mod tests {
         let config = load(&default_file(), &[]).unwrap();
         assert_eq!(config.lake.root, FileUrl("/etc/weir/lake".into()));
         assert_eq!(config.lake.commit_interval, Duration::from_mins(5));
-        let commented = ["source.kafka.instance_id=weir-1", "source.kafka.client.security.protocol=ssl"];
-        let kafka = load(&default_file(), &commented).unwrap().kafka.unwrap();
+        let table = "reliability/com.example.checkout.completed";
+        let skip = format!("lake.skip=[\"{table}\"]");
+        let commented = ["source.kafka.instance_id=weir-1", "source.kafka.client.security.protocol=ssl", &skip];
+        let config = load(&default_file(), &commented).unwrap();
+        assert_eq!(config.lake.skip, [table.parse().unwrap()]);
+        let kafka = config.kafka.unwrap();
         assert_eq!(kafka.instance_id.as_deref(), Some("weir-1"));
         assert_eq!(kafka.client["security.protocol"], "ssl");
     }

@@ -20,11 +20,12 @@ use weir_source::{FileError, Lines, PollLimits};
 use crate::clock::SharedClock;
 use crate::config::{Config, ConsentSource};
 use crate::health::{Health, Heart};
+use crate::lake;
 use crate::metrics::Metrics;
 use crate::pipeline::batch::BatchLimits;
 use crate::pipeline::fill::Filling;
 use crate::pipeline::shared::Shared;
-use crate::pipeline::{RunError, commit, open_lake};
+use crate::pipeline::{RunError, commit};
 
 /// Everything that a run over files needs, checked.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
@@ -120,8 +121,7 @@ struct Run {
 impl Run {
     fn new(setup: FileSetup) -> Result<Self, FilesError> {
         let FileSetup { config, policy, ring, clock } = setup;
-        let group = config.kafka.as_ref().map_or(DEFAULT_GROUP, |kafka| &kafka.group);
-        let lake = open_lake(&config, &ring, group)?;
+        let lake = lake::open(&config, &ring)?;
         let shared = Shared::new((config, policy, ring, clock), lake, Health::default(), Arc::new(Metrics::new()))?;
         Ok(Self {
             heart: shared.heart("files", Duration::MAX),
@@ -184,6 +184,3 @@ impl Accounting {
         }
     }
 }
-
-/// The group of a lake that no consumer group was configured for.
-const DEFAULT_GROUP: &str = "weir";

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use weir_consent::LoadError;
 use weir_keys::{KeyError, KeyRing};
-use weir_lake::{CommitError, Lake, LakeConfig, LakeError};
+use weir_lake::{CommitError, LakeError};
 use weir_policy::Policy;
 use weir_source::{AskError, Brokers, FirstOffset, Membership, OptionRefused, Problem};
 
@@ -89,7 +89,7 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
     http::serve(setup.config.http.listen, pages)?;
     signals::forward(&events)?;
     let supervisor = Supervisor::new(events, inbox);
-    let Some(lake) = supervisor.open_lake(&setup, &kafka, &health)? else { return Ok(()) };
+    let Some(lake) = supervisor.open_lake(&setup, &health)? else { return Ok(()) };
     let Setup { config, policy, ring, clock, .. } = setup;
     let shared = Arc::new(Shared::new((config, policy, ring, clock), lake, health, metrics)?);
 
@@ -113,15 +113,6 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
         supervisor.see_off();
     }
     ended
-}
-
-/// Opens the lake that a configuration names, for a group of consumers.
-///
-/// # Errors
-/// When the folder cannot be used, or belongs to another key ring or group.
-pub fn open_lake(config: &Config, ring: &KeyRing, group: &str) -> Result<Lake, LakeError> {
-    let lake = LakeConfig::new(&config.lake.root.0, &config.general.region, group);
-    Lake::open(lake, &ring.snapshot().lake_key(LAKE_KEY_CONTEXT))
 }
 
 fn membership(kafka: Kafka) -> Membership {
@@ -188,5 +179,3 @@ const RECEIPTS_MAX: usize = 1;
 const EVENTS_MAX: usize = 32;
 /// A commit of hundreds of tables on a slow disk; longer, and an operator should look.
 const COMMIT_STILL_MAX: Duration = Duration::from_mins(10);
-/// The lake's keys are its own; another use of the ring must take another word.
-const LAKE_KEY_CONTEXT: &str = "lake";

@@ -74,7 +74,7 @@ closed_list! {
         WithdrawnBeforeCommit = "withdrawn_before_commit",
         /// The person was erased after the event.
         Erased = "erased",
-        /// An operator skips this table.
+        /// An operator skips this table (`lake.skip` in the configuration).
         TableRefused = "table_refused",
     }
 }

@@ -119,7 +119,8 @@ impl fmt::Display for Problem {
             Self::Gap { partition, wanted, first } => write!(
                 f,
                 "{partition} stopped: the next record to read is {wanted}, and the broker's first is {first}; \
-                 the records between are lost"
+                 `weir lake accept-gap {} {} --to {first}` records the loss, and the next start goes on",
+                partition.topic, partition.partition
             ),
             Self::MadeAnew { partition, wanted, end } => write!(
                 f,

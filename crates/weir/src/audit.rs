@@ -4,12 +4,11 @@
 //! what the broker has. It ends with 0, or with 65 and a name for each thing that must not be.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde_json::json;
 use weir_daemon::Config;
 use weir_lake::{AuditReport, Discrepancy, FEW_PEOPLE, PartitionId};
-use weir_source::{Brokers, Cluster, TopicPartition};
+use weir_source::TopicPartition;
 
 use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure, OrExit as _};
@@ -53,19 +52,15 @@ struct Lag {
 }
 
 fn compare(config: &Config, report: &AuditReport) -> Result<Vec<Lag>, Failure> {
-    let Some(kafka) = &config.kafka else {
-        return Err(Failure::new(Exit::Config, anyhow::anyhow!("--broker needs [source.kafka]")));
-    };
-    let brokers = Brokers::new(&kafka.brokers, kafka.client.clone()).or_exit(Exit::Config)?;
-    let cluster = Cluster::connect(&brokers).or_exit(Exit::Unavailable)?;
+    let cluster = setup::cluster(config)?;
     let mut lags = Vec::new();
-    for topic in &kafka.topics {
-        let incarnation = cluster.incarnation(topic, TIMEOUT).or_exit(Exit::Unavailable)?;
+    for topic in config.kafka.iter().flat_map(|kafka| &kafka.topics) {
+        let incarnation = cluster.incarnation(topic, setup::BROKER_PATIENCE).or_exit(Exit::Unavailable)?;
         let is_of_topic = |partition: &&PartitionId| *partition.topic == **topic && partition.source == incarnation;
         let known: Vec<_> = report.partitions.keys().filter(is_of_topic).cloned().collect();
         let asked: Vec<_> =
             known.iter().map(|partition| TopicPartition::new(topic.as_str(), partition.partition)).collect();
-        let ends = cluster.ends(&asked, TIMEOUT).or_exit(Exit::Unavailable)?;
+        let ends = cluster.ends(&asked, setup::BROKER_PATIENCE).or_exit(Exit::Unavailable)?;
         lags.extend(known.into_iter().zip(ends).map(|(partition, end)| {
             let behind = end - report.partitions[&partition];
             Lag { partition, behind }
@@ -190,9 +185,6 @@ fn words(discrepancy: &Discrepancy) -> (&'static str, String) {
         }
     }
 }
-
-/// How long the broker may take to answer a question.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

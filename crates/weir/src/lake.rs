@@ -1,5 +1,7 @@
 //! `weir lake`: what is in the tables, and what keeps them in order.
 
+mod accept_gap;
+
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -12,10 +14,13 @@ use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure};
 use crate::table::Table;
 use crate::{output, setup};
+use accept_gap::AcceptGapArgs;
 
 /// What to do with the lake.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LakeVerb {
+    /// Records that offsets which the broker no longer has are lost, so that their partition can go on.
+    AcceptGap(AcceptGapArgs),
     /// Removes the days that are past their purpose's retention; the files go with the next vacuum.
     Expire,
     /// Lists the tables, or prints views of them to paste into an engine.
@@ -88,6 +93,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
     let config = setup::config(global)?;
     match verb {
+        LakeVerb::AcceptGap(args) => accept_gap::accept_gap(&config, args)?,
         LakeVerb::Expire => {
             let (policy, _) = setup::policy(global, &config)?;
             let expired =
@@ -101,9 +107,10 @@ pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
         LakeVerb::Ls(args) => ls(&setup::lake(&config)?, args)?,
         LakeVerb::TakeOver(args) => {
             assert!(args.yes, "the command line requires it");
-            let (lake, key) = setup::lake_parts(&config)?;
+            let (lake, ring) = (weir_daemon::lake::settings(&config), setup::key_ring(&config)?);
             let group = lake.group.clone();
-            Lake::take_over(lake, &key, setup::now_ms()).map_err(setup::lake_failure)?;
+            let taken = Lake::take_over(lake, &weir_daemon::lake::key(&ring), setup::now_ms());
+            taken.map_err(setup::lake_failure)?;
             output::print(format_args!("the lake belongs to group {group} now\n"))?;
         }
         LakeVerb::Vacuum(args) => vacuum(&setup::lake(&config)?, args)?,

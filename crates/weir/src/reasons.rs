@@ -34,7 +34,7 @@ const fn denied(reason: DenyReason) -> &'static str {
         DenyReason::EpochClosed => "the secret of the event's time or of its tenant is not in the key ring",
         DenyReason::WithdrawnBeforeCommit => "consent ended between the filter and the commit",
         DenyReason::Erased => "the person, or somebody the event names, was erased after the event",
-        DenyReason::TableRefused => "an operator skips this table",
+        DenyReason::TableRefused => "an operator skips this table: `lake.skip` in the configuration",
     }
 }
 

@@ -1,13 +1,14 @@
 //! What most verbs need first: the configuration and the policy that it names.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use weir_daemon::Config;
-use weir_keys::{KeyRing, LakeKey};
-use weir_lake::{Lake, LakeConfig, LakeError};
+use weir_keys::KeyRing;
+use weir_lake::{Lake, LakeError};
 use weir_policy::diagnostic::{Diagnostic, Look, Report, render};
 use weir_policy::{Policy, PolicySource};
+use weir_source::{Brokers, Cluster};
 
 use crate::cli::Global;
 use crate::exit::{Exit, Failure, OrExit as _};
@@ -88,21 +89,23 @@ pub(crate) fn now_ms() -> i64 {
 /// # Errors
 /// When there is none, or it belongs to another key ring or consumer group.
 pub(crate) fn lake(config: &Config) -> Result<Lake, Failure> {
-    let (lake, key) = lake_parts(config)?;
-    if !lake.root.is_dir() {
-        return Err(Failure::new(Exit::NoInput, anyhow::anyhow!("no lake in {}", lake.root.display())));
+    let ring = key_ring(config)?;
+    let root = &config.lake.root.0;
+    if !root.is_dir() {
+        return Err(Failure::new(Exit::NoInput, anyhow::anyhow!("no lake in {}", root.display())));
     }
-    Lake::open(lake, &key).map_err(lake_failure)
+    weir_daemon::lake::open(config, &ring).map_err(lake_failure)
 }
 
-/// Returns what opens the lake.
+/// Returns a line to the brokers that the configuration names, for questions.
 ///
 /// # Errors
-/// When the key ring cannot be read.
-pub(crate) fn lake_parts(config: &Config) -> Result<(LakeConfig, LakeKey), Failure> {
-    let group = config.kafka.as_ref().map_or(GROUP, |kafka| &kafka.group);
-    let key = key_ring(config)?.snapshot().lake_key(LAKE_KEY_CONTEXT);
-    Ok((LakeConfig::new(&config.lake.root.0, &config.general.region, group), key))
+/// When it names none, or has options for them that librdkafka refuses.
+pub(crate) fn cluster(config: &Config) -> Result<Cluster, Failure> {
+    let why = || Failure::new(Exit::Config, anyhow::anyhow!("no brokers: the configuration has no [source.kafka]"));
+    let kafka = config.kafka.as_ref().ok_or_else(why)?;
+    let brokers = Brokers::new(&kafka.brokers, kafka.client.clone()).or_exit(Exit::Config)?;
+    Cluster::connect(&brokers).or_exit(Exit::Unavailable)
 }
 
 /// Gives an error of the lake its exit code.
@@ -126,7 +129,5 @@ pub(crate) fn look(global: &Global) -> Look {
     if global.color().on_stderr() { Look::Coloured } else { Look::Plain }
 }
 
-/// The group of a lake that is filled from files only.
-const GROUP: &str = "weir";
-/// The use of the ring that lakes have; the daemon names the same.
-const LAKE_KEY_CONTEXT: &str = "lake";
+/// How long the brokers may take to answer a question.
+pub(crate) const BROKER_PATIENCE: Duration = Duration::from_secs(10);

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use weir_lake::TableName;
 use weir_policy::reader::{Node, Value};
 
 /// A kind of value.
@@ -135,6 +136,17 @@ impl Setting for Vec<String> {
         let Value::Array(items) = &node.value else { return None };
         let texts: Option<Self> = items.iter().map(|item| String::read(item, folder)).collect();
         texts.filter(|texts| !texts.is_empty())
+    }
+}
+
+impl Setting for Vec<TableName> {
+    const WANTS: &'static str =
+        "a list of tables of events such as [\"reliability/com.example.checkout.completed\"], at least one";
+
+    fn read(node: &Node, folder: &Path) -> Option<Self> {
+        let names = Vec::<String>::read(node, folder)?;
+        let table = |name: &String| name.parse().ok().filter(|table: &TableName| table.purpose().is_some());
+        names.iter().map(table).collect()
     }
 }
 

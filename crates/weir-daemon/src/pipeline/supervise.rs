@@ -11,11 +11,11 @@ use tracing::{error, info, warn};
 use weir_lake::{Lake, LakeError};
 
 use crate::clock::millis;
-use crate::config::Kafka;
 use crate::health::{Health, Obstacle};
+use crate::lake;
 use crate::pipeline::shared::{Shared, chain};
 use crate::pipeline::workers::{self, Event};
-use crate::pipeline::{RunError, Setup, open_lake};
+use crate::pipeline::{RunError, Setup};
 
 /// Waits for signals and for workers that end.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ impl Supervisor {
     }
 
     /// Opens the lake, for as long as it takes; `None` when the daemon is asked to end meanwhile.
-    pub(crate) fn open_lake(&self, setup: &Setup, kafka: &Kafka, health: &Health) -> Result<Option<Lake>, RunError> {
+    pub(crate) fn open_lake(&self, setup: &Setup, health: &Health) -> Result<Option<Lake>, RunError> {
         loop {
-            match open_lake(&setup.config, &setup.ring, &kafka.group) {
+            match lake::open(&setup.config, &setup.ring) {
                 Ok(lake) => {
                     health.clear(Obstacle::Lake);
                     return Ok(Some(lake));

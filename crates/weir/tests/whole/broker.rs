@@ -12,7 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use weir_source::{Admin, Brokers, Outgoing, Producer, TopicPlan};
+use weir_source::{Admin, Brokers, Outgoing, Producer, TopicPartition, TopicPlan};
 use weir_testkit::corpus::Produced;
 
 use crate::world::Settings;
@@ -55,6 +55,12 @@ impl Broker {
     pub(crate) fn create(&self, name: &str, partitions: i32, options: &[(&str, &str)]) {
         let admin = Admin::connect(&self.brokers, PATIENCE).unwrap();
         admin.create(&TopicPlan { name, partitions, replicas: Some(1), options }).unwrap();
+    }
+
+    /// Forgets the records of partition 0 before an offset, as retention does.
+    pub(crate) fn lose(&self, topic: &str, before: u64) {
+        let admin = Admin::connect(&self.brokers, PATIENCE).unwrap();
+        admin.delete_records(&TopicPartition::new(topic, 0), before.try_into().unwrap()).unwrap();
     }
 
     /// Writes records, the n-th to partition n modulo `partitions`, and waits until the broker has them.

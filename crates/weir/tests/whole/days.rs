@@ -139,6 +139,67 @@ fn broker_that_dies_stops_the_flow_and_loses_nothing() {
     scene.assert_rows();
 }
 
+/// Records that the broker lost stop their partition, with the command that accepts it; then it goes on, and the loss is told.
+#[test]
+fn gap_stops_the_partition_until_its_loss_is_accepted() {
+    let broker = Broker::given();
+    let scene = Scene::new(&broker, Settings::of_kafka(&broker.address, &name("gap")), 22);
+    broker.create_topics(&scene.settings, 1);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let call = |line: String| Weir::new(&scene.world, line.split(' ').collect::<Vec<_>>()).run();
+    let run = || call("run --until-caught-up".to_owned());
+    scene.send(&broker);
+    run().assert_done();
+
+    scene.send(&broker);
+    let first = EVENTS + LOST;
+    broker.lose(&scene.topic(), first);
+    let stopped = run();
+    assert_eq!(stopped.status.code(), Some(69), "{}", stopped.stderr);
+    let command = |to| format!("lake accept-gap {} 0 --to {to}", scene.topic());
+    assert!(stopped.stderr.contains(&format!("`weir {}`", command(first))), "{}", stopped.stderr);
+    let too_much = call(command(first + 1));
+    assert_eq!(too_much.status.code(), Some(64), "only what is gone is lost: {}", too_much.stderr);
+    call(command(first)).assert_done();
+    assert_eq!(call(command(first)).status.code(), Some(64), "a loss is accepted once");
+    run().assert_done();
+
+    let events = scene.events().chain(scene.events().skip(LOST.try_into().unwrap()));
+    let consents = scene.world.consents(&scene.corpus);
+    Expected::of(&scene.world, &scene.corpus, consents, events).assert_read_by(&scene.world, &[Engine::Deltalake]);
+    assert_eq!(covered(&scene.world, "fate = 'lost'"), LOST);
+    assert_eq!(covered(&scene.world, "fate <> 'lost'"), 3 * (2 * EVENTS - LOST));
+    assert_audit_passes(&scene.world);
+}
+
+/// A table of another tool stops the flow; once an operator skips it, its rows are denied and the others are written.
+#[test]
+fn skipped_table_does_not_hold_up_the_others() {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("skip")) };
+    let scene = Scene::new(&broker, settings, 23);
+    broker.create_topics(&scene.settings, 1);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    scene.send(&broker);
+    Weir::new(&scene.world, ["run", "--until-caught-up"]).run().assert_done();
+    let skipped = "reliability/com.example.checkout.completed";
+    let log = scene.world.path("lake/eu").join(skipped).join("_delta_log");
+    let newer = r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":99,"readerFeatures":[],"writerFeatures":[]}}"#;
+    let version = fs::read_dir(&log).unwrap().count();
+    fs::write(log.join(format!("{version:020}.json")), newer).unwrap();
+    scene.send(&broker);
+    let mut daemon = Daemon::start(&scene.world, []);
+    daemon.until_stopped_by(&["table_refused", skipped]);
+    daemon.kill();
+
+    let skip = format!("lake.skip=[\"{skipped}\"]");
+    Weir::new(&scene.world, ["run", "--until-caught-up", "--set", &skip]).run().assert_done();
+    let refused = covered(&scene.world, "reason = 'table_refused'");
+    assert!(refused > 0 && refused < covered(&scene.world, "fate = 'written'"), "{refused} are refused");
+    assert_eq!(covered(&scene.world, "true"), 2 * 3 * EVENTS);
+    Weir::new(&scene.world, ["audit", "--set", &skip]).run().assert_done();
+}
+
 /// A small corpus and its world.
 struct Scene {
     world: World,
@@ -217,3 +278,5 @@ fn inbox_record(record: &Value) -> Produced {
 }
 
 const EVENTS: u64 = 2_000;
+/// How many of them the broker loses.
+const LOST: u64 = 500;

@@ -1,0 +1,33 @@
+//! Which lake a configuration means: where it lies, whose it is, and the key that seals its logs.
+//!
+//! The daemon and every verb that opens the lake ask here: with another key or group it would be another lake.
+
+use weir_keys::{KeyRing, LakeKey};
+use weir_lake::{Lake, LakeConfig, LakeError};
+
+use crate::config::Config;
+
+/// Opens the lake that a configuration names; an absent folder is made.
+///
+/// # Errors
+/// When the folder cannot be used, or belongs to another key ring or group.
+pub fn open(config: &Config, ring: &KeyRing) -> Result<Lake, LakeError> {
+    Lake::open(settings(config), &key(ring))
+}
+
+/// Returns what a configuration says about the lake.
+pub fn settings(config: &Config) -> LakeConfig {
+    let group = config.kafka.as_ref().map_or(FILES_GROUP, |kafka| &kafka.group);
+    let lake = LakeConfig::new(&config.lake.root.0, &config.general.region, group);
+    LakeConfig { skip: config.lake.skip.iter().cloned().collect(), ..lake }
+}
+
+/// Returns the key that seals the logs of every lake of a ring.
+pub fn key(ring: &KeyRing) -> LakeKey {
+    ring.snapshot().lake_key(KEY_CONTEXT)
+}
+
+/// The group of a lake that is filled from files only; the default file names the same.
+const FILES_GROUP: &str = "weir";
+/// The lake's keys are its own; another use of the ring must take another word.
+const KEY_CONTEXT: &str = "lake";
