@@ -260,38 +260,28 @@ impl IntType {
 
     /// Returns the word used in contracts.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Int8 => "int8",
-            Self::Int16 => "int16",
-            Self::Int32 => "int32",
-            Self::Int64 => "int64",
-            Self::UInt8 => "uint8",
-            Self::UInt16 => "uint16",
-            Self::UInt32 => "uint32",
-        }
+        self.facts().0
     }
 
     /// Returns the smallest value.
     pub const fn min(self) -> i64 {
-        match self {
-            Self::Int8 => -(1 << 7),
-            Self::Int16 => -(1 << 15),
-            Self::Int32 => -(1 << 31),
-            Self::Int64 => i64::MIN,
-            Self::UInt8 | Self::UInt16 | Self::UInt32 => 0,
-        }
+        self.facts().1
     }
 
     /// Returns the greatest value.
     pub const fn max(self) -> i64 {
+        self.facts().2
+    }
+
+    const fn facts(self) -> (&'static str, i64, i64) {
         match self {
-            Self::Int8 => (1 << 7) - 1,
-            Self::Int16 => (1 << 15) - 1,
-            Self::Int32 => (1 << 31) - 1,
-            Self::Int64 => i64::MAX,
-            Self::UInt8 => (1 << 8) - 1,
-            Self::UInt16 => (1 << 16) - 1,
-            Self::UInt32 => (1 << 32) - 1,
+            Self::Int8 => ("int8", -(1 << 7), (1 << 7) - 1),
+            Self::Int16 => ("int16", -(1 << 15), (1 << 15) - 1),
+            Self::Int32 => ("int32", -(1 << 31), (1 << 31) - 1),
+            Self::Int64 => ("int64", i64::MIN, i64::MAX),
+            Self::UInt8 => ("uint8", 0, (1 << 8) - 1),
+            Self::UInt16 => ("uint16", 0, (1 << 16) - 1),
+            Self::UInt32 => ("uint32", 0, (1 << 32) - 1),
         }
     }
 }
@@ -322,15 +312,7 @@ impl Unit {
 
     /// Returns the word used in contracts and as a path's last part.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Nanos => "ns",
-            Self::Micros => "us",
-            Self::Millis => "ms",
-            Self::Seconds => "s",
-            Self::Minutes => "min",
-            Self::Hours => "h",
-            Self::Days => "d",
-        }
+        self.facts().0
     }
 
     /// Returns the unit of this exact name.
@@ -340,14 +322,18 @@ impl Unit {
 
     /// Returns the length in nanoseconds.
     pub const fn nanos(self) -> i64 {
+        self.facts().1
+    }
+
+    const fn facts(self) -> (&'static str, i64) {
         match self {
-            Self::Nanos => 1,
-            Self::Micros => 1_000,
-            Self::Millis => 1_000_000,
-            Self::Seconds => 1_000_000_000,
-            Self::Minutes => 60_000_000_000,
-            Self::Hours => 3_600_000_000_000,
-            Self::Days => 86_400_000_000_000,
+            Self::Nanos => ("ns", 1),
+            Self::Micros => ("us", 1_000),
+            Self::Millis => ("ms", 1_000_000),
+            Self::Seconds => ("s", 1_000_000_000),
+            Self::Minutes => ("min", 60_000_000_000),
+            Self::Hours => ("h", 3_600_000_000_000),
+            Self::Days => ("d", 86_400_000_000_000),
         }
     }
 }

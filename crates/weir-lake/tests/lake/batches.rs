@@ -132,7 +132,7 @@ fn times_of_files_are_coarse() {
 fn a_new_contract_version_adds_columns() {
     let mut world = World::new(&[SHOP]);
     world.add(&world.open(), 0, &shops(0..5));
-    let second = SHOP.replace("version     = 1", "version     = 2")
+    let second = SHOP.replace("version = 1", "version = 2")
         + "[fields.\"price\"]\nclass = \"measure\"\ntype = \"uint16\"\ncategory = \"system.operations\"\n\
            purposes = [\"reliability\"]\n";
     world.policy = policy(&[SHOP, &second]);

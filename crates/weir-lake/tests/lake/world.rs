@@ -18,47 +18,41 @@ use weir_policy::{Faults, Policy, PurposeId, Source};
 pub(crate) const NOW_MS: i64 = 1_795_429_200_000;
 pub(crate) const DAY_MS: i64 = 86_400_000;
 
+/// Writes a contract about a user, with one field beside.
+macro_rules! contract {
+    ($event_type:literal, $field:literal) => {
+        concat!(
+            "[event]\ntype = \"",
+            $event_type,
+            "\"\nversion = 1\ndescription = \"Somebody did something.\"\nbenefit = \"Lets tests see rows.\"\n",
+            "owner = \"lake-team\"\nreview = \"https://reviews.example/1\"\nexpires = 2030-01-01\nsubject = \"user\"\n",
+            "[fields.user]\nclass = \"identifier\"\nkind = \"user\"\ncategory = \"user.unique_id\"\n",
+            $field,
+        )
+    };
+}
+
 /// A contract for two purposes, and one for reliability alone.
-pub(crate) const SHOP: &str = r#"
-[event]
-type        = "test.shop"
-version     = 1
-description = "Somebody looked at something."
-benefit     = "Lets tests see rows."
-owner       = "lake-team"
-review      = "https://reviews.example/1"
-expires     = 2030-01-01
-subject     = "user"
-[fields."user"]
-class    = "identifier"
-kind     = "user"
-category = "user.unique_id"
+pub(crate) const SHOP: &str = contract!(
+    "test.shop",
+    r#"
 [fields."what"]
 class    = "word"
 values   = ["chair", "table"]
 category = "system.operations"
 purposes = ["troubleshooting", "reliability"]
-"#;
-pub(crate) const SPEED: &str = r#"
-[event]
-type        = "test.speed"
-version     = 1
-description = "How long something took."
-benefit     = "Lets tests see rows."
-owner       = "lake-team"
-review      = "https://reviews.example/1"
-expires     = 2030-01-01
-subject     = "user"
-[fields."user"]
-class    = "identifier"
-kind     = "user"
-category = "user.unique_id"
+"#
+);
+pub(crate) const SPEED: &str = contract!(
+    "test.speed",
+    r#"
 [fields."took"]
 class    = "measure"
 type     = "uint32"
 category = "system.operations"
 purposes = ["reliability"]
-"#;
+"#
+);
 
 pub(crate) struct World {
     pub(crate) policy: Arc<Policy>,
