@@ -236,15 +236,67 @@ impl ConsentTopics {
     }
 }
 
+/// Why the states of people could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum StatesUnread {
+    /// It may pass by itself.
+    #[error("{0}")]
+    Passing(Problem),
+    /// The state topic cannot be trusted.
+    #[error(transparent)]
+    Stop(ConsentStop),
+}
+
+/// Reads what the state topic of an inbox says now, for who asks once; nothing is published and no group is joined.
+///
+/// What the inbox has and no daemon took yet is not in the store, and nobody keeps it current.
+///
+/// # Errors
+/// When the brokers do not answer in time, or the topic is not fit to be trusted.
+pub fn read_states(
+    brokers: &Brokers,
+    inbox: &str,
+    group: &str,
+    patience: Duration,
+) -> Result<ConsentStore, StatesUnread> {
+    let topic = state_topic(inbox);
+    let cluster = Cluster::connect(brokers).map_err(Halt::from)?;
+    let mut feed = StateFeed::open(brokers, &cluster, &topic, group).map_err(Halt::from)?;
+    let mut tail = Tail::connect(brokers, group).map_err(Halt::from)?;
+    let (store, started) = (ConsentStore::new(), Instant::now());
+    while started.elapsed() < patience {
+        feed.read(&store, READ_WAIT, &mut Turned::default())?;
+        if !feed.is_read(&cluster, &mut tail)? {
+            continue;
+        }
+        let is_whole = feed.unreadable() == 0;
+        return if is_whole { Ok(store) } else { Err(StatesUnread::Passing(Problem::ForeignRecords { topic })) };
+    }
+    Err(StatesUnread::Passing(Problem::BrokersAway))
+}
+
+impl From<Halt> for StatesUnread {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Passing(problem) => Self::Passing(problem),
+            Halt::Stop(stop) => Self::Stop(stop),
+        }
+    }
+}
+
 impl ConsentTopicsSettings {
     /// Returns the name of the state topic.
     pub fn state_topic(&self) -> String {
-        format!("{}.state", self.inbox)
+        state_topic(&self.inbox)
     }
 
     fn keeper_group(&self) -> String {
         format!("{}.consent", self.group)
     }
+}
+
+fn state_topic(inbox: &str) -> String {
+    format!("{inbox}.state")
 }
 
 /// Why a turn ended early.
@@ -280,6 +332,9 @@ fn is_at_end(tail: &mut Tail, at: &TopicPartition, next: i64, end: i64) -> Resul
 
 /// More offsets than this without a record are not worth looking for: the next record moves the position anyway.
 const MARKERS_MAX: i64 = 64;
+
+/// How long a reader that asks once waits for the next record before it looks whether there is one.
+const READ_WAIT: Duration = Duration::from_millis(100);
 
 /// How long a question may hold a turn.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -33,7 +33,8 @@ pub use admin::{Admin, TopicPlan};
 pub use brokers::{Brokers, OptionRefused};
 pub use cluster::{AskError, Bounds, Cluster};
 pub use consent_topics::{
-    Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, StateTopicPolicy, Turned,
+    Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, StateTopicPolicy, StatesUnread, Turned,
+    read_states,
 };
 pub use consumer::{Assigned, Consumer, FirstOffset, Membership, Revoked, Start, Started};
 pub use coverage::Position;

@@ -1,24 +1,23 @@
 //! `weir explain`: why did this event not arrive?
 //!
 //! Says for each purpose what becomes of one event and by which rule, and for each declared field what becomes of its value.
-//! It never repeats a value: what the event says stays where it was.
+//! It never repeats a value: what the event says stays where it was. The filter itself explains; here it is given the
+//! consent that a daemon would judge by.
 
-mod fields;
 mod show;
-mod slice;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use weir_consent::{ConsentStore, Standing, StateRecord, Status};
 use weir_daemon::Config;
 use weir_daemon::config::ConsentSource;
-use weir_filter::{Fate, Filtered, Limits};
 use weir_keys::KeySet;
 use weir_policy::values::time;
-use weir_policy::{ContractIx, Policy, PurposeId};
+use weir_policy::{Policy, PurposeId};
 
 use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure, OrExit as _};
@@ -26,8 +25,7 @@ use crate::output;
 use crate::sandbox::{self, Sandbox};
 use crate::setup;
 
-use fields::Fields;
-use show::Explanation;
+use show::Explained;
 
 /// Arguments of `weir explain`.
 #[derive(Debug, clap::Args)]
@@ -64,13 +62,12 @@ pub(crate) fn explain(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let policy = Arc::new(policy);
     let record = read(&args.event)?;
     let now_ms = args.now.unwrap_or_else(setup::now_ms);
-    let mut sandbox = Sandbox::like(Arc::clone(&policy), limits(&config), config.general.region.clone())?;
-    let world = World::new(&config, args, &mut sandbox, &record, now_ms)?;
-    let filtered = sandbox.filter(&record, Arc::clone(&world.keys), &world.consent, now_ms);
-    let explanation = explanation(&policy, &mut sandbox, &record, &filtered)?;
+    let mut sandbox = Sandbox::like(Arc::clone(&policy), config.limits.for_filter(), config.general.region.clone())?;
+    let World { keys, consent } = World::new(&config, args, &mut sandbox, &record, now_ms)?;
+    let explained = Explained::new(&policy, sandbox.explain(&record, keys, &consent, now_ms));
     match args.format {
-        OutputFormat::Json => output::print_json(&explanation.json())?,
-        OutputFormat::Text => output::print(&explanation)?,
+        OutputFormat::Json => output::print_json(&explained.json())?,
+        OutputFormat::Text => output::print(&explained)?,
     }
     Ok(Exit::Done)
 }
@@ -86,16 +83,6 @@ fn read(event: &Path) -> Result<Vec<u8>, Failure> {
     Ok(record)
 }
 
-fn limits(config: &Config) -> Limits {
-    let limits = &config.limits;
-    Limits {
-        record_bytes: limits.record_bytes.as_usize(),
-        depth: limits.depth.as_usize(),
-        fields: limits.fields.as_usize(),
-        array_items: limits.array_items.as_usize(),
-    }
-}
-
 /// The keys and the consent by which an event is judged.
 struct World {
     keys: Arc<KeySet>,
@@ -106,33 +93,40 @@ impl World {
     fn new(config: &Config, args: &Args, sandbox: &mut Sandbox, record: &[u8], now_ms: i64) -> Result<Self, Failure> {
         let text = str::from_utf8(record).unwrap_or_default();
         let tenant = sandbox::tenant(text);
-        let keys = keys(config, args, sandbox, &tenant, now_ms)?;
-        let consent = match (&args.consent, &config.consent) {
-            _ if args.assume_consent => agreed(sandbox.policy(), text, &tenant, &keys),
-            (Some(file), _) | (None, ConsentSource::Path(file)) => ConsentStore::load_ndjson(file, &keys, now_ms)
-                .with_context(|| format!("consent of {}", file.display()))
-                .or_exit(Exit::NoInput)?,
-            (None, ConsentSource::Topic(topic)) => {
-                let why = anyhow::anyhow!(
-                    "consent is on topic {topic}, which explain does not read: name a file of the records with --consent, \
-                     or --assume-consent"
-                );
-                return Err(Failure::new(Exit::Usage, why));
+        if args.assume_consent {
+            let keys = sandbox.keys(&tenant, now_ms)?;
+            return Ok(Self { consent: agreed(sandbox.policy(), text, &tenant, &keys), keys });
+        }
+        match (&args.consent, &config.consent) {
+            (Some(file), _) | (None, ConsentSource::Path(file)) => {
+                let keys = keys(config, sandbox, &tenant, now_ms)?;
+                let consent = ConsentStore::load_ndjson(file, &keys, now_ms)
+                    .with_context(|| format!("consent of {}", file.display()))
+                    .or_exit(Exit::NoInput)?;
+                Ok(Self { keys, consent })
             }
-        };
-        Ok(Self { keys, consent })
+            (None, ConsentSource::Topic(inbox)) => {
+                // The state topic names people by a hash under a key of this ring, and of no other.
+                let keys = setup::key_ring(config)?.snapshot();
+                Ok(Self { keys, consent: states(config, inbox)? })
+            }
+        }
     }
 }
 
+/// Reads what the daemons know now.
+fn states(config: &Config, inbox: &str) -> Result<ConsentStore, Failure> {
+    let (kafka, brokers) = setup::brokers(config)?;
+    let store = weir_source::read_states(&brokers, inbox, &kafka.group, STATES_PATIENCE)
+        .with_context(|| format!("consent of topic {inbox}.state; --consent names a file instead"))
+        .or_exit(Exit::Unavailable)?;
+    store.mark_current(i64::MAX);
+    Ok(store)
+}
+
 /// Returns the ring's keys where it knows the tenant; else those that a daemon would make as soon as it met it.
-fn keys(
-    config: &Config,
-    args: &Args,
-    sandbox: &mut Sandbox,
-    tenant: &str,
-    now_ms: i64,
-) -> Result<Arc<KeySet>, Failure> {
-    let ring = if args.assume_consent { None } else { setup::key_ring(config).ok() };
+fn keys(config: &Config, sandbox: &mut Sandbox, tenant: &str, now_ms: i64) -> Result<Arc<KeySet>, Failure> {
+    let ring = setup::key_ring(config).ok();
     match ring.map(|ring| ring.snapshot()).filter(|keys| keys.has_tenant(tenant)) {
         Some(keys) => Ok(keys),
         None => sandbox.keys(tenant, now_ms),
@@ -155,26 +149,8 @@ fn agreed(policy: &Policy, record: &str, tenant: &str, keys: &KeySet) -> Consent
     consent
 }
 
-fn explanation<'p>(
-    policy: &'p Policy,
-    sandbox: &mut Sandbox,
-    record: &[u8],
-    filtered: &Filtered,
-) -> Result<Explanation<'p>, Failure> {
-    let fates = sandbox::fates(filtered);
-    let Some(place) = contract(filtered) else { return Ok(Explanation { fates, contract: None }) };
-    let record = str::from_utf8(record).expect("what the filter does not quarantine is UTF-8");
-    let fields = Fields::of(sandbox, place, record)?.fates();
-    let fields = fields.into_iter().map(|(_, fate)| fate).collect();
-    let contract = show::Declared { contract: policy.contract(place), fields, counts: filtered.tally.fields(place) };
-    Ok(Explanation { fates, contract: Some(contract) })
-}
-
-fn contract(filtered: &Filtered) -> Option<ContractIx> {
-    let fates = filtered.tally.fates();
-    let (key, _) = fates.first()?;
-    if matches!(key.fate, Fate::Quarantined(_)) { None } else { key.contract }
-}
+/// A hundred million states come in this time, beside everything else that a broker does.
+const STATES_PATIENCE: Duration = Duration::from_mins(5);
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 //! `weir filter`: CloudEvents from files or standard input, one a line, into the lake.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -9,6 +8,7 @@ use weir_daemon::files::{self, Accounting, FileSetup, FilesError, Input};
 
 use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure};
+use crate::table::Table;
 use crate::{output, setup};
 
 /// Arguments of `weir filter`.
@@ -39,7 +39,10 @@ pub(crate) fn filter(global: &Global, args: &Args) -> Result<Exit, Failure> {
         .map_err(|why| Failure::new(exit_of(&why), why))?;
     match args.format {
         OutputFormat::Json => output::print_json(&lines(&accounting))?,
-        OutputFormat::Text => output::print(table(&accounting))?,
+        OutputFormat::Text => {
+            let Accounting { rows, files, .. } = &accounting;
+            output::print(format_args!("{}\n{rows} rows in {files} files\n", table(&accounting)))?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -78,16 +81,13 @@ fn lines(accounting: &Accounting) -> Vec<Line<'_>> {
     lines.collect()
 }
 
-fn table(accounting: &Accounting) -> String {
-    let mut text = String::new();
+fn table(accounting: &Accounting) -> Table {
+    let mut table = Table::new(["records", "purpose", "fate", "reason", "event type"]);
     for Line { purpose, event_type, fate, reason, count } in lines(accounting) {
-        let (event_type, reason) = (event_type.unwrap_or("-"), reason.unwrap_or("-"));
-        writeln!(text, "{count:>12}  {purpose:<15}  {fate:<11}  {reason:<22}  {event_type}")
-            .expect("a String takes all that is written");
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        table.push([count.to_string(), purpose.to_owned(), fate.to_owned(), text(reason), text(event_type)]);
     }
-    writeln!(text, "{:>12}  rows in {} files", accounting.rows, accounting.files)
-        .expect("a String takes all that is written");
-    text
+    table
 }
 
 fn exit_of(why: &FilesError) -> Exit {

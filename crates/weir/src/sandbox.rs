@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use weir_consent::{Agreement, ConsentStore, Standing, StateRecord, Status};
-use weir_filter::{Fate, Filter, Filtered, Headers, Limits, Origin, Record};
+use weir_consent::{Agreement, ConsentStore, ConsentView, Standing, StateRecord, Status};
+use weir_filter::{Explanation, Fate, Filter, Filtered, Headers, Limits, Origin, Record};
 use weir_keys::{KeyRing, KeySet, PersonKey, canonical, tenant_name_is_sound};
 use weir_policy::values::number;
 use weir_policy::{Contract, FieldType, Policy, PurposeId};
@@ -72,13 +72,28 @@ impl Sandbox {
 
     /// Filters one record at an instant.
     pub(crate) fn filter(&self, record: &[u8], keys: Arc<KeySet>, consent: &ConsentStore, now_ms: i64) -> Filtered {
-        let mut filter = Filter::new(Arc::clone(&self.policy), keys, self.limits, self.region.clone());
-        let records = [Record::new(ORIGIN, 0, Some(record), Headers::NONE)];
-        let view = consent.view(now_ms, i64::MAX).expect("a store that was marked current for ever");
         let mut filtered = Filtered::default();
-        filter.apply(&records, &view, now_ms, &mut filtered);
+        let view = current(consent, now_ms);
+        self.new_filter(keys).apply(&[lone(record)], &view, now_ms, &mut filtered);
         filtered
     }
+
+    /// Explains what the filter would make of one record at an instant.
+    pub(crate) fn explain(&self, record: &[u8], keys: Arc<KeySet>, consent: &ConsentStore, now_ms: i64) -> Explanation {
+        self.new_filter(keys).explain(&lone(record), &current(consent, now_ms), now_ms)
+    }
+
+    fn new_filter(&self, keys: Arc<KeySet>) -> Filter {
+        Filter::new(Arc::clone(&self.policy), keys, self.limits, self.region.clone())
+    }
+}
+
+fn lone(record: &[u8]) -> Record<'_> {
+    Record::new(ORIGIN, 0, Some(record), Headers::NONE)
+}
+
+fn current(consent: &ConsentStore, now_ms: i64) -> ConsentView<'_> {
+    consent.view(now_ms, i64::MAX).expect("a store that was marked current for ever")
 }
 
 /// Returns a store that is current for ever, and empty.
@@ -133,3 +148,7 @@ pub(crate) fn fates(filtered: &Filtered) -> [Fate; 3] {
 }
 
 const REGION: &str = "sandbox";
+
+/// A contract with a field of most classes, for tests.
+#[cfg(test)]
+pub(crate) const PAID: &str = include_str!("sandbox/paid.toml");

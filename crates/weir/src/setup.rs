@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use weir_daemon::Config;
+use weir_daemon::config::Kafka;
 use weir_keys::KeyRing;
 use weir_lake::{Lake, LakeError};
 use weir_policy::diagnostic::{Diagnostic, Look, Report, render};
@@ -97,15 +98,22 @@ pub(crate) fn lake(config: &Config) -> Result<Lake, Failure> {
     weir_daemon::lake::open(config, &ring).map_err(lake_failure)
 }
 
-/// Returns a line to the brokers that the configuration names, for questions.
+/// Returns the brokers that the configuration names, and what it says about them.
 ///
 /// # Errors
 /// When it names none, or has options for them that librdkafka refuses.
-pub(crate) fn cluster(config: &Config) -> Result<Cluster, Failure> {
+pub(crate) fn brokers(config: &Config) -> Result<(&Kafka, Brokers), Failure> {
     let why = || Failure::new(Exit::Config, anyhow::anyhow!("no brokers: the configuration has no [source.kafka]"));
     let kafka = config.kafka.as_ref().ok_or_else(why)?;
-    let brokers = Brokers::new(&kafka.brokers, kafka.client.clone()).or_exit(Exit::Config)?;
-    Cluster::connect(&brokers).or_exit(Exit::Unavailable)
+    Ok((kafka, Brokers::new(&kafka.brokers, kafka.client.clone()).or_exit(Exit::Config)?))
+}
+
+/// Returns a line for questions to the brokers that the configuration names.
+///
+/// # Errors
+/// As [`brokers`], or when the client cannot be made.
+pub(crate) fn cluster(config: &Config) -> Result<Cluster, Failure> {
+    Cluster::connect(&brokers(config)?.1).or_exit(Exit::Unavailable)
 }
 
 /// Gives an error of the lake its exit code.

@@ -135,6 +135,7 @@ mod tests {
     use weir_policy::PolicySource;
 
     use super::*;
+    use crate::sandbox;
 
     fn run(contract: &str, cases: &str) -> Run {
         let folder = tempfile::TempDir::new().unwrap();
@@ -160,36 +161,10 @@ mod tests {
     /// A difference of every kind is found and said where it stands; the report for people is the golden text.
     #[test]
     fn every_difference_is_reported() {
-        let run = run(CONTRACT, include_str!("test/differences.test.toml"));
+        let run = run(sandbox::PAID, include_str!("test/differences.test.toml"));
         let shown = run.to_string();
         let (_, report) = shown.split_once("\n\n").unwrap();
         let relative = report.lines().map(|line| line.rsplit('/').next().unwrap()).collect::<Vec<_>>().join("\n");
         assert_eq!(relative.trim(), include_str!("test/differences.txt").trim());
     }
-
-    const CONTRACT: &str = r#"
-[event]
-type = "com.example.paid"
-version = 1
-description = "A customer paid."
-benefit = "Lets us find failing payment providers."
-owner = "checkout-team"
-review = "https://reviews.example/1"
-expires = 2027-06-30
-subject = "user"
-[fields.user]
-class = "identifier"
-kind = "user"
-category = "user.unique_id"
-[fields.provider]
-class = "word"
-values = ["adyen", "stripe"]
-category = "system.operations"
-purposes = ["reliability", "troubleshooting"]
-[fields.latency]
-class = "measure"
-type = "uint32"
-category = "system.operations"
-purposes = ["reliability"]
-"#;
 }

@@ -3,109 +3,132 @@
 use std::fmt;
 
 use serde_json::{Value, json};
-use weir_filter::{Fate, FieldCounts};
-use weir_policy::{Contract, Field, FieldClass, PurposeId, PurposeSet};
+use weir_filter::{ExplainedField, Explanation, Fate, Reading, Rule};
+use weir_policy::{Contract, Field, FieldClass, Policy, PurposeId, PurposeSet};
 
-use super::fields::FieldFate;
 use crate::reasons;
 use crate::table::Table;
 
-/// What becomes of an event, and why.
-pub(crate) struct Explanation<'p> {
-    /// One fate a purpose.
-    pub(crate) fates: [Fate; 3],
-    /// The contract and its fields; none where the record is quarantined.
-    pub(crate) contract: Option<Declared<'p>>,
+/// What becomes of an event, and why, in the words of its contract.
+pub(crate) struct Explained<'p> {
+    policy: &'p Policy,
+    explanation: Explanation,
 }
 
-/// The contract of an event, and what becomes of what it declares.
-pub(crate) struct Declared<'p> {
-    /// The contract.
-    pub(crate) contract: &'p Contract,
-    /// What becomes of each field, in the contract's order.
-    pub(crate) fields: Vec<FieldFate>,
-    /// Counts over the whole event.
-    pub(crate) counts: FieldCounts,
-}
+impl<'p> Explained<'p> {
+    /// Takes an explanation of an event that was judged under `policy`.
+    pub(crate) fn new(policy: &'p Policy, explanation: Explanation) -> Self {
+        Self { policy, explanation }
+    }
 
-impl Explanation<'_> {
     /// Returns the explanation as JSON.
     pub(crate) fn json(&self) -> Value {
-        let fates = PurposeId::ALL.map(|purpose| {
-            let fate = self.fates[purpose.index()];
+        let Explanation { fates, counts, .. } = &self.explanation;
+        let purposes = PurposeId::ALL.map(|purpose| {
+            let fate = fates[purpose.index()];
             json!({
                 "purpose": purpose.name(), "fate": fate.name(), "reason": fate.code(), "why": reasons::sentence(fate),
             })
         });
-        let mut whole = json!({ "purposes": fates });
-        if let (Some(declared), Value::Object(members)) = (&self.contract, &mut whole) {
-            let Declared { contract, fields, counts } = declared;
-            let fields = contract.fields.iter().zip(fields).map(|(field, fate)| {
-                json!({
-                    "path": field.path, "class": field.class.name(), "fate": fate.name(),
-                    "written_for": names(self.written(contract, field, *fate)),
-                })
-            });
-            members.insert("fields".to_owned(), fields.collect());
-            members.insert("event_type".to_owned(), contract.event_type.as_str().into());
-            members.insert("contract_version".to_owned(), contract.version.into());
-            members.insert("undeclared".to_owned(), counts.undeclared.into());
-        }
-        whole
+        let Some(contract) = self.contract() else { return json!({ "purposes": purposes }) };
+        let fields = self.fields(contract).map(|(field, explained)| {
+            json!({
+                "path": field.path, "class": field.class.name(), "fate": fate(explained.reading),
+                "written_for": names(written(explained)),
+            })
+        });
+        json!({
+            "purposes": purposes,
+            "event_type": contract.event_type,
+            "contract_version": contract.version,
+            "fields": fields.collect::<Vec<_>>(),
+            "undeclared": counts.undeclared,
+        })
     }
 
-    /// Returns the purposes whose row of this event has a column for the field that is not null.
-    fn written(&self, contract: &Contract, field: &Field, fate: FieldFate) -> PurposeSet {
-        let is_subject = contract.subject_field().is_some_and(|subject| subject.path == field.path);
-        let declared = if is_subject { contract.purposes } else { field.purposes };
-        let has_value = !matches!(fate, FieldFate::Absent | FieldFate::Content);
-        declared.iter().filter(|purpose| has_value && self.fates[purpose.index()] == Fate::Written).collect()
+    /// Returns the contract of the event; none where the record is quarantined.
+    fn contract(&self) -> Option<&'p Contract> {
+        self.explanation.contract.map(|place| self.policy.contract(place))
+    }
+
+    fn fields(&self, contract: &'p Contract) -> impl Iterator<Item = (&'p Field, &ExplainedField)> {
+        contract.fields.iter().zip(&self.explanation.fields)
     }
 }
 
-impl fmt::Display for Explanation<'_> {
+impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Fate::Quarantined(code) = self.fates[0] {
-            return writeln!(f, "quarantined: {}: {}", code.code(), reasons::sentence(self.fates[0]));
+        let Explanation { fates, counts, .. } = &self.explanation;
+        if let Fate::Quarantined(code) = fates[0] {
+            return writeln!(f, "quarantined: {}: {}", code.code(), reasons::sentence(fates[0]));
         }
-        if let Some(Declared { contract, .. }) = &self.contract {
-            writeln!(f, "{}, version {} ({})\n", contract.event_type, contract.version, contract.file.display())?;
-        }
+        let Some(contract) = self.contract() else { return Ok(()) };
+        writeln!(f, "{}, version {} ({})\n", contract.event_type, contract.version, contract.file.display())?;
         let mut purposes = Table::new(["purpose", "fate", "reason", "why"]);
         for purpose in PurposeId::ALL {
-            let fate = self.fates[purpose.index()];
+            let fate = fates[purpose.index()];
             let reason = fate.code().unwrap_or_default().to_owned();
-            let why = reasons::sentence(fate).to_owned();
-            purposes.push([purpose.name().to_owned(), fate.name().to_owned(), reason, why]);
+            purposes.push([purpose.name().into(), fate.name().into(), reason, reasons::sentence(fate).into()]);
         }
         writeln!(f, "{purposes}")?;
-        let Some(Declared { contract, fields, counts }) = &self.contract else { return Ok(()) };
-        let mut table = Table::new(["field", "class", "fate", "written for", "rule"]);
-        for (field, fate) in contract.fields.iter().zip(fields) {
-            let written = names(self.written(contract, field, *fate)).join(", ");
+        let mut fields = Table::new(["field", "class", "fate", "written for", "rule"]);
+        for (field, explained) in self.fields(contract) {
+            let written = names(written(explained)).join(", ");
             let written = if written.is_empty() { "-".to_owned() } else { written };
-            let rule = if *fate == FieldFate::Kept { rule(field) } else { fate.sentence().to_owned() };
-            table.push([field.path.clone(), field.class.name().to_owned(), fate.name().to_owned(), written, rule]);
+            let fate = fate(explained.reading).to_owned();
+            fields.push([field.path.clone(), field.class.name().into(), fate, written, rule(field, explained)]);
         }
-        writeln!(f, "{table}")?;
+        writeln!(f, "{fields}")?;
         writeln!(f, "{} members that the contract does not declare were dropped", counts.undeclared)
     }
 }
 
-fn names(purposes: PurposeSet) -> Vec<&'static str> {
-    purposes.iter().map(PurposeId::name).collect()
+/// Returns the word for how a value was read, as in `weir_fields_total`.
+const fn fate(reading: Reading) -> &'static str {
+    match reading {
+        Reading::Absent => "absent",
+        Reading::Content { .. } => "content",
+        Reading::Items { .. } | Reading::Read => "kept",
+        Reading::OtherWord => "other_word",
+        Reading::OutOfRange => "out_of_range",
+        Reading::WrongType => "wrong_type",
+    }
 }
 
-/// Says how a value of the field is stored.
-fn rule(field: &Field) -> String {
+/// Says how a value of the field is stored, or why none is.
+fn rule(field: &Field, explained: &ExplainedField) -> String {
+    match explained.reading {
+        Reading::Absent => "the event does not have it".to_owned(),
+        Reading::Content { .. } => "never collected".to_owned(),
+        Reading::Items { count } => format!("{}; {count} items, null where one does not fit", stored(field)),
+        Reading::OtherWord => "a word that is not listed: `__other__`".to_owned(),
+        Reading::OutOfRange => "a number outside type, range or buckets: null".to_owned(),
+        Reading::Read => stored(field),
+        Reading::WrongType => "not a value of the type: null".to_owned(),
+    }
+}
+
+fn stored(field: &Field) -> String {
     let stored = field.field_type.column_type();
     let coarser =
         PurposeId::ALL.into_iter().any(|purpose| field.coarsen[purpose.index()] != weir_policy::Coarsen::Exact);
     match field.class {
-        FieldClass::Content => "never collected".to_owned(),
         FieldClass::Identifier => format!("{stored}, another one for each purpose"),
         FieldClass::Measure if coarser => format!("{stored}, coarsened"),
-        FieldClass::Measure | FieldClass::Word => stored,
+        FieldClass::Content | FieldClass::Measure | FieldClass::Word => stored,
         FieldClass::QuasiIdentifier => format!("{stored}, coarser than the event has it"),
     }
+}
+
+/// Returns the purposes whose row of the event has a value for the field.
+fn written(explained: &ExplainedField) -> PurposeSet {
+    let has_value = |purpose: &PurposeId| match explained.rules[purpose.index()] {
+        Rule::Coarsened | Rule::Pseudonymized | Rule::Replaced | Rule::Stored => true,
+        Rule::Content | Rule::NoRow | Rule::NotForPurpose | Rule::Null => false,
+    };
+    PurposeId::ALL.into_iter().filter(has_value).collect()
+}
+
+fn names(purposes: PurposeSet) -> Vec<&'static str> {
+    purposes.iter().map(PurposeId::name).collect()
 }

@@ -17,7 +17,7 @@ const EVENT: &str = r#"{
 
 fn policy() -> Arc<Policy> {
     let folder = tempfile::TempDir::new().unwrap();
-    std::fs::write(folder.path().join("paid.toml"), CONTRACT).unwrap();
+    std::fs::write(folder.path().join("paid.toml"), sandbox::PAID).unwrap();
     let source = PolicySource { contracts: folder.path().to_owned(), purposes: None };
     Arc::new(Policy::load(&source).unwrap().0)
 }
@@ -28,9 +28,8 @@ fn explained(event: &str, assume_consent: bool) -> (String, String) {
     let mut sandbox = Sandbox::new(Arc::clone(&policy)).unwrap();
     let keys = sandbox.keys("acme", now_ms).unwrap();
     let consent = if assume_consent { agreed(&policy, event, "acme", &keys) } else { sandbox::consent_store() };
-    let filtered = sandbox.filter(event.as_bytes(), keys, &consent, now_ms);
-    let explanation = explanation(&policy, &mut sandbox, event.as_bytes(), &filtered).unwrap();
-    (explanation.to_string(), explanation.json().to_string())
+    let explained = Explained::new(&policy, sandbox.explain(event.as_bytes(), keys, &consent, now_ms));
+    (explained.to_string(), explained.json().to_string())
 }
 
 #[test]
@@ -58,47 +57,3 @@ fn broken_record_is_explained_by_its_code() {
     let (text, _) = explained("{CANARY", true);
     assert_eq!(text, "quarantined: json: the record is not JSON as RFC 8259 defines it, or not an object\n");
 }
-
-const CONTRACT: &str = r#"
-[event]
-type = "com.example.paid"
-version = 1
-description = "A customer paid."
-benefit = "Lets us find failing payment providers."
-owner = "checkout-team"
-review = "https://reviews.example/1"
-expires = 2027-06-30
-subject = "user"
-[fields.user]
-class = "identifier"
-kind = "user"
-category = "user.unique_id"
-[fields.provider]
-class = "word"
-values = ["adyen", "stripe"]
-category = "system.operations"
-purposes = ["reliability", "troubleshooting"]
-[fields.latency]
-class = "measure"
-type = "uint32"
-range = [0, 600000]
-category = "system.operations"
-purposes = ["reliability"]
-[fields."items[].price"]
-class = "measure"
-type = "decimal(10,2)"
-category = "system.operations"
-purposes = ["reliability"]
-[fields.ip]
-class = "quasi-identifier"
-type = "ip"
-category = "user.device.ip_address"
-purposes = ["troubleshooting"]
-[fields.retries]
-class = "measure"
-type = "uint8"
-category = "system.operations"
-purposes = ["reliability"]
-[fields.note]
-class = "content"
-"#;

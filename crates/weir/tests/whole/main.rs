@@ -16,6 +16,8 @@ mod world;
 mod broker;
 #[cfg(feature = "real-readers")]
 mod expected;
+#[cfg(feature = "real-kafka")]
+mod explain;
 #[cfg(feature = "real-readers")]
 mod file;
 
