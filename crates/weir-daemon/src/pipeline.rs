@@ -37,7 +37,7 @@ use crate::clock::SharedClock;
 use crate::config::{Config, ConsentSource, Kafka, Start};
 use crate::http::{self, HttpError, Pages};
 use crate::metrics::labels::BuildLabels;
-use crate::{Health, Metrics, VERSION};
+use crate::{Health, Metrics, Obstacle, VERSION};
 use consent::Follower;
 use intake::Intake;
 use shared::Shared;
@@ -83,6 +83,8 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
 
     let (events, inbox) = sync_channel(EVENTS_MAX);
     let health = Health::default();
+    // Before the pages are served: nobody may take a daemon for ready that has not begun.
+    health.raise(Obstacle::Assignment, "no partition is assigned yet");
     let metrics = Arc::new(Metrics::new());
     metrics.build.get_or_create_owned(&BuildLabels { version: VERSION }).set(1);
     let pages = Pages { health: health.clone(), metrics: Arc::clone(&metrics), clock: Arc::clone(&setup.clock) };

@@ -127,7 +127,6 @@ impl Intake {
     /// # Errors
     /// When this daemon cannot be a member of the group any more.
     pub(crate) fn run(mut self) -> Result<(), RunError> {
-        self.shared.health.raise(Obstacle::Assignment, "no partition is assigned yet");
         loop {
             self.session = Session::default();
             let consumer = Consumer::join(&self.brokers, &self.membership).map_err(RunError::Kafka)?;
@@ -161,7 +160,9 @@ impl Intake {
             return Ok(Turn::Done);
         }
         self.show(consumer);
-        if self.is_blocked() && !self.has_waited_long(consumer) {
+        if !self.is_blocked() {
+            self.end_pause(consumer);
+        } else if !self.has_waited_long(consumer) {
             return Ok(self.wait_for_outcome(consumer));
         }
         match consumer.poll(&PollLimits::default()) {
@@ -262,7 +263,7 @@ impl Intake {
         is_blocked
     }
 
-    /// Pauses the partitions once the wait is long, so that polling can go on; resumes them after it.
+    /// Pauses the partitions once the wait is long, so that polling can go on.
     fn has_waited_long(&mut self, consumer: &Consumer) -> bool {
         let now_ms = self.shared.clock.elapsed_ms();
         let is_long = self.session.blocked_ms.is_some_and(|since| now_ms - since >= PAUSE_AFTER_MS);
@@ -271,6 +272,13 @@ impl Intake {
             self.session.is_paused = true;
         }
         is_long
+    }
+
+    /// Lets the partitions go on after a long wait.
+    fn end_pause(&mut self, consumer: &Consumer) {
+        if std::mem::take(&mut self.session.is_paused) {
+            consumer.resume();
+        }
     }
 
     fn wait_for_outcome(&mut self, consumer: &Consumer) -> Turn {

@@ -106,6 +106,33 @@ fn lake_that_is_away_stops_the_flow() {
     scene.assert_rows();
 }
 
+/// What nobody can vouch for stops the flow for longer than the partitions are left unpaused; then it goes on by itself.
+#[test]
+fn flow_goes_on_after_a_long_wait() {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("pause")) };
+    let scene = Scene::new(&broker, settings, 25);
+    broker.create_topics(&scene.settings, 1);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let mut daemon = Daemon::start(&scene.world, []);
+    daemon.until_ready();
+    let state = format!("{}.state", scene.settings.consent_topic.as_ref().unwrap());
+    let foreign = |value: Option<&[u8]>| {
+        let value = value.map(<[u8]>::to_vec);
+        let record = Produced { key: b"not a key of weir".to_vec(), headers: Vec::new(), value };
+        broker.produce(&state, 1, std::iter::once(record));
+    };
+    foreign(Some(b"nor a state"));
+    daemon.until_stopped_by(&["consent_stale"]);
+    scene.send(&broker);
+    let stopped = Instant::now();
+    daemon.until("the wait is long", |_| stopped.elapsed() > Duration::from_secs(7));
+    foreign(None);
+    daemon.until("all is committed", |daemon| has_committed(daemon, EVENTS));
+    stop(daemon);
+    scene.assert_rows();
+}
+
 /// A broker that dies takes the consent store's freshness with it: what is read stays uncommitted, however long it takes
 /// (LK-33). When the broker is back, everything arrives, once.
 #[test]

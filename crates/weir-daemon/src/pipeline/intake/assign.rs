@@ -39,6 +39,10 @@ impl Intake {
                 None => {}
             }
         }
+        if self.session.is_paused {
+            // The new ones wait like the others.
+            consumer.pause();
+        }
         self.session.lag_asked_ms = None;
         self.shared.health.clear(Obstacle::Assignment);
         info!(partitions = started.running.len(), recovers, "partitions are assigned");
