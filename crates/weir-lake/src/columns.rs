@@ -34,7 +34,7 @@ pub(crate) fn arrow_schema(contract: &Contract, purpose: PurposeId) -> SchemaRef
 }
 
 /// Turns rows into record batches of a few thousand rows each, in pseudonym order.
-pub(crate) fn batches<'r, P: Purpose>(
+pub fn record_batches<'r, P: Purpose>(
     rows: &'r Rows<P>,
     contract: &'r Contract,
     tenant_name: &'r dyn Fn(TenantIx) -> String,

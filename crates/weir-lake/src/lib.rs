@@ -109,6 +109,7 @@ mod work;
 
 pub use accounts::{Total, Unbalanced};
 pub use audit::{AuditReport, Discrepancy, FEW_PEOPLE};
+pub use columns::record_batches;
 pub use commit::{ClosedBatch, CommitError, Receipt, Recheck, Written};
 pub use expire::Expired;
 pub use gap::GapError;

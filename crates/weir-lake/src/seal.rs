@@ -103,7 +103,7 @@ impl<P: Purpose> OpenFile<P> {
         contract: &Contract,
         tenant_name: &dyn Fn(TenantIx) -> String,
     ) -> Result<(), SealError> {
-        for batch in columns::batches(rows, contract, tenant_name) {
+        for batch in columns::record_batches(rows, contract, tenant_name) {
             self.file.write(&batch.map_err(SealError::Columns)?)?;
         }
         for time in rows.times() {

@@ -37,6 +37,18 @@ pub struct Options {
     pub events: u64,
     /// Size that events are padded to with undeclared text.
     pub bytes: usize,
+    /// Greatest length of a text that is content, about.
+    pub content_bytes: usize,
+    /// How unevenly events fall on persons: the exponent of Zipf's law.
+    pub skew: f64,
+    /// Number of persons at the top who are about equally busy.
+    pub head: u32,
+    /// Number of client libraries that send events, at most 4; each has its own order of members, one its own spacing.
+    pub producers: u32,
+    /// Values and attributes come in the usual form only, not in one that readers must understand besides.
+    pub plain: bool,
+    /// Persons who asked to be forgotten, in thousandths.
+    pub erased: u32,
     /// Region that most tenants allow.
     pub region: String,
     /// What goes wrong, and how often.
@@ -53,6 +65,12 @@ impl Options {
             days: 3,
             events: 100_000,
             bytes: 1000,
+            content_bytes: 130,
+            skew: 0.8,
+            head: 0,
+            producers: 4,
+            plain: false,
+            erased: 40,
             region: "eu".to_owned(),
             flaws: Flaws::default(),
         }
@@ -66,8 +84,12 @@ pub struct Flaws {
     pub missing_field: u32,
     /// A declared field is null.
     pub null_field: u32,
+    /// The field that names the person is absent, or what it stands in.
+    pub missing_subject: u32,
     /// An undeclared field follows a declared one.
     pub undeclared_field: u32,
+    /// An event has an attribute that weir does not know.
+    pub undeclared_attribute: u32,
     /// A value is of another type, or out of its range, or not in its list.
     pub wrong_value: u32,
     /// An event is of a type that nobody declared.
@@ -100,7 +122,9 @@ impl Default for Flaws {
         Self {
             missing_field: 50,
             null_field: 20,
+            missing_subject: 50,
             undeclared_field: 60,
+            undeclared_attribute: 400,
             wrong_value: 10,
             unknown_type: 20,
             missing_attribute: 5,
@@ -122,7 +146,9 @@ impl Flaws {
     pub const NONE: Self = Self {
         missing_field: 0,
         null_field: 0,
+        missing_subject: 0,
         undeclared_field: 0,
+        undeclared_attribute: 0,
         wrong_value: 0,
         unknown_type: 0,
         missing_attribute: 0,
@@ -141,7 +167,9 @@ impl Flaws {
     pub const MANY: Self = Self {
         missing_field: 150,
         null_field: 60,
+        missing_subject: 100,
         undeclared_field: 200,
+        undeclared_attribute: 400,
         wrong_value: 150,
         unknown_type: 20,
         missing_attribute: 50,
@@ -227,7 +255,7 @@ impl Corpus {
             return;
         }
         let envelope = Envelope::draw(self, shape, &person, index, random);
-        let dialect = Dialect::draw(&person, flaws, random);
+        let dialect = Dialect::draw(&person, &self.options, random);
         if random.chance(flaws.binary_mode) {
             envelope.write_headers(&mut record.headers);
             self.write_data(shape, &person, &dialect, random, &mut value);

@@ -80,10 +80,15 @@ pub struct Zipf {
 impl Zipf {
     /// Prepares a draw of `items` items in which the n-th weighs `1 / n^exponent`.
     pub fn new(items: u32, exponent: f64) -> Self {
+        Self::with_head(items, exponent, 0)
+    }
+
+    /// Prepares a draw in which the first `head` items are about equally frequent: the n-th weighs `1 / (n + head)^exponent`.
+    pub fn with_head(items: u32, exponent: f64, head: u32) -> Self {
         let mut sum = 0.0;
         let mut edges: Vec<f64> = (1..=items.max(1))
             .map(|rank| {
-                sum += f64::from(rank).powf(-exponent);
+                sum += (f64::from(rank) + f64::from(head)).powf(-exponent);
                 sum
             })
             .collect();

@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask test`, `check`, `tidy` and `up`.
+//! Developer commands: `cargo xtask test`, `check`, `tidy`, `bench` and `up`.
 //!
 //! One tool, in the language of the tree, for everything a developer or CI does beyond plain cargo. Nothing here is
 //! part of the product, and nothing of the product is used here: a broken crate must not take its test command down.
@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+mod bench;
 mod broker;
 mod check;
 mod guard;
@@ -37,6 +38,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         return Ok(());
     };
     match command.as_str() {
+        "bench" => bench::run(rest),
         "check" => check::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),
@@ -58,6 +60,8 @@ cargo xtask test [--install] [STAGE…] [-- ARGS…]   run every test, real comp
 cargo xtask check                                  formatting, lints, tidy, documentation, dependencies
 cargo xtask tidy [--bless]                         the rules of the house that no compiler checks
     --bless     first rewrite the list of types without Debug in ARCHITECTURE.md
+cargo xtask bench [--events N] [--people N] [--rounds N]   print how fast weir is, as ratios
+    --small     only see that it runs
 cargo xtask up [--port PORT] [--data DIR]          start Apache Kafka, print its address, stay until ctrl-c
 
 WEIR_TEST_KAFKA=HOST:PORT   use this broker instead of starting one

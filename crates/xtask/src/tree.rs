@@ -69,11 +69,16 @@ impl Package {
 
 /// Returns the packages of the workspace, by name.
 pub(crate) fn packages() -> Result<Vec<Package>> {
-    let folder = root()?.join("crates");
+    let root = root()?;
+    let folder = root.join("crates");
     let entries = fs::read_dir(&folder).with_context(|| format!("could not list {}", folder.display()))?;
-    let mut packages = Vec::new();
+    let mut folders = vec![root.join("benches")];
     for entry in entries {
-        let manifest = entry?.path().join("Cargo.toml");
+        folders.push(entry?.path());
+    }
+    let mut packages = Vec::new();
+    for folder in folders {
+        let manifest = folder.join("Cargo.toml");
         let text = fs::read_to_string(&manifest).with_context(|| format!("could not read {}", manifest.display()))?;
         packages.push(package(&text).with_context(|| format!("no package name in {}", manifest.display()))?);
     }

@@ -3,7 +3,7 @@
 use super::people::Person;
 use super::shape::{PRODUCERS, Shape};
 use super::text::{write_digits, write_hex, write_string, write_time, write_time_at, write_uuid};
-use super::{Corpus, Flaws};
+use super::{Corpus, Options};
 use crate::random::{Random, mix};
 
 /// The habits of a client library.
@@ -12,8 +12,8 @@ pub(super) struct Dialect {
     pub(super) producer: usize,
     /// A space after each comma and colon, and escapes for everything beyond ASCII.
     pub(super) verbose: bool,
-    /// Members start at another place than usual.
-    pub(super) shuffle: usize,
+    /// Members stand in an order that only this event has.
+    shuffle: Option<u64>,
     /// A key is written with an escape.
     pub(super) escaped_key: bool,
     /// A key is written twice.
@@ -21,7 +21,8 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    pub(super) fn draw(person: &Person<'_>, flaws: &Flaws, random: &mut Random) -> Self {
+    pub(super) fn draw(person: &Person<'_>, options: &Options, random: &mut Random) -> Self {
+        let flaws = &options.flaws;
         // A person keeps a device, and a device its client library.
         let producer = match mix(person.traits ^ 4) % 100 {
             0..45 => 0,
@@ -29,13 +30,25 @@ impl Dialect {
             75..90 => 2,
             _ => 3,
         };
+        let last = usize::try_from(options.producers).unwrap_or(PRODUCERS).clamp(1, PRODUCERS) - 1;
+        let producer = producer.min(last);
         Self {
             producer,
             verbose: producer == PRODUCERS - 1,
-            shuffle: if random.chance(flaws.shuffled) { random.index(97) } else { 0 },
+            shuffle: random.chance(flaws.shuffled).then(|| random.bits()),
             escaped_key: random.chance(flaws.escaped_key),
             duplicate_key: random.chance(flaws.duplicate_key),
         }
+    }
+
+    /// Returns the places of `count` members in the order in which they are written.
+    pub(super) fn order(&self, count: usize) -> impl Iterator<Item = usize> {
+        let shuffled = self.shuffle.map(|seed| {
+            let mut places: Vec<usize> = (0..count).collect();
+            places.sort_by_cached_key(|place| mix(seed ^ u64::try_from(*place).unwrap_or(0)));
+            places
+        });
+        (0..count).map(move |place| shuffled.as_ref().map_or(place, |places| places[place]))
     }
 }
 
@@ -46,7 +59,7 @@ pub(super) struct Envelope {
 
 impl Envelope {
     pub(super) fn draw(corpus: &Corpus, shape: &Shape, person: &Person<'_>, index: u64, random: &mut Random) -> Self {
-        let flaws = &corpus.options.flaws;
+        let Options { flaws, plain, .. } = corpus.options;
         let mut attributes: Vec<(&'static str, Vec<u8>)> = Vec::with_capacity(12);
         let mut add = |name, write: &dyn Fn(&mut Random, &mut Vec<u8>)| {
             let mut text = Vec::with_capacity(40);
@@ -72,13 +85,20 @@ impl Envelope {
                 attributes.push((name, text));
             }
         };
-        add("time", random, 1000, &|random, out| write_event_time(time_ms, random, out));
+        add("time", random, 1000, &|random, out| match random.below(10) {
+            form if !plain => write_event_time(time_ms, form, random, out),
+            _ => write_time(time_ms, 3, out),
+        });
         add("tenant", random, 1000, &|_, out| out.extend_from_slice(person.tenant.as_bytes()));
-        add("contractversion", random, 500, &|_, out| write_digits(shape.version.into(), 1, out));
+        add("contractversion", random, if plain { 0 } else { 500 }, &|_, out| {
+            write_digits(shape.version.into(), 1, out);
+        });
         add("purposes", random, flaws.narrowed, &|random, out| out.extend_from_slice(random.pick(NARROWED).as_bytes()));
         add("secgpc", random, flaws.gpc, &|_, out| out.push(b'1'));
-        add("datacontenttype", random, 500, &|_, out| out.extend_from_slice(b"application/json"));
-        add("traceparent", random, 400, &|random, out| {
+        add("datacontenttype", random, if plain { 0 } else { 500 }, &|_, out| {
+            out.extend_from_slice(b"application/json");
+        });
+        add("traceparent", random, flaws.undeclared_attribute, &|random, out| {
             out.extend_from_slice(b"00-");
             write_hex(random.bits(), 16, out);
             write_hex(random.bits(), 16, out);
@@ -97,10 +117,11 @@ impl Envelope {
         // One producer writes the payload first: a reader that expects the attributes before it must look back.
         let data_at = if dialect.producer == 2 { 0 } else { self.attributes.len() };
         let (comma, colon): (&[u8], &[u8]) = if dialect.verbose { (b", ", b": ") } else { (b",", b":") };
+        let count = self.attributes.len();
         let mut data = Some(data);
         out.push(b'{');
-        for place in 0..=self.attributes.len() {
-            if place > 0 {
+        for (at, place) in dialect.order(count + 1).enumerate() {
+            if at > 0 {
                 out.extend_from_slice(comma);
             }
             if place == data_at
@@ -112,7 +133,7 @@ impl Envelope {
                 continue;
             }
             let before = if place > data_at { place - 1 } else { place };
-            let (name, text) = &self.attributes[(before + dialect.producer + dialect.shuffle) % self.attributes.len()];
+            let (name, text) = &self.attributes[(before + dialect.producer) % count];
             write_string(name, false, out);
             out.extend_from_slice(colon);
             out.push(b'"');
@@ -155,8 +176,8 @@ impl Corpus {
     }
 }
 
-fn write_event_time(time_ms: i64, random: &mut Random, out: &mut Vec<u8>) {
-    match random.below(10) {
+fn write_event_time(time_ms: i64, form: u64, random: &mut Random, out: &mut Vec<u8>) {
+    match form {
         0 => write_time(time_ms, 0, out),
         1 => write_time(time_ms, 6, out),
         2 => write_time(time_ms, 9, out),

@@ -48,13 +48,12 @@ impl<'c, 'o> Object<'c, 'o> {
 
     fn members(&mut self, node: &Node, random: &mut Random) {
         let (dialect, flaws) = (self.context.dialect, &self.context.options.flaws);
-        let count = node.members.len();
-        for place in 0..count {
-            let (key, member) = &node.members[(place + dialect.shuffle) % count];
+        for place in dialect.order(node.members.len()) {
+            let (key, member) = &node.members[place];
             if random.chance(flaws.undeclared_field) {
                 self.undeclared(random);
             }
-            if random.chance(flaws.missing_field) {
+            if random.chance(if member.names_person { flaws.missing_subject } else { flaws.missing_field }) {
                 continue;
             }
             self.key(key, dialect.escaped_key && random.chance(300));
@@ -83,7 +82,9 @@ impl<'c, 'o> Object<'c, 'o> {
 
     fn node(&mut self, node: &Node, random: &mut Random) {
         let context = self.context;
-        if random.chance(context.options.flaws.null_field) {
+        let flaws = &context.options.flaws;
+        if random.chance(if node.names_person { flaws.null_field.min(flaws.missing_subject) } else { flaws.null_field })
+        {
             self.out.extend_from_slice(b"null");
         } else if let Some(element) = &node.element {
             self.array(element, random);

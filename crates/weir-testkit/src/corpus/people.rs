@@ -16,6 +16,7 @@ pub(super) struct People {
     tenants: Vec<String>,
     sizes: Zipf,
     activity: Zipf,
+    erased: u32,
     count: u32,
     /// The kinds of identifier by which contracts name persons, sorted: each has consents of its own.
     kinds: Vec<String>,
@@ -48,7 +49,8 @@ impl People {
             region: options.region.clone(),
             tenants: (0..options.tenants.max(1)).map(tenant).collect(),
             sizes: Zipf::new(options.tenants, 0.9),
-            activity: Zipf::new(options.people, 0.8),
+            activity: Zipf::with_head(options.people, options.skew, options.head),
+            erased: options.erased,
             count: options.people.max(1),
             kinds,
         }
@@ -100,11 +102,11 @@ impl People {
         })
     }
 
-    /// Who asked to be forgotten: one in 25, up to an instant in the days of the events.
+    /// Who asked to be forgotten, up to an instant in the days of the events.
     pub(super) fn erasures(&self) -> impl Iterator<Item = Produced> {
         let asked = (0..self.count)
             .map(|number| self.person(number))
-            .filter(|person| mix(person.traits ^ 6).is_multiple_of(25));
+            .filter(|person| mix(person.traits ^ 6) % 1000 < u64::from(self.erased));
         asked.flat_map(move |person| self.kinds.iter().map(move |kind| self.erasure(&person, kind)))
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Node {
     pub(crate) field: Option<usize>,
     /// Members of the object that stands here.
     pub(crate) members: Vec<(String, Node)>,
+    /// Whether the field that names the person stands here or below.
+    pub(crate) names_person: bool,
     /// Element of the array that stands here.
     pub(crate) element: Option<Box<Node>>,
 }
@@ -32,7 +34,7 @@ impl Shape {
     pub(crate) fn new(contract: &Contract) -> Self {
         let mut tree = Node::default();
         for (place, field) in contract.fields.iter().enumerate() {
-            tree.insert(field, place);
+            tree.insert(field, place, contract.subject == Some(place));
         }
         let mut producer = 0;
         let trees = [(); PRODUCERS].map(|()| {
@@ -62,10 +64,11 @@ impl Shape {
 }
 
 impl Node {
-    fn insert(&mut self, field: &Field, place: usize) {
+    fn insert(&mut self, field: &Field, place: usize, names_person: bool) {
         let mut node = self;
         for (depth, segment) in field.segments.iter().enumerate() {
             node = node.member(segment);
+            node.names_person |= names_person;
             if field.array == Some(depth) {
                 node = node.element.get_or_insert_default();
             }

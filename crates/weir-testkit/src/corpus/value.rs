@@ -12,31 +12,33 @@ pub(super) fn write_value(context: &Context<'_>, place: usize, random: &mut Rand
     if random.chance(context.options.flaws.wrong_value) {
         return out.extend_from_slice(random.pick(WRONG).as_bytes());
     }
-    let ascii = context.dialect.verbose;
+    let (ascii, plain) = (context.dialect.verbose, context.options.plain);
     match &field.field_type {
         FieldType::Age(_) => write_int(random.between(5, 99), out),
         FieldType::Bool => out.extend_from_slice(if random.chance(500) { b"true" } else { b"false" }),
-        FieldType::Content => write_words(10 + random.index(120), ascii, random, out),
-        FieldType::Country => write_string(random.pick(COUNTRIES), ascii, out),
-        FieldType::Currency => write_string(random.pick(CURRENCIES), ascii, out),
-        FieldType::Decimal { scale, .. } => write_decimal(field, *scale, random, out),
+        FieldType::Content => {
+            write_words(10 + random.index(context.options.content_bytes.saturating_sub(10)), ascii, random, out);
+        }
+        FieldType::Country => write_string(random.pick(usual(COUNTRIES, plain)), ascii, out),
+        FieldType::Currency => write_string(random.pick(usual(CURRENCIES, plain)), ascii, out),
+        FieldType::Decimal { scale, .. } => write_decimal(field, *scale, plain, random, out),
         FieldType::Duration(unit) => write_duration(field, *unit, random, out),
-        FieldType::Float64 => write_float(field, random, out),
+        FieldType::Float64 => write_float(field, plain, random, out),
         FieldType::Geo => write_geo(random, out),
-        FieldType::HttpMethod => write_string(random.pick(METHODS), ascii, out),
-        FieldType::HttpStatus => write_int(random.pick(STATUSES), out),
+        FieldType::HttpMethod => write_string(random.pick(usual(METHODS, plain)), ascii, out),
+        FieldType::HttpStatus => write_int(random.pick(usual(STATUSES, plain)), out),
         FieldType::Identifier { kind } => {
             let is_subject = context.shape.subject == Some(place);
             write_identifier(context, kind, is_subject, random, out);
         }
-        FieldType::Int(int) => write_whole(field, *int, random, out),
+        FieldType::Int(int) => write_whole(field, *int, plain, random, out),
         FieldType::Ip => write_ip(context, random, out),
-        FieldType::Locale => write_string(random.pick(LOCALES), ascii, out),
-        FieldType::Route(routes) => write_route(routes, random, out),
-        FieldType::Semver => write_version(random, out),
+        FieldType::Locale => write_string(random.pick(usual(LOCALES, plain)), ascii, out),
+        FieldType::Route(routes) => write_route(routes, plain, random, out),
+        FieldType::Semver => write_version(plain, random, out),
         FieldType::Timestamp { unit, .. } => write_timestamp(context, *unit, random, out),
         FieldType::UInt64 => write_digits(random.bits() >> random.below(64), 1, out),
-        FieldType::UserAgent => write_string(random.pick(USER_AGENTS), ascii, out),
+        FieldType::UserAgent => write_string(random.pick(usual(USER_AGENTS, plain)), ascii, out),
         FieldType::Words(words) => {
             let mut words = words.words();
             let place = random.index(words.len());
@@ -56,19 +58,19 @@ fn bounds(field: &Field, min: i128, max: i128) -> (i64, i64) {
     (low, high.max(low))
 }
 
-fn write_whole(field: &Field, int: IntType, random: &mut Random, out: &mut Vec<u8>) {
+fn write_whole(field: &Field, int: IntType, plain: bool, random: &mut Random, out: &mut Vec<u8>) {
     let (low, high) = bounds(field, int.min().max(0).into(), int.max().into());
     write_int(random.between(low, high), out);
     // Some languages know one kind of number only.
-    if random.chance(20) {
+    if random.chance(20) && !plain {
         out.extend_from_slice(b".0");
     }
 }
 
-fn write_decimal(field: &Field, scale: u8, random: &mut Random, out: &mut Vec<u8>) {
+fn write_decimal(field: &Field, scale: u8, plain: bool, random: &mut Random, out: &mut Vec<u8>) {
     let (low, high) = bounds(field, 0, 100_000);
     let number = random.between(low, high);
-    let text = random.chance(300);
+    let text = random.chance(300) && !plain;
     if text {
         out.push(b'"');
     }
@@ -103,15 +105,15 @@ fn write_duration(field: &Field, unit: Unit, random: &mut Random, out: &mut Vec<
     }
 }
 
-fn write_float(field: &Field, random: &mut Random, out: &mut Vec<u8>) {
+fn write_float(field: &Field, plain: bool, random: &mut Random, out: &mut Vec<u8>) {
     let (low, high) = match field.range {
         Some(Range::Float { min, max }) => (min.max(-1e9), max.min(1e9)),
         Some(Range::Whole { .. }) | None => (0.0, 1000.0),
     };
     let value = low + (high - low) * random.fraction();
     let text = match random.below(20) {
-        0 => format!("{value:e}"),
-        1 => format!("{value}"),
+        0 if !plain => format!("{value:e}"),
+        1 if !plain => format!("{value}"),
         _ => format!("{value:.3}"),
     };
     out.extend_from_slice(text.as_bytes());
@@ -140,15 +142,16 @@ fn write_identifier(context: &Context<'_>, kind: &str, is_subject: bool, random:
         _ => context.person.write_identifier(kind, out),
     }
     // The same identifier in another spelling.
-    if random.chance(30) {
+    let plain = context.options.plain;
+    if random.chance(30) && !plain {
         out[start..].make_ascii_uppercase();
     }
-    if random.chance(10) {
+    if random.chance(10) && !plain {
         out.push(b' ');
     }
     out.push(b'"');
     let number = out[start + 1..out.len() - 1].iter().all(u8::is_ascii_digit);
-    if number && random.chance(500) {
+    if number && random.chance(500) && !plain {
         out.remove(start);
         out.pop();
     }
@@ -167,7 +170,7 @@ fn write_ip(context: &Context<'_>, random: &mut Random, out: &mut Vec<u8>) {
             write_hex(random.bits(), 3, out);
         }
         kind => {
-            if kind == 1 {
+            if kind == 1 && !context.options.plain {
                 out.extend_from_slice(b"::ffff:");
             }
             for octet in [11 + (home >> 30) % 200, home >> 38 & 255, home >> 46 & 255] {
@@ -181,9 +184,9 @@ fn write_ip(context: &Context<'_>, random: &mut Random, out: &mut Vec<u8>) {
 }
 
 /// A path, or a whole URL with all that must not be kept.
-fn write_route(routes: &Routes, random: &mut Random, out: &mut Vec<u8>) {
+fn write_route(routes: &Routes, plain: bool, random: &mut Random, out: &mut Vec<u8>) {
     out.push(b'"');
-    let url = random.chance(300);
+    let url = random.chance(300) && !plain;
     if url {
         out.extend_from_slice(b"https://alice:secret@shop.example:8443");
     }
@@ -204,14 +207,14 @@ fn write_route(routes: &Routes, random: &mut Random, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn write_version(random: &mut Random, out: &mut Vec<u8>) {
+fn write_version(plain: bool, random: &mut Random, out: &mut Vec<u8>) {
     out.push(b'"');
     write_digits(random.below(5), 1, out);
     out.push(b'.');
     write_digits(random.below(30), 1, out);
     out.push(b'.');
     write_digits(random.below(9), 1, out);
-    if random.chance(50) {
+    if random.chance(50) && !plain {
         out.extend_from_slice(b"-beta.1");
     }
     out.push(b'"');
@@ -224,8 +227,13 @@ fn write_timestamp(context: &Context<'_>, unit: Option<Unit>, random: &mut Rando
         return write_int(i64::try_from(nanos / i128::from(unit.nanos())).unwrap_or(0), out);
     }
     out.push(b'"');
-    write_time(time_ms, if random.chance(200) { 6 } else { 3 }, out);
+    write_time(time_ms, if random.chance(200) && !context.options.plain { 6 } else { 3 }, out);
     out.push(b'"');
+}
+
+/// Returns the half of a list that has no odd forms and near misses: the first.
+fn usual<T>(values: &[T], plain: bool) -> &[T] {
+    if plain { &values[..values.len() / 2] } else { values }
 }
 
 /// Greatest distance from the lower bound that values have.

@@ -1,0 +1,188 @@
+//! The programs that take the corpus: weir's filter, and what bounds it from below or above.
+//!
+//! All take the same bytes, broken events included. What a program needs beforehand is made outside of its time: records
+//! borrow, and the parser that writes into its input gets a fresh copy.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use serde::de::IgnoredAny;
+use simd_json::{Buffers, INPUT_PADDING, Tape};
+use weir_filter::{Filtered, Limits, Origin};
+use weir_testkit::corpus::{Corpus, Produced};
+use weir_testkit::reference::{Outcome, Raw, Reference};
+
+use crate::race::{Contestant, timed};
+use crate::world::{Events, NOW_MS, REGION, World};
+
+/// From records to the filter's columns.
+pub const FILTER: &str = "filter";
+/// From records to record batches of Arrow.
+pub const TO_ARROW: &str = "filter → Arrow";
+/// The tape of simd-json.
+pub const SIMD_JSON: &str = "simd-json tape";
+/// `serde_json` that validates and keeps nothing.
+pub const IGNORED_ANY: &str = "serde_json IgnoredAny";
+/// `serde_json` with a tree as its result.
+pub const VALUE: &str = "serde_json Value";
+/// The reference filter of the tests.
+pub const REFERENCE: &str = "reference filter";
+/// Bytes from one place to another.
+pub const MEMCPY: &str = "memcpy";
+
+/// The filter, from records to columns and on to record batches: results of one run.
+pub fn weir<'c>(world: &'c World, events: &'c Events, suffix: &str) -> Vec<Contestant<'c>> {
+    let mut filter = world.filter();
+    let records = events.records();
+    let whole = Rc::new(Cell::new(0));
+    let to_arrow = Rc::clone(&whole);
+    let filter_alone = move || {
+        let view = world.consent.view(NOW_MS, i64::MAX).expect("the store is current for ever");
+        let mut out = Filtered::default();
+        let (nanos, ()) = timed(|| {
+            for poll in records.chunks(POLL) {
+                filter.apply(poll, &view, NOW_MS, &mut out);
+            }
+        });
+        assert!(out.rows() > events.len(), "most events are written");
+        to_arrow.set(nanos + arrow_nanos(world, &view, &out));
+        nanos
+    };
+    let mut both = vec![contestant(format!("{FILTER}{suffix}"), events, filter_alone)];
+    if cfg!(feature = "lake") {
+        both.push(contestant(format!("{TO_ARROW}{suffix}"), events, move || whole.get()));
+    }
+    both
+}
+
+/// Turns all rows into record batches, drops them, and returns how long that took.
+#[cfg(feature = "lake")]
+fn arrow_nanos(world: &World, view: &weir_consent::ConsentView<'_>, out: &Filtered) -> u64 {
+    use weir_filter::Batch;
+    use weir_policy::{Policy, Purpose};
+
+    type Names<'n> = &'n dyn Fn(weir_consent::TenantIx) -> String;
+    fn rows<P: Purpose>(policy: &Policy, batch: &Batch<P>, tenant: Names<'_>) -> usize {
+        let tables = batch.tables().iter();
+        let made = tables.flat_map(|rows| weir_lake::record_batches(rows, policy.contract(rows.contract()), tenant));
+        made.map(|batch| batch.expect("columns fit together").num_rows()).sum()
+    }
+    let tenant = |tenant| view.tenant_name(tenant).to_owned();
+    let (nanos, made) = timed(|| {
+        rows(&world.policy, &out.troubleshooting, &tenant)
+            + rows(&world.policy, &out.reliability, &tenant)
+            + rows(&world.policy, &out.personalization, &tenant)
+    });
+    assert_eq!(made, out.rows(), "every row becomes a row of Arrow");
+    nanos
+}
+
+#[cfg(not(feature = "lake"))]
+fn arrow_nanos(_: &World, _: &weir_consent::ConsentView<'_>, _: &Filtered) -> u64 {
+    0
+}
+
+/// Parses into a tape, buffers reused.
+pub fn simd_json(events: &Events) -> Contestant<'_> {
+    let mut scratch = vec![0; events.bytes().len() + INPUT_PADDING];
+    let mut buffers = Buffers::new(EVENT_BYTES);
+    let mut spare = Some(Tape::null());
+    contestant(SIMD_JSON.to_owned(), events, move || {
+        scratch[..events.bytes().len()].copy_from_slice(events.bytes());
+        let mut start = 0;
+        let mut sound = 0;
+        let mut kept = spare.take().unwrap_or_else(Tape::null);
+        let (nanos, kept) = timed(|| {
+            for event in events.iter() {
+                let end = start + event.len();
+                let mut tape = kept.reset();
+                let parsed = simd_json::fill_tape_padded(
+                    &mut scratch[start..end + INPUT_PADDING],
+                    event.len(),
+                    &mut buffers,
+                    &mut tape,
+                );
+                sound += usize::from(parsed.is_ok());
+                kept = tape.reset();
+                start = end;
+            }
+            kept.reset()
+        });
+        spare = Some(kept);
+        assert!(sound > events.len() * 9 / 10, "most events are JSON");
+        nanos
+    })
+}
+
+/// Validates and keeps nothing.
+pub fn ignored_any(events: &Events) -> Contestant<'_> {
+    parser(IGNORED_ANY, events, |event| serde_json::from_slice::<IgnoredAny>(event).is_ok())
+}
+
+/// Makes a tree.
+pub fn value(events: &Events) -> Contestant<'_> {
+    parser(VALUE, events, |event| serde_json::from_slice::<serde_json::Value>(event).is_ok())
+}
+
+fn parser<'c>(name: &str, events: &'c Events, is_sound: impl Fn(&[u8]) -> bool + 'c) -> Contestant<'c> {
+    contestant(name.to_owned(), events, move || {
+        let (nanos, sound) = timed(|| events.iter().filter(|event| is_sound(event)).count());
+        assert!(sound > events.len() * 9 / 10, "most events are JSON");
+        nanos
+    })
+}
+
+/// Copies all bytes.
+pub fn memcpy(events: &Events) -> Contestant<'_> {
+    let mut copy = vec![0; events.bytes().len()];
+    contestant(MEMCPY.to_owned(), events, move || timed(|| copy.copy_from_slice(events.bytes())).0)
+}
+
+/// The reference filter, which knows the consents of whom these events name.
+pub fn reference<'c>(world: &'c World, corpus: &Corpus, events: &'c Events) -> Contestant<'c> {
+    let limits = Limits::default();
+    let mut reference = Reference::new(world.policy.clone(), world.keys.clone(), limits, REGION);
+    let mut named = Produced::default();
+    let keys: HashSet<_> = (0..u64::try_from(events.len()).unwrap_or(u64::MAX))
+        .map(|index| {
+            corpus.write(index, &mut named);
+            named.key.clone()
+        })
+        .collect();
+    for consent in corpus.consents() {
+        let Some(value) = &consent.value else { continue };
+        let parts: Vec<&[u8]> = consent.key.split(|byte| *byte == b'/').collect();
+        // Agreements of organisations name no person; who was erased may be named beside the person.
+        let [tenant, _, person] = parts[..] else {
+            reference.consents.take(value);
+            continue;
+        };
+        let key = [tenant, person].join(&b'/');
+        if keys.contains(&key) || value.windows(ERASED.len()).any(|part| part == ERASED) {
+            reference.consents.take(value);
+        }
+    }
+    contestant(REFERENCE.to_owned(), events, move || {
+        let mut outcome = Outcome::default();
+        let (nanos, ()) = timed(|| {
+            for (position, event) in (0..).zip(events.iter()) {
+                let raw = Raw { origin: Origin(0), position, value: Some(event), headers: &[] };
+                reference.filter(&raw, NOW_MS, &mut outcome);
+            }
+        });
+        assert!(outcome.len() > events.len(), "most events are written");
+        nanos
+    })
+}
+
+fn contestant<'c>(name: String, events: &Events, round: impl FnMut() -> u64 + 'c) -> Contestant<'c> {
+    Contestant { name, events: events.len(), bytes: events.bytes().len(), round: Box::new(round) }
+}
+
+/// Records that a poll hands over at once.
+const POLL: usize = 512;
+/// A key of records that erase.
+const ERASED: &[u8] = b"erased_before";
+/// What buffers are made for at first; they grow.
+const EVENT_BYTES: usize = 4096;

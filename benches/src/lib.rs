@@ -1,0 +1,12 @@
+//! How fast weir is, as ratios against other programs in the same run.
+//!
+//! [`contracts`] and [`world`] make what is filtered: a seeded corpus of eight event types, its keys and consents.
+//! [`contestants`] are the programs that take it, [`race`] runs them in turn and keeps the fastest round of each, [`goals`]
+//! says which ratios must come out, [`ratios`] prints it all. Times are of the thread's processor, so that neighbours on the machine count little.
+
+pub mod contestants;
+pub mod contracts;
+pub mod goals;
+pub mod race;
+pub mod ratios;
+pub mod world;
