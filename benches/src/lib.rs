@@ -4,9 +4,13 @@
 //! [`contestants`] are the programs that take it, [`race`] runs them in turn and keeps the fastest round of each, [`goals`]
 //! says which ratios must come out, [`ratios`] prints it all. Times are of the thread's processor, so that neighbours on the machine count little.
 
+#[cfg(feature = "baselines")]
 pub mod contestants;
 pub mod contracts;
+#[cfg(feature = "baselines")]
 pub mod goals;
+#[cfg(feature = "baselines")]
 pub mod race;
+#[cfg(feature = "baselines")]
 pub mod ratios;
 pub mod world;

@@ -31,6 +31,15 @@ impl Mode {
     /// All of them, the hardest first.
     pub const ALL: [Self; 3] = [Self::Mixed, Self::Stable, Self::One];
 
+    /// Returns the word for it on a command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Mixed => "mixed",
+            Self::Stable => "stable",
+            Self::One => "one",
+        }
+    }
+
     /// Returns the name that stands in tables.
     pub const fn name(self) -> &'static str {
         match self {

@@ -21,6 +21,8 @@ pub(crate) enum Need {
     Perl,
     /// Runs the readers that check the tables.
     Python,
+    /// Counts instructions.
+    Valgrind,
 }
 
 impl Need {
@@ -28,6 +30,8 @@ impl Need {
     pub(crate) const BUILD: [Self; 3] = [Self::Compiler, Self::Make, Self::Perl];
     /// What a broker of our own needs.
     pub(crate) const KAFKA: [Self; 2] = [Self::Java, Self::Maven];
+    /// What counting instructions needs.
+    pub(crate) const COUNT: [Self; 1] = [Self::Valgrind];
     /// What the readers need.
     pub(crate) const READERS: [Self; 1] = [Self::Python];
 
@@ -39,6 +43,7 @@ impl Need {
             Self::Make => "GNU make",
             Self::Maven => "Apache Maven named mvn (maven.apache.org)",
             Self::Perl => "Perl 5 with its core modules",
+            Self::Valgrind => "Valgrind, which counts instructions",
             Self::Python => "Python 3.10 or newer named python3, with its modules venv and ensurepip",
         }
     }
@@ -52,6 +57,8 @@ impl Need {
             Self::Maven => &["maven"],
             Self::Perl => &["perl"],
             Self::Python => &["python3 python3-venv"],
+            // Without the symbols of libc it cannot replace what it must.
+            Self::Valgrind => &["valgrind libc6-dbg", "valgrind"],
         }
     }
 
@@ -69,6 +76,7 @@ impl Need {
             Self::Make => said("make", &["--version"]).is_some(),
             Self::Maven => said("mvn", &["--version"]).is_some(),
             Self::Perl => said("perl", &["-MIPC::Cmd", "-MFindBin", "-MFile::Compare", "-e", "1"]).is_some(),
+            Self::Valgrind => said("valgrind", &["--version"]).is_some(),
             Self::Python => {
                 said("python3", &["-c", "import sys, venv, ensurepip; assert sys.version_info >= (3, 10)"]).is_some()
             }

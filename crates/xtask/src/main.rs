@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask test`, `check`, `tidy`, `bench` and `up`.
+//! Developer commands: `cargo xtask test`, `check`, `tidy`, `bench`, `count` and `up`.
 //!
 //! One tool, in the language of the tree, for everything a developer or CI does beyond plain cargo. Nothing here is
 //! part of the product, and nothing of the product is used here: a broken crate must not take its test command down.
@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 mod bench;
 mod broker;
 mod check;
+mod count;
 mod guard;
 mod jars;
 mod machine;
@@ -40,6 +41,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     match command.as_str() {
         "bench" => bench::run(rest),
         "check" => check::run(rest),
+        "count" => count::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),
         "up" => up::run(rest),
@@ -62,6 +64,8 @@ cargo xtask tidy [--bless]                         the rules of the house that n
     --bless     first rewrite the list of types without Debug in ARCHITECTURE.md
 cargo xtask bench [--events N] [--people N] [--rounds N]   print how fast weir is, as ratios
     --small     only see that it runs
+cargo xtask count [--bless] [--install]            compare the filter's instructions with those that are committed
+    --bless     commit to what is counted
 cargo xtask up [--port PORT] [--data DIR]          start Apache Kafka, print its address, stay until ctrl-c
 
 WEIR_TEST_KAFKA=HOST:PORT   use this broker instead of starting one

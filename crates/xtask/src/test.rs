@@ -2,7 +2,8 @@
 //!
 //! The compiler, the broker's start and the readers' installation run beside each other; then the tests run once, with
 //! one profile and one set of features, so that nothing is built twice. A component that cannot start is a failure:
-//! a test that is skipped because its broker is missing would pass for the wrong reason.
+//! a test that is skipped because its broker is missing would pass for the wrong reason. At the end of a run of the whole
+//! tree the filter's instructions are counted, which is the bench that a busy machine can run.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use crate::broker::{self, Broker, Wish};
 use crate::machine::{self, Install, Need};
 use crate::tree::{self, Package};
-use crate::{jars, process, python, report};
+use crate::{count, jars, process, python, report};
 
 /// Runs the tests.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -52,6 +53,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     let tally = run_tests(&mut tests)?;
     report::done("tests, with their build and the start of what they need", started.elapsed());
+    if tally.verdict().is_ok() && selection.is_whole() && wish.rest.is_empty() {
+        count::check()?;
+    }
     report::line(&format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped));
     tally.verdict()
 }
@@ -118,6 +122,10 @@ impl Selection {
         cargo
     }
 
+    fn is_whole(&self) -> bool {
+        self.packages.is_empty()
+    }
+
     fn has(&self, feature: &str) -> bool {
         self.features.iter().any(|of_package| of_package.split('/').next_back() == Some(feature))
     }
@@ -130,6 +138,9 @@ impl Selection {
         let mut needs = Need::BUILD.to_vec();
         if self.wants_broker() && given_broker().is_none() {
             needs.extend(Need::KAFKA);
+        }
+        if self.is_whole() {
+            needs.extend(Need::COUNT);
         }
         if self.has(READERS) {
             needs.extend(Need::READERS);
