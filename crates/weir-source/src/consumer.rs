@@ -26,7 +26,7 @@ use crate::{
     cluster::{AskError, Bounds, Cluster, of_client},
     context::{Context, gain, give_up},
     coverage::{Coverage, Position},
-    partition::{TopicPartition, named, placed},
+    partition::{TopicPartition, named, names, placed},
     problem::Problem,
 };
 
@@ -100,6 +100,15 @@ pub struct Started {
     pub problems: Vec<Problem>,
 }
 
+/// Where partitions start.
+struct Plan {
+    started: Started,
+    /// For each partition, in the order asked.
+    offsets: Vec<Offset>,
+    /// Partitions that are not to be fetched yet, or not at all.
+    still: Vec<TopicPartition>,
+}
+
 impl Consumer {
     /// Makes a consumer and asks to join the group; the partitions come by polling.
     ///
@@ -138,32 +147,78 @@ impl Consumer {
             Ok(bounds) => bounds,
             Err(error) => return Err((assigned, error)),
         };
-        let mut started = Started { running: Vec::new(), problems: Vec::new() };
-        // Partitions of the answer that are not to be fetched yet, or not at all.
-        let (mut offsets, mut still) = (Vec::new(), Vec::new());
+        let plan = self.open(&assigned.partitions, starts, &bounds);
+        note(self.take_over(&names, &plan), "start the assigned partitions");
+        Ok(plan.started)
+    }
+
+    /// Stops all partitions without giving them up; what was handed out of them is forgotten.
+    ///
+    /// Nothing of them comes any more, until [`start_again`](Self::start_again).
+    pub fn stand_still(&self) {
+        *self.coverage.lock() = Coverage::default();
+        note(self.client.assignment().and_then(|held| self.client.pause(&held)), "stand still");
+    }
+
+    /// Returns the partitions that this member has and does not read since [`stand_still`](Self::stand_still).
+    ///
+    /// # Errors
+    /// When the brokers could not be asked which incarnations they belong to.
+    pub fn standing(&self) -> Result<Vec<PartitionId>, AskError> {
+        let mut held = names(&self.client.assignment().map_err(|error| of_client(&error))?);
+        let coverage = self.coverage.lock();
+        // Those that came since are read already.
+        held.retain(|name| coverage.origin(&name.topic, name.partition).is_none());
+        drop(coverage);
+        self.identify(&held)
+    }
+
+    /// Reads partitions that stood still from where the tables end now, as a member that never left its group.
+    ///
+    /// # Errors
+    /// When the brokers did not answer, or librdkafka could not go back: only a new member can read on then.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_again(&self, standing: &[PartitionId], starts: &[Start]) -> Result<Started, AskError> {
+        assert_eq!(standing.len(), starts.len(), "every partition has its answer");
+        let names: Vec<TopicPartition> = standing.iter().map(of_id).collect();
+        let bounds = self.cluster.bounds(&names, PATIENCE)?;
+        let plan = self.open(standing, starts, &bounds);
+        match self.go_back(&names, &plan) {
+            Ok(()) => Ok(plan.started),
+            Err(error) => {
+                tracing::warn!(%error, "the consumer cannot go back");
+                Err(of_client(&error))
+            }
+        }
+    }
+
+    /// Decides for each partition where it starts, or why it does not, and accounts for it from there.
+    fn open(&self, partitions: &[PartitionId], starts: &[Start], bounds: &[Bounds]) -> Plan {
+        let started = Started { running: Vec::new(), problems: Vec::new() };
+        let mut plan = Plan { started, offsets: Vec::new(), still: Vec::new() };
         let mut coverage = self.coverage.lock();
-        for ((id, start), bounds) in assigned.partitions.iter().zip(starts).zip(bounds) {
-            match first_offset(id, *start, bounds, self.first) {
+        for ((id, start), bounds) in partitions.iter().zip(starts).zip(bounds) {
+            match first_offset(id, *start, *bounds, self.first) {
                 Ok(next) => {
                     let origin = coverage.open(id.clone(), next, start.fence);
                     if start.fence.is_some_and(|fence| fence <= next) {
-                        still.push(of_id(id));
+                        plan.still.push(of_id(id));
                     }
-                    started.running.push(Position { origin, partition: id.clone(), next });
-                    offsets.push(Offset::Offset(next));
+                    plan.started.running.push(Position { origin, partition: id.clone(), next });
+                    plan.offsets.push(Offset::Offset(next));
                 }
                 Err(problem) => {
                     let origin = coverage.open(id.clone(), bounds.end, None);
                     coverage.halt(origin);
-                    still.push(of_id(id));
-                    started.problems.push(problem);
-                    offsets.push(Offset::End);
+                    plan.still.push(of_id(id));
+                    plan.started.problems.push(problem);
+                    plan.offsets.push(Offset::End);
                 }
             }
         }
-        drop(coverage);
-        note(self.take_over(&names, &offsets, &still), "start the assigned partitions");
-        Ok(started)
+        plan
     }
 
     /// Gives up partitions; what was read of them is committed or dropped by now.
@@ -237,12 +292,29 @@ impl Consumer {
         }
     }
 
-    fn take_over(&self, names: &[TopicPartition], offsets: &[Offset], still: &[TopicPartition]) -> KafkaResult<()> {
-        let list = placed(names.iter().zip(offsets.iter().copied()))?;
+    fn take_over(&self, names: &[TopicPartition], plan: &Plan) -> KafkaResult<()> {
+        let list = placed(names.iter().zip(plan.offsets.iter().copied()))?;
         let answer = gain(&self.client, &list);
         self.client.context().answered();
         answer?;
-        if still.is_empty() { Ok(()) } else { self.client.pause(&named(still)) }
+        self.keep_still(plan)
+    }
+
+    /// Goes to where the plan starts; fails unless every partition is there, for what it hands out else would leave a gap.
+    fn go_back(&self, names: &[TopicPartition], plan: &Plan) -> KafkaResult<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let list = placed(names.iter().zip(plan.offsets.iter().copied()))?;
+        // In this order: resuming starts to fetch where the partition was left, and seeking drops what came of that.
+        self.client.resume(&named(names))?;
+        let sought = self.client.seek_partitions(list, PATIENCE)?;
+        sought.elements().iter().try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)?;
+        self.keep_still(plan)
+    }
+
+    fn keep_still(&self, plan: &Plan) -> KafkaResult<()> {
+        if plan.still.is_empty() { Ok(()) } else { self.client.pause(&named(&plan.still)) }
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Outcome {
     Committed(Receipt),
     /// It is dropped; its partitions must be taken anew.
     Dropped,
+    /// It is dropped, because another daemon owns a partition of it.
+    Fenced,
 }
 
 /// Commits batches until the source has no more.
@@ -139,7 +141,7 @@ fn fail(shared: &Shared, failure: CommitError) -> Result<Outcome, RunError> {
         }
     };
     count(&shared.metrics, outcome);
-    Ok(Outcome::Dropped)
+    Ok(if outcome == CommitOutcome::Fenced { Outcome::Fenced } else { Outcome::Dropped })
 }
 
 fn count(metrics: &Metrics, outcome: CommitOutcome) {

@@ -65,6 +65,8 @@ struct Session {
     /// Since when no record can be taken, on the monotonic clock.
     blocked_ms: Option<i64>,
     is_paused: bool,
+    /// When to take the partitions anew, which stand still until then; on the monotonic clock.
+    retake_ms: Option<i64>,
     lag_asked_ms: Option<i64>,
 }
 
@@ -87,6 +89,8 @@ enum Turn {
     Done,
     /// A new membership, from the watermarks: what was open is dropped.
     Rejoin,
+    /// The same membership, from the watermarks: what was open is dropped.
+    Retake,
 }
 
 impl Recovery {
@@ -133,6 +137,9 @@ impl Intake {
             let mut turn = Turn::Again;
             while turn == Turn::Again {
                 turn = self.turn(&consumer)?;
+                if turn == Turn::Retake {
+                    turn = self.step_back(&consumer);
+                }
             }
             self.shared.health.raise(Obstacle::Assignment, "the group is left");
             if turn == Turn::Done {
@@ -147,10 +154,14 @@ impl Intake {
     /// Takes one turn: receipts back, a full batch on, and what the brokers have for us.
     fn turn(&mut self, consumer: &Consumer) -> Result<Turn, RunError> {
         self.heart.beat(self.shared.clock.elapsed_ms());
-        if let Ok(outcome) = self.outcomes.try_recv()
-            && self.settle(consumer, outcome) == Turn::Rejoin
-        {
-            return Ok(Turn::Rejoin);
+        if let Ok(outcome) = self.outcomes.try_recv() {
+            let turn = self.settle(consumer, outcome);
+            if turn != Turn::Again {
+                return Ok(turn);
+            }
+        }
+        if self.session.retake_ms.is_some_and(|due| self.shared.clock.elapsed_ms() >= due) {
+            return self.retake(consumer);
         }
         if let Some(by) = self.closing(consumer) {
             self.close(by);
@@ -175,7 +186,7 @@ impl Intake {
                 let recovering = &self.session.recovering;
                 let is_decided = |record: &Record<'_>| recovering.iter().any(|batch| batch.has_decided(record));
                 let judged = self.filling.take(&records, &self.shared, &self.heart, is_decided);
-                Ok(if judged.is_ok() { Turn::Again } else { Turn::Rejoin })
+                Ok(if judged.is_ok() { Turn::Again } else { Turn::Retake })
             }
             Polled::Revoked(revoked) => Ok(self.give_up(consumer, revoked)),
         }
@@ -222,7 +233,12 @@ impl Intake {
         metrics.queue_depth.get_or_create_owned(&QueueLabels { queue: Word(QueueName::Receipts) }).dec();
         metrics.in_flight_bytes.set(0);
         let in_flight = self.in_flight.take();
-        let Outcome::Committed(receipt) = outcome else { return Turn::Rejoin };
+        let receipt = match outcome {
+            Outcome::Committed(receipt) => receipt,
+            Outcome::Dropped => return Turn::Retake,
+            // Another daemon has a partition of it: the group has to say who owns what.
+            Outcome::Fenced => return Turn::Rejoin,
+        };
         for span in receipt.spans() {
             self.session.watermarks.insert(span.partition.clone(), span.to);
         }
@@ -353,6 +369,9 @@ impl Intake {
         let oldest_ms = in_flight_ms.into_iter().chain(self.filling.open.opened_ms()).min();
         metrics.oldest_uncommitted_seconds.set(seconds(oldest_ms.map_or(0, |oldest| now_ms - oldest)));
         metrics.open_bytes.set(i64::try_from(self.filling.open.filtered.memory()).unwrap_or(i64::MAX));
+        if self.session.retake_ms.is_some() {
+            return; // Partitions that stand still are behind as far as they were.
+        }
         let Ok(lags) = consumer.lag(LAG_PATIENCE) else { return };
         self.pass_markers(consumer, &lags);
         self.shared.health.clear(Obstacle::Kafka);
@@ -375,7 +394,7 @@ const PAUSE_AFTER_MS: i64 = 5_000;
 const WAIT: Duration = Duration::from_millis(50);
 /// The same trouble is logged this often.
 const REPEAT_MIN: Duration = Duration::from_secs(30);
-/// What made the last membership end may still be there; the group is not asked again at once.
+/// What made the last membership or batch end may still be there; group and lake are not asked again at once.
 const REJOIN_WAIT: Duration = Duration::from_secs(1);
 /// A transaction ends with one marker a partition; more offsets than this are records on their way.
 const MARKERS_MAX: i64 = 64;

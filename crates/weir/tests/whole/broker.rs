@@ -86,6 +86,18 @@ impl Broker {
         producer.flush(PATIENCE).unwrap();
     }
 
+    /// Returns the ids that the broker gave to the members of a group; a member that leaves and comes again gets another.
+    pub(crate) fn members(&self, group: &str) -> Vec<String> {
+        let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &self.address).create().unwrap();
+        let groups = consumer.fetch_group_list(Some(group), PATIENCE).unwrap();
+        groups
+            .groups()
+            .iter()
+            .flat_map(rdkafka::groups::GroupInfo::members)
+            .map(|member| member.id().to_owned())
+            .collect()
+    }
+
     /// Returns every byte of a topic's records: keys, values, names and values of headers.
     pub(crate) fn bytes_of(&self, topic: &str) -> Vec<u8> {
         let mut config = ClientConfig::new();

@@ -82,16 +82,20 @@ fn withdrawal_before_the_commit_counts() {
     assert_audit_passes(&scene.world);
 }
 
-/// A lake that cannot be written stops the flow; what was read is written when it can be.
+/// A lake that cannot be written stops the flow; what was read is written when it can be, and the daemon stays in its group.
 #[test]
 fn lake_that_is_away_stops_the_flow() {
     let broker = Broker::given();
-    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("lake")) };
+    let mut settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("lake")) };
+    // A member without a name of its own: were it to leave, its partitions would move.
+    settings.kafka.as_mut().unwrap().instance = None;
+    let group = settings.kafka.as_ref().unwrap().group.clone();
     let scene = Scene::new(&broker, settings, 20);
     broker.create_topics(&scene.settings, 1);
     broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
     let mut daemon = Daemon::start(&scene.world, []);
     daemon.until_ready();
+    let members = broker.members(&group);
 
     let (lake, away) = (scene.world.path("lake"), scene.world.path("lake.away"));
     fs::rename(&lake, &away).unwrap();
@@ -102,6 +106,7 @@ fn lake_that_is_away_stops_the_flow() {
     fs::rename(&away, &lake).unwrap();
     daemon.until_ready();
     daemon.until("the lake has what was read", |daemon| has_committed(daemon, EVENTS));
+    assert_eq!(broker.members(&group), members, "the daemon left its group and came again");
     stop(daemon);
     scene.assert_rows();
 }

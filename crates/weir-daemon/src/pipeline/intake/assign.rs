@@ -13,7 +13,8 @@ use tracing::{info, warn};
 use weir_lake::{PartitionId, Position};
 use weir_source::{Assigned, Consumer, Revoked, Start, Started};
 
-use super::{Intake, Recovery, Turn, WAIT};
+use super::{Intake, REJOIN_WAIT, Recovery, Session, Turn, WAIT};
+use crate::clock::millis;
 use crate::health::Obstacle;
 use crate::metrics::labels::Closing;
 use crate::pipeline::RunError;
@@ -23,10 +24,50 @@ impl Intake {
     pub(super) fn start(&mut self, consumer: &Consumer, assigned: Assigned) -> Result<Turn, RunError> {
         let partitions = assigned.partitions().to_vec();
         let Some(states) = self.positions(&partitions) else { return Ok(Turn::Rejoin) };
-        let recovers = states.iter().any(|state| state.interrupted.is_some());
-        let starts: Vec<Start> = states.iter().map(|state| start_of(state, recovers)).collect();
+        let starts = starts_of(&states);
         let Some(started) = self.start_at(consumer, assigned, &starts) else { return Ok(Turn::Rejoin) };
-        let states: BTreeMap<&PartitionId, &Position> = partitions.iter().zip(&states).collect();
+        self.note_started(consumer, &states, started)
+    }
+
+    /// Drops what is open and lets the partitions stand still, in the group, until it is time to take them anew.
+    pub(super) fn step_back(&mut self, consumer: &Consumer) -> Turn {
+        self.abandon();
+        consumer.stand_still();
+        self.session = Session { retake_ms: Some(self.in_a_while()), ..Session::default() };
+        Turn::Again
+    }
+
+    /// Takes the partitions anew, from where the lake ends; as long as it does not say, the group is answered meanwhile.
+    pub(super) fn retake(&mut self, consumer: &Consumer) -> Result<Turn, RunError> {
+        self.session.retake_ms = Some(self.in_a_while());
+        let standing = match consumer.standing() {
+            Ok(standing) => standing,
+            Err(error) => {
+                self.shared.health.raise(Obstacle::Kafka, error);
+                return Ok(Turn::Again);
+            }
+        };
+        let states = match self.shared.lake.positions(&standing, self.shared.clock.now_ms()) {
+            Ok(states) => states,
+            Err(error) => {
+                self.shared.lake_fails(&error);
+                return Ok(Turn::Again);
+            }
+        };
+        self.shared.lake_answers();
+        let Ok(started) = consumer.start_again(&standing, &starts_of(&states)) else { return Ok(Turn::Rejoin) };
+        self.session.retake_ms = None;
+        self.note_started(consumer, &states, started)
+    }
+
+    fn in_a_while(&self) -> i64 {
+        self.shared.clock.elapsed_ms() + millis(REJOIN_WAIT)
+    }
+
+    /// Remembers where partitions are read from, and what is to be finished first.
+    fn note_started(&mut self, consumer: &Consumer, states: &[Position], started: Started) -> Result<Turn, RunError> {
+        let recovers = is_interrupted(states);
+        let states: BTreeMap<&PartitionId, &Position> = states.iter().map(|state| (&state.partition, state)).collect();
         for position in &started.running {
             self.session.watermarks.insert(position.partition.clone(), position.next);
             match states.get(&position.partition).and_then(|state| state.interrupted.as_ref()) {
@@ -45,7 +86,7 @@ impl Intake {
         }
         self.session.lag_asked_ms = None;
         self.shared.health.clear(Obstacle::Assignment);
-        info!(partitions = started.running.len(), recovers, "partitions are assigned");
+        info!(partitions = started.running.len(), recovers, "partitions are read");
         for problem in started.problems {
             self.report(problem)?;
         }
@@ -126,7 +167,7 @@ impl Intake {
                 self.close(Closing::Rebalance);
             }
             self.heart.beat(self.shared.clock.elapsed_ms());
-            if self.wait_for_outcome(consumer) == Turn::Rejoin {
+            if self.wait_for_outcome(consumer) != Turn::Again {
                 return false;
             }
         }
@@ -141,11 +182,19 @@ impl Intake {
     }
 }
 
+fn is_interrupted(states: &[Position]) -> bool {
+    states.iter().any(|state| state.interrupted.is_some())
+}
+
 /// A partition that is not part of an interrupted batch stands still, at its start, while others are.
-fn start_of(state: &Position, recovers: bool) -> Start {
-    let still = recovers.then(|| state.watermark.unwrap_or(0));
-    let end = state.interrupted.as_ref().map(|batch| batch.end);
-    Start { watermark: state.watermark, fence: end.or(still) }
+fn starts_of(states: &[Position]) -> Vec<Start> {
+    let recovers = is_interrupted(states);
+    let start = |state: &Position| {
+        let still = recovers.then(|| state.watermark.unwrap_or(0));
+        let end = state.interrupted.as_ref().map(|batch| batch.end);
+        Start { watermark: state.watermark, fence: end.or(still) }
+    };
+    states.iter().map(start).collect()
 }
 
 /// Times [`WAIT`]: half a minute, well before the group takes this member for dead.
