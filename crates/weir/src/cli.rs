@@ -138,6 +138,9 @@ pub(crate) enum Verb {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
     use clap::CommandFactory as _;
 
     use super::*;
@@ -145,6 +148,29 @@ mod tests {
     #[test]
     fn command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// The help of every verb is golden: it is what people script against and what the documentation repeats.
+    #[test]
+    fn help_is_as_it_was() {
+        let mut pages = String::new();
+        add_page(&mut pages, Cli::command().mut_args(|arg| arg.hide_env_values(true)), "weir");
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/help.txt");
+        if std::env::var_os("WEIR_BLESS").is_some() {
+            std::fs::write(&golden, &pages).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(golden).unwrap(), pages, "run with WEIR_BLESS=1 to rewrite");
+    }
+
+    /// Adds the page of a command and those of the commands below it, which do not repeat the global flags.
+    fn add_page(pages: &mut String, command: clap::Command, name: &str) {
+        let mut command = command.bin_name(name).disable_help_subcommand(true).term_width(100);
+        let below: Vec<_> = command.get_subcommands().cloned().collect();
+        writeln!(pages, "$ {name} --help\n{}", command.render_help()).unwrap();
+        for command in below {
+            let name = format!("{name} {}", command.get_name());
+            add_page(pages, command.mut_args(|arg| arg.hide_env_values(true)), &name);
+        }
     }
 
     /// Every flag of ours can be set in the environment instead: containers have no command line to edit.
