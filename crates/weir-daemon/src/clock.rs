@@ -2,6 +2,7 @@
 //!
 //! Nothing in the daemon asks the system for the time; it is handed a [`Clock`]. Consent expiry, retention and
 //! staleness can so be tested by moving a hand, and one poll batch is judged at one instant.
+#![expect(clippy::disallowed_methods, reason = "this is the clock")]
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! The source on the broker inside the process: the turns of the loop, and a broker that goes away and comes back.
+#![expect(clippy::disallowed_methods, reason = "a broker on threads of its own takes real time")]
 
 use std::{
     sync::Arc,

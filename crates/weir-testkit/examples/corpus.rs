@@ -1,4 +1,5 @@
 //! How fast the corpus is made: `cargo run --release -p weir-testkit --no-default-features --example corpus -- EVENTS`.
+#![expect(clippy::disallowed_methods, reason = "real time is what is measured")]
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! What most verbs need first: the configuration and the policy that it names.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use weir_daemon::Config;
 use weir_daemon::config::Kafka;
+use weir_daemon::{Config, SystemClock};
 use weir_keys::KeyRing;
 use weir_lake::{Lake, LakeError};
 use weir_policy::diagnostic::{Diagnostic, Look, Report, render};
@@ -81,8 +81,7 @@ pub(crate) fn key_ring(config: &Config) -> Result<KeyRing, Failure> {
 
 /// Returns the wall clock's time in milliseconds since 1970.
 pub(crate) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    SystemClock::start().now_ms()
 }
 
 /// Opens the lake that the configuration names; one that is not there is not made.

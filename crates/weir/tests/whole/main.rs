@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`world`] (a folder with all that weir needs) → [`program`] (the binary) → `broker` → `expected` (the
 //! reference's rows against the readers') → the tests.
+#![expect(clippy::disallowed_methods, reason = "a real program takes real time")]
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod canary;
