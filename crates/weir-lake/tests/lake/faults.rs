@@ -9,7 +9,7 @@ use weir_policy::PurposeId;
 use crate::faulty_store::{Fault, FaultyStore};
 use crate::reader;
 use crate::world::{
-    NOW_MS, SHOP, SPEED, World, audited, counted, event, partition, shop_table, shops, speed_table, speeds, take,
+    NOW_MS, SHOP, SPEED, World, audited, counted, event, partition, shop, shop_table, shops, speed_table, speeds, take,
 };
 
 /// Goal: a crash between tables and coverage, with a withdrawal in between, loses no record and writes none twice. What was
@@ -199,6 +199,33 @@ fn an_old_owner_is_fenced() {
     second.release(&[partition(0)]);
     assert!(matches!(world.commit(&second, world.batch(0, 3, &shops(0..3))), Err(CommitError::Fenced { .. })));
     assert_eq!(audited(&second).tables[&shop_table()], 3);
+}
+
+/// Goal: who loses a partition in the middle of a commit writes nothing any more: the generation is read before each put.
+#[test]
+fn an_owner_that_just_lost_its_partition_writes_nothing() {
+    let world = World::new(&[SHOP]);
+    let (first, second) = (world.open(), world.open());
+    take(&first, 0);
+    let lost = world.commit_at(&first, world.batch(0, 0, &shops(0..3)), &|| drop(take(&second, 0)));
+    assert!(matches!(lost, Err(CommitError::Fenced { .. })));
+    assert_eq!(reader::rows(&world.table_path(&shop_table())), 0);
+    assert!(world.commit(&second, world.batch(0, 0, &shops(0..3))).is_ok());
+    assert_eq!(audited(&second).tables[&shop_table()], 3);
+}
+
+/// Goal: the coverage takes a span once, even from its owner, and even where no table has a row to conflict about.
+#[test]
+fn a_span_counts_once_even_for_its_owner() {
+    let world = World::new(&[SHOP]);
+    let lake = world.open();
+    take(&lake, 0);
+    let nobody = [shop("somebody who was never asked")];
+    let twice = world.commit_at(&lake, world.batch(0, 0, &nobody), &|| {
+        assert!(world.commit(&lake, world.batch(0, 0, &nobody)).is_ok());
+    });
+    assert!(matches!(twice, Err(CommitError::Fenced { .. })));
+    assert_eq!(counted(&audited(&lake), "denied", Some("no_consent_record")), 1);
 }
 
 /// Goal: an interrupted batch of two partitions is finished by two new owners, each its part.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use object_store::ObjectStore;
 use tempfile::TempDir;
@@ -145,6 +146,27 @@ impl World {
     pub(crate) fn commit(&self, lake: &Lake, batch: ClosedBatch) -> Result<Receipt, CommitError> {
         let now_ms = &|| NOW_MS;
         lake.commit(batch, Recheck { store: &self.store, max_staleness_ms: 5000, elapsed_ms: now_ms, now_ms })
+    }
+
+    /// Commits a batch, and lets something happen after it was admitted and before anything is written.
+    pub(crate) fn commit_at(
+        &self,
+        lake: &Lake,
+        batch: ClosedBatch,
+        meanwhile: &(dyn Fn() + Sync),
+    ) -> Result<Receipt, CommitError> {
+        let is_first = AtomicBool::new(true);
+        // The first to ask for the time is the batch, once it is admitted.
+        let now_ms = || {
+            if is_first.swap(false, Ordering::Relaxed) {
+                meanwhile();
+            }
+            NOW_MS
+        };
+        lake.commit(
+            batch,
+            Recheck { store: &self.store, max_staleness_ms: 5000, elapsed_ms: &|| NOW_MS, now_ms: &now_ms },
+        )
     }
 
     /// Takes a partition, filters events from where the lake ends, and commits them.

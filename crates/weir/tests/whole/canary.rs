@@ -34,6 +34,7 @@ fn no_marker_leaves_the_way_from_files() {
     fs::remove_file(world.path("lake")).unwrap();
     Weir::new(&world, filter).run().assert_done();
     run_what_prints(&world);
+    explain(&world, &planted.records);
     assert_rows(&world);
 
     // What we put there ourselves.
@@ -129,6 +130,19 @@ fn run_what_prints(world: &World) {
     }
 }
 
+/// Explains some events, with and without the consents; what says why must not say what.
+fn explain(world: &World, records: &[weir_testkit::corpus::Produced]) {
+    let event = world.path("event.json");
+    for record in records.iter().filter_map(|record| record.value.as_ref()).take(EXPLAINED) {
+        fs::write(&event, record).unwrap();
+        for arguments in [&["--format", "json"][..], &["--assume-consent"]] {
+            let call = ["-vv", "explain", event.to_str().unwrap()].into_iter().chain(arguments.iter().copied());
+            Weir::new(world, call).run().assert_done();
+        }
+    }
+    fs::remove_file(&event).unwrap();
+}
+
 /// A search in an empty lake would find nothing, too.
 fn assert_rows(world: &World) {
     for purpose in ["troubleshooting", "reliability", "personalization"] {
@@ -144,3 +158,6 @@ fn assert_clean(world: &World, searcher: &Searcher) {
     let shown: Vec<String> = findings.iter().take(20).map(ToString::to_string).collect();
     assert!(findings.is_empty(), "{} findings, the first:\n{}", findings.len(), shown.join("\n"));
 }
+
+/// Each kind of marker is in the first few events.
+const EXPLAINED: usize = 8;
