@@ -204,6 +204,30 @@ fn gap_stops_the_partition_until_its_loss_is_accepted() {
     assert_audit_passes(&scene.world);
 }
 
+/// A crash after the tables' commits and before the coverage's: the next run finishes that batch with its end. What is in
+/// quarantine by then is not judged again, and nothing is there twice.
+#[test]
+fn batch_without_its_coverage_is_finished() {
+    let broker = Broker::given();
+    let scene = Scene::new(&broker, Settings::of_kafka(&broker.address, &name("halfway")), 26);
+    broker.create_topics(&scene.settings, 1);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    scene.send(&broker);
+    let run = || Weir::new(&scene.world, ["run", "--until-caught-up"]).run().assert_done();
+    let quarantine = || Weir::new(&scene.world, ["quarantine", "ls"]).run().assert_done();
+    run();
+    let (before, counted) = (quarantine(), covered(&scene.world, "fate = 'quarantined'"));
+    assert!(counted > 0, "nothing is in quarantine");
+
+    // As if the process had died right before this entry.
+    let log = scene.world.path("lake/eu/_coverage/_delta_log");
+    let newest = fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    fs::remove_file(newest).unwrap();
+    run();
+    assert_eq!((quarantine(), covered(&scene.world, "fate = 'quarantined'")), (before, counted));
+    scene.assert_rows();
+}
+
 /// A table of another tool stops the flow; once an operator skips it, its rows are denied and the others are written.
 #[test]
 fn skipped_table_does_not_hold_up_the_others() {
