@@ -7,3 +7,6 @@ fn main() -> Result<()> {
     let size = Size::parse(std::env::args().skip(1))?;
     ratios::print(&size, &mut std::io::stdout().lock())
 }
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -6,20 +6,20 @@
 
 mod cells;
 mod column;
+mod pool;
 mod recheck;
 mod rows;
 
 pub use cells::{Cells, Storable, Validity};
 pub use column::{Column, Lists, Values};
+pub(crate) use pool::Pool;
 pub(crate) use rows::Head;
 pub use rows::Rows;
 
 use crate::record::{Origin, Record};
 use crate::tally::Tally;
 use std::collections::HashMap;
-use weir_policy::{
-    Contract, ContractIx, MalformedCode, Personalization, Policy, Purpose, Reliability, Troubleshooting,
-};
+use weir_policy::{ContractIx, MalformedCode, Personalization, Policy, Purpose, Reliability, Troubleshooting};
 
 /// What the filter made of some records: rows for each purpose, the accounting, and what it could not read.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl Filtered {
         self.rows() == 0 && self.quarantine.is_empty()
     }
 
-    /// Returns the bytes that open columns and coordinates occupy, room for growth included.
+    /// Returns the bytes that open columns and coordinates occupy.
     pub fn memory(&self) -> usize {
         let coordinates = self.quarantine.capacity() * size_of::<Coordinates>();
         coordinates + self.troubleshooting.memory() + self.reliability.memory() + self.personalization.memory()
@@ -111,17 +111,17 @@ impl<P: Purpose> Batch<P> {
         self.tables.iter().map(Rows::len).sum()
     }
 
-    /// Returns the bytes that the columns occupy, room for growth included.
+    /// Returns the bytes that the rows occupy.
     pub fn memory(&self) -> usize {
         self.tables.iter().map(Rows::memory).sum()
     }
 
     /// Returns the rows of a contract and day, made when they are asked for first.
-    pub(crate) fn table(&mut self, place: ContractIx, contract: &Contract, policy: &Policy, date: i32) -> &mut Rows<P> {
+    pub(crate) fn table(&mut self, place: ContractIx, policy: &Policy, date: i32, pool: &Pool<P>) -> &mut Rows<P> {
         let is_same = |rows: &Rows<P>| rows.contract() == place && rows.date() == date;
         if !self.tables.get(self.last).is_some_and(is_same) {
             self.last = *self.places.entry((place, date)).or_insert_with(|| {
-                self.tables.push(Rows::new(place, contract, policy, date));
+                self.tables.push(Rows::new(place, policy, date, pool));
                 self.tables.len() - 1
             });
         }

@@ -1,39 +1,41 @@
 //! An envelope finds its contract, and the rules that need no consent are read off it.
-//!
-//! It stands between the envelope and the data, since the contract says what of the data is looked at.
 
-use crate::decode::{Bytes, Envelope, Opened};
+use crate::decode::Event;
+use crate::plan::Plans;
 use weir_policy::{Contract, ContractIx, DenyReason, MalformedCode, Policy, PurposeId, Resolved};
 
-/// An envelope with its contract.
+/// Finds contracts, as of now.
+pub(crate) struct Classifier<'c> {
+    pub(crate) policy: &'c Policy,
+    pub(crate) plans: &'c Plans,
+    pub(crate) now_ms: i64,
+}
+
+/// The contract of an event.
 pub(crate) struct Classified {
-    pub(crate) envelope: Envelope,
     pub(crate) contract: ContractIx,
-    is_expired: bool,
+    /// Whether the contract's last day has passed.
+    pub(crate) is_expired: bool,
 }
 
-/// Finds the contract of an event; fails where its envelope has a fault, or nobody declared it.
-pub(crate) fn classify(
-    policy: &Policy,
-    opened: &Opened<'_>,
-    bytes: &Bytes<'_>,
-    now_ms: i64,
-) -> Result<Classified, MalformedCode> {
-    let envelope = opened.envelope?;
-    let event_type = std::str::from_utf8(bytes.at(envelope.event_type)).expect("records and headers are UTF-8");
-    match policy.resolve(event_type, envelope.version, now_ms) {
-        Resolved::Contract(contract) => Ok(Classified { envelope, contract, is_expired: false }),
-        Resolved::Expired(contract) => Ok(Classified { envelope, contract, is_expired: true }),
-        Resolved::NoContract => Err(MalformedCode::NoContract),
+impl Classifier<'_> {
+    /// Finds the contract of the event type that stands at `start..end` of a text; fails where nobody declared it.
+    pub(crate) fn classify(
+        &self,
+        (text, start, end): (&[u8], usize, usize),
+        version: Option<u32>,
+    ) -> Result<Classified, MalformedCode> {
+        let number = self.plans.types.find(text, start, end).ok_or(MalformedCode::NoContract)?;
+        let versions = &self.plans.versions[usize::try_from(number).expect("usize has at least 32 bits")];
+        match self.policy.choose(versions, version, self.now_ms) {
+            Resolved::Contract(contract) => Ok(Classified { contract, is_expired: false }),
+            Resolved::Expired(contract) => Ok(Classified { contract, is_expired: true }),
+            Resolved::NoContract => Err(MalformedCode::NoContract),
+        }
     }
 }
 
-impl Classified {
-    /// Returns the event's time, cut down to milliseconds: all rules compare it so.
-    pub(crate) fn event_ms(&self) -> i64 {
-        self.envelope.time_us.div_euclid(1_000)
-    }
-
+impl Event {
     /// Applies the rules that depend on the contract and the envelope alone, in their order.
     pub(crate) fn check(&self, contract: &Contract, purpose: PurposeId) -> Result<(), DenyReason> {
         if !contract.purposes.contains(purpose) {

@@ -1,113 +1,102 @@
-//! A record becomes an event: its envelope first, then its data along the contract.
+//! A record becomes an event: its envelope and, along its contract, its data.
 //!
 //! Everything is checked here, also what is dropped, and every way to fail is a [`MalformedCode`]: a code holds no byte of
 //! the record. Past this stage content is a length, undeclared members are a count, and text is left in two places only:
-//! closed words on their way to a token, and identifiers, which `pseudonymize` alone reads.
+//! attributes, and identifiers, which `pseudonymize` alone reads.
 //!
 //! Which code a record with several faults gets is fixed, see the table in the crate's documentation: first whether it is
 //! JSON at all, to its last byte, then the limits, then the envelope, then the contract.
 
 mod attributes;
 mod bytes;
+mod events;
 mod value;
 mod walk;
-mod words;
 
 pub(crate) use attributes::Envelope;
-pub(crate) use bytes::{Bytes, Place};
-pub(crate) use value::{Nothing, Value};
+pub(crate) use events::{Decoded, Event, Events, Identifier};
+pub(crate) use value::{Kind, Value, unpack_version};
 
-use crate::json::{Cursor, Index, NotJson, Sizes};
-use crate::plan::Plan;
-use crate::pseudonymize::KeyInUse;
+use crate::classify::{Classified, Classifier};
+use crate::json::{Cursor, Index, Nesting, NotJson};
+use crate::recent::Recent;
 use crate::record::{Headers, Limits, Record};
 use crate::tally::FieldCounts;
 use attributes::{AttributeNames, Attributes, DataAt};
-use walk::{Slots, Walk};
-use weir_policy::{Contract, MalformedCode};
+use bytes::Bytes;
+use events::Named;
+use fearless_simd::Level;
+use value::Reader;
+use walk::{Found, Walk};
+use weir_policy::{ContractIx, MalformedCode, Token};
 
-/// Decodes one record after the other in buffers that it keeps.
+/// Decodes one record after the other, with buffers that it keeps.
 pub(crate) struct Decoder {
     limits: Limits,
     names: AttributeNames,
     index: Index,
-    written: Vec<u8>,
-    slots: Slots,
-}
-
-/// A record whose envelope was read, and whose data was not.
-pub(crate) struct Opened<'r> {
-    value: &'r [u8],
-    data: Option<DataAt>,
-    sizes: Sizes,
-    /// The envelope, or its fault: that counts only once the data is known to be JSON.
-    pub(crate) envelope: Result<Envelope, MalformedCode>,
-}
-
-/// A decoded event.
-pub(crate) struct Event<'e> {
-    pub(crate) contract: &'e Contract,
-    /// One a field of the contract.
-    pub(crate) values: &'e [Value],
-    /// One a field: the items, where its value is a list.
-    pub(crate) lists: &'e [Vec<Value>],
-    /// Identifiers beside the subject, with their fields.
-    pub(crate) others: &'e [(usize, Place)],
-    pub(crate) plan: &'e Plan,
-    pub(crate) counts: FieldCounts,
-    pub(crate) bytes: Bytes<'e>,
-}
-
-/// An identifier in its canonical form, which only a key can read.
-#[derive(Clone, Copy)]
-pub(crate) struct Identifier<'e>(&'e [u8]);
-
-impl<'e> Identifier<'e> {
-    /// Returns the bytes to whoever is about to hash them; `pseudonymize` alone can make a [`KeyInUse`].
-    pub(crate) fn expose(self, _: KeyInUse) -> &'e [u8] {
-        self.0
-    }
-}
-
-impl Event<'_> {
-    /// Returns the identifier at a place that a value names.
-    pub(crate) fn identifier(&self, place: Place) -> Identifier<'_> {
-        Identifier(self.bytes.at(place))
-    }
-
-    /// Returns where the identifiers of a field are: one, or those among its items.
-    pub(crate) fn identifiers(&self, field: usize) -> impl Iterator<Item = Place> {
-        let value = &self.values[field];
-        let values = if matches!(value, Value::List) { &self.lists[field][..] } else { std::slice::from_ref(value) };
-        values.iter().filter_map(|value| if let Value::Identifier(place) = value { Some(*place) } else { None })
-    }
-
-    /// Returns the identifier that names the person, if it is one.
-    pub(crate) fn subject(&self) -> Option<(usize, Identifier<'_>)> {
-        let field = self.contract.subject?;
-        let Value::Identifier(place) = self.values[field] else { return None };
-        Some((field, self.identifier(place)))
-    }
+    nesting: Nesting,
+    words: Recent<Token>,
 }
 
 impl Decoder {
     pub(crate) fn new(limits: Limits) -> Self {
+        let limits = Limits { record_bytes: limits.record_bytes.min(RECORD_BYTES_MAX), ..limits };
         Self {
             limits,
             names: AttributeNames::new(),
-            index: Index::default(),
-            written: Vec::new(),
-            slots: Slots::default(),
+            index: Index::new(Level::new()),
+            nesting: Nesting::default(),
+            words: Recent::new(Token::OTHER),
         }
     }
 
-    /// Returns the bytes of the record that was opened last.
-    pub(crate) fn bytes<'d>(&'d mut self, opened: &Opened<'d>) -> Bytes<'d> {
-        Bytes::new(opened.value, &mut self.written)
+    /// Reads records; hands those that are malformed or have no contract to `refuse`, with the code.
+    pub(crate) fn read_all<'d>(
+        &mut self,
+        records: &'d [Record<'_>],
+        classifier: &Classifier<'d>,
+        events: &'d mut Events,
+        mut refuse: impl FnMut(&Record<'_>, MalformedCode),
+    ) -> Decoded<'d> {
+        events.clear();
+        for (place, record) in records.iter().enumerate() {
+            if let Err(code) = self.read(place, record, classifier, events) {
+                refuse(record, code);
+            }
+        }
+        Decoded { policy: classifier.policy, plans: classifier.plans, records, events }
     }
 
-    /// Reads a record's envelope.
-    pub(crate) fn open<'r>(&mut self, record: &Record<'r>) -> Result<Opened<'r>, MalformedCode> {
+    /// Reads the record at `place` of those that are read together; adds its event.
+    fn read(
+        &mut self,
+        place: usize,
+        record: &Record<'_>,
+        classifier: &Classifier<'_>,
+        events: &mut Events,
+    ) -> Result<(), MalformedCode> {
+        let (values, items, others) = (events.values.len(), events.items.len(), events.others.len());
+        match self.event(record, classifier, events) {
+            Ok((Classified { contract, is_expired }, envelope, counts, subject)) => {
+                let others = others..events.others.len();
+                let event = Event { record: place, contract, is_expired, envelope, counts, subject, values, others };
+                events.all.push(event);
+                Ok(())
+            }
+            Err(code) => {
+                events.cut(values, items, others);
+                Err(code)
+            }
+        }
+    }
+
+    fn event(
+        &mut self,
+        record: &Record<'_>,
+        classifier: &Classifier<'_>,
+        events: &mut Events,
+    ) -> Result<(Classified, Envelope, FieldCounts, Option<Named>), MalformedCode> {
         let (value, headers) = (record.value(), record.headers());
         if value.is_empty() {
             return Err(MalformedCode::Empty);
@@ -116,83 +105,112 @@ impl Decoder {
             return Err(MalformedCode::TooLarge);
         }
         self.index.read(value)?;
-        self.written.clear();
-        let mut bytes = Bytes::new(value, &mut self.written);
-        let mut cursor = Cursor::new(value, &self.index);
-        let mut attributes = Attributes::new();
-        let envelope = match Mode::of(headers) {
-            Mode::Structured => {
-                attributes.gather(&mut cursor, &self.names, &mut bytes, &mut self.slots.frames)?;
-                attributes.check(&bytes)
-            }
-            Mode::Binary { is_json } => {
-                attributes.gather_headers(headers, &self.names, &mut bytes);
-                attributes.whole_value(&mut cursor, &mut self.slots.frames)?;
-                if is_json { attributes.check(&bytes) } else { Err(MalformedCode::Envelope) }
-            }
-            Mode::Other => {
-                attributes.whole_value(&mut cursor, &mut self.slots.frames)?;
-                Err(MalformedCode::Envelope)
-            }
-        };
-        Ok(Opened { value, data: attributes.data, sizes: cursor.sizes, envelope })
-    }
-
-    /// Reads the data of a record along its contract.
-    pub(crate) fn event<'e>(
-        &'e mut self,
-        opened: &Opened<'e>,
-        contract: &'e Contract,
-        plan: &'e Plan,
-    ) -> Result<Event<'e>, MalformedCode> {
-        self.slots.clear(plan, contract);
+        self.nesting.clear();
+        let Events { values, items, others, wides, written, .. } = events;
+        let bytes = Bytes::new(value, written);
         let mut walk = Walk {
-            cursor: self.index.cursor(opened),
-            bytes: Bytes::new(opened.value, &mut self.written),
-            slots: &mut self.slots,
-            plan,
-            contract,
-            counts: FieldCounts::default(),
+            cursor: Cursor::new(value, &self.index),
+            reader: Reader { bytes, words: &mut self.words, wides, counts: FieldCounts::default() },
+            nesting: &mut self.nesting,
+            found: Found::after(values, items, others),
+            subject: None,
             is_doubled: false,
         };
-        if let Some(data) = opened.data {
-            walk.data()?;
-            walk.cursor.ended_at(data.end)?;
+        let mut read = Read { attributes: Attributes::new(), classifier, along: None };
+        let mode = Mode::of(headers);
+        match mode {
+            Mode::Structured => read.structured(&mut walk, &self.names)?,
+            Mode::Binary { .. } | Mode::Other => read.binary(&mut walk, headers, &self.names)?,
         }
-        let Walk { cursor, counts, is_doubled, bytes, slots, .. } = walk;
-        check_limits(&self.limits, &self.index, cursor.sizes)?;
-        if is_doubled {
+        check_limits(&self.limits, walk.nesting)?;
+        if matches!(mode, Mode::Binary { is_json: false } | Mode::Other) {
+            return Err(MalformedCode::Envelope);
+        }
+        let envelope = read.attributes.check(&walk.reader.bytes)?;
+        let contract = read.along_contract(&mut walk, &envelope)?;
+        if walk.is_doubled {
             return Err(MalformedCode::DuplicateKey);
         }
-        let Slots { values, lists, others, .. } = slots;
-        Ok(Event { contract, values, lists, others, plan, counts, bytes })
-    }
-
-    /// Checks the data of a record that has no contract, so that what is not JSON is called that.
-    pub(crate) fn check_rest(&mut self, opened: &Opened<'_>) -> Result<(), MalformedCode> {
-        let mut cursor = self.index.cursor(opened);
-        if let Some(data) = opened.data {
-            cursor.skip(&mut self.slots.frames)?;
-            cursor.ended_at(data.end)?;
-        }
-        check_limits(&self.limits, &self.index, cursor.sizes)
+        Ok((contract, envelope, walk.reader.counts, walk.subject))
     }
 }
 
-impl Index {
-    /// Returns a cursor at the data of an opened record.
-    fn cursor<'i>(&'i self, opened: &Opened<'i>) -> Cursor<'i> {
-        let mut cursor = Cursor::new(opened.value, self);
-        cursor.sizes = opened.sizes;
-        if let Some(data) = opened.data {
-            cursor.go_to(data.place);
+/// The reading of one record.
+struct Read<'r> {
+    attributes: Attributes,
+    classifier: &'r Classifier<'r>,
+    /// The contract along which the data was walked.
+    along: Option<ContractIx>,
+}
+
+impl Read<'_> {
+    /// Reads a value that is the event.
+    fn structured(&mut self, walk: &mut Walk<'_, '_>, names: &AttributeNames) -> Result<(), NotJson> {
+        if walk.cursor.peek() != b'{' {
+            return Err(NotJson);
         }
-        cursor
+        let mut more = walk.cursor.enter(b'}')?;
+        walk.nesting.enter();
+        while more {
+            walk.nesting.members += 1;
+            if self.attributes.member(walk, names)?.is_data() {
+                self.data(walk)?;
+            }
+            more = walk.cursor.next(b'}')?;
+        }
+        walk.nesting.leave();
+        walk.cursor.end()
+    }
+
+    /// Reads headers that are the attributes, and a value that is the data.
+    fn binary(&mut self, walk: &mut Walk<'_, '_>, headers: Headers<'_>, names: &AttributeNames) -> Result<(), NotJson> {
+        self.attributes.headers(headers, names, &mut walk.reader.bytes);
+        self.data(walk)?;
+        walk.cursor.end()
+    }
+
+    /// Walks the data along the contract that the attributes so far lead to; most producers write the data last.
+    fn data(&mut self, walk: &mut Walk<'_, '_>) -> Result<(), NotJson> {
+        if walk.cursor.peek() != b'{' || self.attributes.data.is_some() {
+            // Data that is no object has no fields; data that stands twice is a fault anyway.
+            return walk.skip();
+        }
+        self.attributes.data = Some(DataAt(walk.cursor.mark()));
+        let bytes = &walk.reader.bytes;
+        let classified = self
+            .attributes
+            .type_and_version(bytes)
+            .and_then(|(event_type, version)| self.classifier.classify(bytes.around(event_type), version));
+        match classified {
+            Ok(Classified { contract, .. }) => {
+                self.along = Some(contract);
+                walk.data(self.classifier.plans.plan(contract))
+            }
+            Err(_) => walk.skip(),
+        }
+    }
+
+    /// Finds the contract, and walks the data along it if that was not done.
+    fn along_contract(&mut self, walk: &mut Walk<'_, '_>, envelope: &Envelope) -> Result<Classified, MalformedCode> {
+        let event_type = walk.reader.bytes.around(envelope.event_type);
+        let classified = self.classifier.classify(event_type, envelope.version)?;
+        if self.along == Some(classified.contract) {
+            return Ok(classified);
+        }
+        let plan = self.classifier.plans.plan(classified.contract);
+        match self.attributes.data {
+            None => walk.begin(plan),
+            Some(DataAt(place)) => {
+                walk.cursor.go_to(place);
+                walk.data(plan)?;
+            }
+        }
+        Ok(classified)
     }
 }
 
-fn check_limits(limits: &Limits, index: &Index, sizes: Sizes) -> Result<(), MalformedCode> {
-    if index.depth() > limits.depth {
+fn check_limits(limits: &Limits, sizes: &Nesting) -> Result<(), MalformedCode> {
+    if sizes.deepest > limits.depth {
         Err(MalformedCode::TooDeep)
     } else if sizes.members > limits.fields {
         Err(MalformedCode::TooManyFields)
@@ -202,6 +220,9 @@ fn check_limits(limits: &Limits, index: &Index, sizes: Sizes) -> Result<(), Malf
         Ok(())
     }
 }
+
+/// A record that is larger is too large whatever the limit: places in it are numbers of 31 bits.
+const RECORD_BYTES_MAX: usize = 256 << 20;
 
 /// How CloudEvents puts an event into a Kafka record.
 enum Mode {

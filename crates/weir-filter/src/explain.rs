@@ -3,17 +3,15 @@
 //! It takes a record through the same stages as [`Filter::apply`](crate::Filter::apply), and writes nothing. An explanation holds places, codes and
 //! counts; no value, and nothing that a value could be read from, so it may be printed.
 
-use crate::classify::classify;
-use crate::consent::{Asker, Judged, permit};
-use crate::decode::{Nothing, Value};
-use crate::pseudonymize::pseudonymize;
+use crate::batch::Filtered;
+use crate::classify::Classifier;
+use crate::consent::Asker;
+use crate::decode::{Kind, Value};
 use crate::record::Record;
 use crate::tally::{Fate, FieldCounts};
-use crate::{Filter, Keys};
+use crate::{Filter, keep_each};
 use weir_consent::ConsentView;
-use weir_policy::{
-    Coarsen, ContractIx, DenyReason, Field, FieldClass, FieldType, MalformedCode, Policy, PurposeId, PurposeSet, Token,
-};
+use weir_policy::{Coarsen, ContractIx, Field, FieldClass, FieldType, PurposeId, PurposeSet, Token};
 
 /// What became of one record, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,72 +84,53 @@ pub enum Rule {
 impl Filter {
     /// Explains what [`apply`](Self::apply) would make of a record.
     pub fn explain(&mut self, record: &Record<'_>, consent: &ConsentView<'_>, now_ms: i64) -> Explanation {
-        self.explained(record, consent, now_ms).unwrap_or_else(|code| Explanation {
-            contract: None,
-            fates: [Fate::Quarantined(code); 3],
-            fields: Vec::new(),
-            counts: FieldCounts::default(),
-        })
-    }
-
-    fn explained(
-        &mut self,
-        record: &Record<'_>,
-        consent: &ConsentView<'_>,
-        now_ms: i64,
-    ) -> Result<Explanation, MalformedCode> {
-        let Self { policy, plans, region, decoder, persons, keys } = self;
-        let opened = decoder.open(record)?;
-        let classified = match classify(policy, &opened, &decoder.bytes(&opened), now_ms) {
-            Ok(classified) => classified,
-            Err(code) => return decoder.check_rest(&opened).and(Err(code)),
+        let Self { policy, plans, region, decoder, events, persons, making } = self;
+        let classifier = Classifier { policy, plans, now_ms };
+        let mut refused = None;
+        let records = std::slice::from_ref(record);
+        let decoded = decoder.read_all(records, &classifier, events, |_, code| refused = Some(code));
+        let [event] = decoded.events() else {
+            let code = refused.expect("a record is an event or malformed");
+            return Explanation {
+                contract: None,
+                fates: [Fate::Quarantined(code); 3],
+                fields: Vec::new(),
+                counts: FieldCounts::default(),
+            };
         };
-        let contract = policy.contract(classified.contract);
-        let event = decoder.event(&opened, contract, &plans.plans[classified.contract.index()])?;
-        let judged = Asker { policy, consent, region, now_ms }.judge(&classified, &event, persons);
-        let fates = fates(&judged, policy, keys);
-        let written: PurposeSet =
-            PurposeId::ALL.into_iter().filter(|purpose| fates[purpose.index()] == Fate::Written).collect();
-        let fields = contract.fields.iter().enumerate().map(|(place, field)| {
-            let value = event.values[place];
-            let reading = read(value, event.lists[place].len());
+        let judged = Asker { consent, region, now_ms }.judge(decoded, persons);
+        let fates = keep_each(&judged, making, &mut Filtered::default())[0];
+        let written = PurposeId::ALL.into_iter().filter(|purpose| fates[purpose.index()] == Fate::Written).collect();
+        let fields = decoded.contract(event).fields.iter().zip(decoded.values(event)).map(|(field, value)| {
+            let reading = read(*value);
             ExplainedField { reading, rules: PurposeId::ALL.map(|purpose| rule(field, reading, written, purpose)) }
         });
-        let fields = fields.collect();
-        let mut counts = event.counts;
-        counts.not_permitted += event.not_permitted(written);
-        Ok(Explanation { contract: Some(classified.contract), fates, fields, counts })
+        let (fields, counts) = (fields.collect(), event.counts_after(decoded, fates));
+        Explanation { contract: Some(event.contract), fates, fields, counts }
     }
 }
 
-fn fates(judged: &Judged<'_>, policy: &Policy, keys: &mut Keys) -> [Fate; 3] {
-    let Keys { hasher, caches: (troubleshooting, reliability, personalization) } = keys;
-    let fates = [
-        permit(judged).and_then(|permitted| pseudonymize(permitted, policy, hasher, troubleshooting)).map(drop),
-        permit(judged).and_then(|permitted| pseudonymize(permitted, policy, hasher, reliability)).map(drop),
-        permit(judged).and_then(|permitted| pseudonymize(permitted, policy, hasher, personalization)).map(drop),
-    ];
-    hasher.finish();
-    fates.map(|fate: Result<(), DenyReason>| fate.map_or_else(Fate::Denied, |()| Fate::Written))
-}
-
-fn read(value: Value, items: usize) -> Reading {
-    match value {
-        Value::Nothing(Nothing::Absent) => Reading::Absent,
-        Value::Nothing(Nothing::Content(bytes)) => Reading::Content { bytes },
-        Value::Nothing(Nothing::OutOfRange) => Reading::OutOfRange,
-        Value::Nothing(Nothing::WrongType) => Reading::WrongType,
-        Value::List => Reading::Items { count: items },
-        Value::Token(Token::OTHER) | Value::UserAgent((Token::OTHER, _)) => Reading::OtherWord,
-        Value::Bool(_)
-        | Value::Decimal(_)
-        | Value::Float(_)
-        | Value::Identifier(_)
-        | Value::Int(_)
-        | Value::Network(_)
-        | Value::Semver(_)
-        | Value::Token(_)
-        | Value::UserAgent(_) => Reading::Read,
+fn read(value: Value) -> Reading {
+    match value.kind() {
+        Kind::Absent => Reading::Absent,
+        Kind::Content => Reading::Content { bytes: value.as_usize() },
+        Kind::OutOfRange => Reading::OutOfRange,
+        Kind::WrongType => Reading::WrongType,
+        Kind::List => {
+            let (_, length) = value.as_list();
+            Reading::Items { count: usize::try_from(length).expect("usize has at least 32 bits") }
+        }
+        Kind::Token if value.as_token() == Token::OTHER => Reading::OtherWord,
+        Kind::UserAgent if value.as_user_agent().0 == Token::OTHER => Reading::OtherWord,
+        Kind::Bool
+        | Kind::Float
+        | Kind::Identifier
+        | Kind::Int
+        | Kind::Network
+        | Kind::Semver
+        | Kind::Token
+        | Kind::UserAgent
+        | Kind::Wide => Reading::Read,
     }
 }
 

@@ -10,7 +10,7 @@ mod escape;
 mod index;
 mod number;
 
-pub(crate) use cursor::{Cursor, Frame, NotJson, Sizes, Text};
+pub(crate) use cursor::{Cursor, Nesting, NotJson};
 pub(crate) use escape::unescape;
 pub(crate) use index::Index;
 pub(crate) use number::{Number, Unfit};

@@ -1,11 +1,13 @@
 //! The hot path and the trusted core: records in, permitted rows out.
 //!
 //! ```text
-//! Record ─ decode ─▶ Event ─ classify ─▶ Classified ─ consent ─▶ Permitted<P> ─ project, pseudonymize ─▶ Batch<P>
+//! Record ─ decode, classify ─▶ Decoded ─ consent ─▶ Judged ─▶ Permitted<P> ─ pseudonymize ─▶ Keyed<P> ─ project ─▶ Batch<P>
 //! ```
-//! One stage, one type, one file, and [`Filter::apply`] goes through them in this order. The crate has no logger, no clock, no
-//! I/O and no way to serialize: what goes in as a [`Record`] comes out as numbers, words of closed lists, pseudonyms and
-//! counts, or not at all. A mistake that would change that should not compile; `tests/misuse` has those that were tried.
+//! One stage, one type, one file, and [`Filter::apply`] goes through them in this order, with a few hundred records at a time:
+//! people are hashed many at once, the consent store's places are brought near before they are asked, and a column gets many
+//! values in a row. The crate has no logger, no clock, no I/O and no way to serialize: what goes in as a [`Record`] comes out as
+//! numbers, words of closed lists, pseudonyms and counts, or not at all. A mistake that would change that should not compile;
+//! `tests/misuse` has those that were tried.
 //!
 //! # Which fate a record gets
 //!
@@ -57,6 +59,8 @@
 //! its list (`other_word`: `__other__`); a field with a value that no row of the event carries (`not_permitted`). An identifier is text that is
 //! not empty in canonical form, or a whole number from −2⁶³ to 2⁶⁴ − 1. Semantic versions, addresses and places that cannot be read are null.
 
+#![expect(clippy::inline_always, reason = "small leaves of the hot path, so that a loop's state stays in registers")]
+
 mod batch;
 mod classify;
 mod consent;
@@ -68,6 +72,7 @@ mod names;
 mod plan;
 mod project;
 mod pseudonymize;
+mod recent;
 mod record;
 mod tally;
 
@@ -77,18 +82,17 @@ pub use pseudonymize::Pseudonym;
 pub use record::{Headers, Limits, Origin, Record};
 pub use tally::{Fate, FieldCounts, Removed, Tally, TallyKey};
 
-use classify::classify;
-use consent::{Asker, Judged, permit};
-use decode::Decoder;
+use batch::Pool;
+use classify::Classifier;
+use consent::{Asker, Judged};
+use decode::{Decoded, Decoder, Events};
 use plan::Plans;
 use project::project;
-use pseudonymize::{Hasher, KeyCache, Keyed, Persons, Pseudonyms, pseudonymize};
+use pseudonymize::{Hasher, KeyCache, Persons, pseudonymize};
 use std::sync::Arc;
 use weir_consent::ConsentView;
 use weir_keys::KeySet;
-use weir_policy::{
-    DenyReason, MalformedCode, Personalization, Policy, Purpose, PurposeId, Reliability, Troubleshooting,
-};
+use weir_policy::{Personalization, Policy, Purpose, Reliability, Troubleshooting};
 
 /// Turns records into rows, one thread's worth of it.
 #[expect(missing_debug_implementations, reason = "keys and raw input must not be printable")]
@@ -97,8 +101,9 @@ pub struct Filter {
     plans: Plans,
     region: String,
     decoder: Decoder,
+    events: Events,
     persons: Persons,
-    keys: Keys,
+    making: Making,
 }
 
 impl Filter {
@@ -107,84 +112,82 @@ impl Filter {
         let plans = Plans::new(&policy);
         let persons = Persons::new(Arc::clone(&keys), Arc::clone(&plans.kinds));
         let hasher = Hasher::new(keys, Arc::clone(&plans.kinds));
-        let keys = Keys { hasher, caches: Default::default() };
-        Self { policy, plans, region, decoder: Decoder::new(limits), persons, keys }
+        let making = Making::new(hasher);
+        Self { policy, plans, region, decoder: Decoder::new(limits), events: Events::default(), persons, making }
     }
 
     /// Filters records: adds rows, counts and coordinates to `out`, whose earlier ones are of the same policy.
     ///
     /// `consent` must always be a view of the same store. Each record gets exactly one fate for each purpose.
     pub fn apply(&mut self, records: &[Record<'_>], consent: &ConsentView<'_>, now_ms: i64, out: &mut Filtered) {
-        for record in records {
-            if let Err(code) = self.filter(record, consent, now_ms, out) {
-                out.quarantine(record, code);
-            }
+        for records in record::together(records) {
+            let Self { policy, plans, region, decoder, events, persons, making } = self;
+            let classifier = Classifier { policy, plans, now_ms };
+            let decoded = decoder.read_all(records, &classifier, events, |record, code| out.quarantine(record, code));
+            let judged = Asker { consent, region, now_ms }.judge(decoded, persons);
+            let fates = keep_each(&judged, making, out);
+            account(decoded, &fates, &mut out.tally);
         }
     }
+}
 
-    /// Takes one record through every stage; fails where it is malformed or has no contract.
-    fn filter(
-        &mut self,
-        record: &Record<'_>,
-        consent: &ConsentView<'_>,
-        now_ms: i64,
-        out: &mut Filtered,
-    ) -> Result<(), MalformedCode> {
-        let Self { policy, plans, region, decoder, persons, keys } = self;
-        let opened = decoder.open(record)?;
-        let classified = match classify(policy, &opened, &decoder.bytes(&opened), now_ms) {
-            Ok(classified) => classified,
-            // Whether it is JSON to its last byte is asked of every record, also of one that nobody declared.
-            Err(code) => return decoder.check_rest(&opened).and(Err(code)),
-        };
-        let contract = policy.contract(classified.contract);
-        let event = decoder.event(&opened, contract, &plans.plans[classified.contract.index()])?;
-        let judged = Asker { policy, consent, region, now_ms }.judge(&classified, &event, persons);
-        keep_each(&judged, record.origin(), policy, keys, out);
-        Ok(())
+/// Makes a row for each event and purpose that permits it; returns what became of the events.
+fn keep_each(judged: &Judged<'_>, making: &mut Making, out: &mut Filtered) -> Vec<[Fate; 3]> {
+    let Making { hasher, troubleshooting, reliability, personalization } = making;
+    let mut keeper = Keeper { judged, order: judged.decoded.by_table(), hasher, fates: judged.fates() };
+    keeper.keep(troubleshooting, &mut out.troubleshooting, &mut out.tally);
+    keeper.keep(reliability, &mut out.reliability, &mut out.tally);
+    keeper.keep(personalization, &mut out.personalization, &mut out.tally);
+    keeper.fates
+}
+
+/// Makes the rows of judged events, one purpose after the other.
+struct Keeper<'k> {
+    judged: &'k Judged<'k>,
+    order: Vec<usize>,
+    hasher: &'k mut Hasher,
+    fates: Vec<[Fate; 3]>,
+}
+
+impl Keeper<'_> {
+    fn keep<P: Purpose>(&mut self, means: &mut Means<P>, batch: &mut Batch<P>, tally: &mut Tally) {
+        let permitted = self.judged.permit(&self.order);
+        let keyed = pseudonymize(permitted, self.hasher, &mut means.keys, &mut self.fates);
+        let pseudonyms = self.hasher.finish(&keyed);
+        project(keyed, pseudonyms, batch, &means.pool, tally);
     }
 }
 
-/// Makes a row for each purpose that permits it, and counts what became of the event.
-fn keep_each(judged: &Judged<'_>, origin: Origin, policy: &Policy, keys: &mut Keys, out: &mut Filtered) {
-    let Keys { hasher, caches: (troubleshooting, reliability, personalization) } = keys;
-    let troubleshooting = permit(judged).and_then(|permitted| pseudonymize(permitted, policy, hasher, troubleshooting));
-    let reliability = permit(judged).and_then(|permitted| pseudonymize(permitted, policy, hasher, reliability));
-    let personalization = permit(judged).and_then(|permitted| pseudonymize(permitted, policy, hasher, personalization));
-
-    let mut rows = Writer { policy, origin, pseudonyms: hasher.finish(), counts: judged.event.counts };
-    let fates = [
-        rows.write(troubleshooting, &mut out.troubleshooting),
-        rows.write(reliability, &mut out.reliability),
-        rows.write(personalization, &mut out.personalization),
-    ];
-    let written = PurposeId::ALL.into_iter().filter(|purpose| fates[purpose.index()] == Fate::Written).collect();
-    rows.counts.not_permitted += judged.event.not_permitted(written);
-    out.tally.add_event(origin, judged.classified.contract, fates, &rows.counts);
-}
-
-/// Writes the rows of one event.
-struct Writer<'w> {
-    policy: &'w Policy,
-    origin: Origin,
-    pseudonyms: Pseudonyms<'w>,
-    counts: FieldCounts,
-}
-
-impl Writer<'_> {
-    fn write<P: Purpose>(&mut self, keyed: Result<Keyed<'_, P>, DenyReason>, batch: &mut Batch<P>) -> Fate {
-        let keyed = match keyed {
-            Ok(keyed) => keyed,
-            Err(reason) => return Fate::Denied(reason),
-        };
-        let pseudonyms = self.pseudonyms.take(&keyed);
-        self.counts.out_of_range += project(keyed, pseudonyms, self.policy, self.origin, batch);
-        Fate::Written
+/// Counts what became of events and of their fields.
+fn account(decoded: Decoded<'_>, fates: &[[Fate; 3]], tally: &mut Tally) {
+    for (event, fates) in decoded.events().iter().zip(fates) {
+        let counts = event.counts_after(decoded, *fates);
+        tally.add_event(decoded.record(event).origin(), event.contract, *fates, &counts);
     }
 }
 
-/// What pseudonyms are made with: a cache of keys for each purpose.
-struct Keys {
+/// What rows are made with.
+struct Making {
     hasher: Hasher,
-    caches: (KeyCache<Troubleshooting>, KeyCache<Reliability>, KeyCache<Personalization>),
+    troubleshooting: Means<Troubleshooting>,
+    reliability: Means<Reliability>,
+    personalization: Means<Personalization>,
+}
+
+impl Making {
+    fn new(hasher: Hasher) -> Self {
+        Self { hasher, troubleshooting: Means::new(), reliability: Means::new(), personalization: Means::new() }
+    }
+}
+
+/// What rows of one purpose are made with.
+struct Means<P: Purpose> {
+    keys: KeyCache<P>,
+    pool: Pool<P>,
+}
+
+impl<P: Purpose> Means<P> {
+    fn new() -> Self {
+        Self { keys: KeyCache::default(), pool: Pool::default() }
+    }
 }

@@ -1,25 +1,34 @@
 //! The declared names of one object, found by their bytes in one probe.
 //!
-//! A perfect hash over the first 16 bytes and the length: the names are known beforehand, so a multiplier is searched for
-//! that gives each of them a place of its own. Whatever the probe finds is compared byte by byte before it counts.
+//! A perfect hash over the first 16 bytes, of longer names also the last 8, and the length: the names are known beforehand,
+//! so a multiplier is searched for that gives each of them a place of its own. Whatever the probe finds is compared byte by
+//! byte before it counts.
 
-/// A closed set of names, each with a number.
-pub(crate) struct Names {
+/// A closed set of names, each with what it means.
+pub(crate) struct Names<T> {
     multiplier: u64,
     shift: u32,
-    slots: Vec<Slot>,
+    /// Whether every name has a slot of its own and is in its probe, whole.
+    is_perfect: bool,
+    /// How many slots a name may be behind its own.
+    reach: usize,
+    slots: Vec<Slot<T>>,
     /// Whole names, of those longer than a probe sees.
-    long: Vec<(Box<[u8]>, u32)>,
-    /// Names that a probe cannot tell from another: the same beginning and length.
-    crowded: Vec<(Box<[u8]>, u32)>,
+    long: Vec<Box<[u8]>>,
+    /// Names that a probe cannot tell from another: long, and alike but for their middles.
+    crowded: Vec<(Box<[u8]>, T)>,
+    /// The meaning of all other names.
+    nothing: T,
 }
 
+/// Half a cache line.
 #[derive(Clone, Copy)]
-struct Slot {
+#[repr(align(32))]
+struct Slot<T> {
     probe: Probe,
-    number: u32,
     /// Place in `long`.
     long: u32,
+    meaning: T,
 }
 
 /// What is hashed and compared at once.
@@ -27,76 +36,102 @@ struct Slot {
 pub(crate) struct Probe {
     low: u64,
     high: u64,
-    length: u64,
+    length: u32,
 }
 
-/// An empty place: no name is so long.
-const EMPTY: Slot = Slot { probe: Probe { low: 0, high: 0, length: u64::MAX }, number: 0, long: 0 };
-/// Multipliers that are tried before the table is doubled.
-const TRIES: u32 = 64;
+/// The probe of an empty place: no name is so long.
+const EMPTY: Probe = Probe { low: 0, high: 0, length: u32::MAX };
+/// Multipliers that are tried for each size of a table.
+const TRIES: u32 = 1024;
 
-impl Names {
-    /// Makes the table of names and their numbers; no name stands twice.
-    pub(crate) fn new(names: Vec<(&[u8], u32)>) -> Self {
-        let (mut long, mut crowded, mut slots) = (Vec::new(), Vec::new(), Vec::<Slot>::new());
-        for (name, number) in names {
+impl<T: Copy> Names<T> {
+    /// Makes the table of names and their meanings, and of the meaning of all others; no name stands twice.
+    pub(crate) fn new<'n>(names: impl IntoIterator<Item = (&'n [u8], T)>, nothing: T) -> Self {
+        let (mut long, mut crowded, mut slots) = (Vec::new(), Vec::new(), Vec::<Slot<T>>::new());
+        for (name, meaning) in names {
             let probe = Probe::of(name, 0, name.len());
             if slots.iter().any(|slot| slot.probe == probe) {
-                crowded.push((Box::from(name), number));
+                crowded.push((Box::from(name), meaning));
                 continue;
             }
-            slots.push(Slot { probe, number, long: u32::try_from(long.len()).unwrap_or(u32::MAX) });
-            if name.len() > Probe::SEEN {
-                long.push((Box::from(name), number));
+            slots.push(Slot { probe, meaning, long: u32::try_from(long.len()).unwrap_or(u32::MAX) });
+            if !probe.is_whole() {
+                long.push(Box::from(name));
             }
         }
-        let (multiplier, shift, slots) = spread(&slots);
-        Self { multiplier, shift, slots, long, crowded }
+        let Table { multiplier, shift, reach, slots } = spread(&slots, nothing);
+        let is_perfect = reach == 0 && long.is_empty();
+        Self { multiplier, shift, is_perfect, reach, slots, long, crowded, nothing }
     }
 
-    /// Returns the number of the name that stands at `start..end` of a text.
-    #[inline]
-    pub(crate) fn find(&self, text: &[u8], start: usize, end: usize) -> Option<u32> {
+    /// Returns what the name means that is at `start..end` of a text.
+    #[inline(always)]
+    pub(crate) fn find(&self, text: &[u8], start: usize, end: usize) -> T {
         let probe = Probe::of(text, start, end);
-        let slot = &self.slots[probe.place(self.multiplier, self.shift)];
-        if slot.probe == probe && (end - start <= Probe::SEEN || *self.long[index(slot.long)].0 == text[start..end]) {
-            return Some(slot.number);
+        let first = probe.place(self.multiplier, self.shift);
+        let slot = &self.slots[first];
+        if self.is_perfect {
+            // A choice and no branch: whether names are declared follows no pattern.
+            return [self.nothing, slot.meaning][usize::from(slot.probe.is(probe))];
         }
-        if self.crowded.is_empty() {
-            return None;
+        self.find_further(probe, first, &text[start..end])
+    }
+
+    /// Looks for a name that may not be in its own slot, or that a probe does not see whole.
+    fn find_further(&self, probe: Probe, first: usize, name: &[u8]) -> T {
+        for slot in &self.slots[first..=first + self.reach] {
+            if slot.probe == probe && (probe.is_whole() || *self.long[index(slot.long)] == *name) {
+                return slot.meaning;
+            }
         }
-        self.crowded.iter().find(|(name, _)| **name == text[start..end]).map(|(_, number)| *number)
+        self.crowded.iter().find(|(crowded, _)| **crowded == *name).map_or(self.nothing, |(_, meaning)| *meaning)
     }
 }
 
 impl Probe {
-    /// Bytes of a name that a probe sees.
+    /// Names up to this length are in their probe, whole.
     pub(crate) const SEEN: usize = 16;
 
+    /// Tells whether two probes are the same, without a branch.
+    #[inline(always)]
+    fn is(self, other: Self) -> bool {
+        (self.low ^ other.low) | (self.high ^ other.high) | u64::from(self.length ^ other.length) == 0
+    }
+
+    /// Tells whether the probe sees the name whole.
+    #[inline(always)]
+    fn is_whole(self) -> bool {
+        self.length <= SEEN_LENGTH
+    }
+
     /// Makes the probe of what stands at `start..end` of a text.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(text: &[u8], start: usize, end: usize) -> Self {
         let length = end - start;
         let bytes = match text.get(start..start + Probe::SEEN) {
             Some(bytes) => bytes.try_into().expect("the range has this length"),
             None => tail(text, start),
         };
-        let word = u128::from_le_bytes(bytes);
-        let seen = if length >= Probe::SEEN { word } else { word & ((1 << (8 * length)) - 1) };
-        let [low, high] = [seen, seen >> 64].map(|word| {
+        let seen = u128::from_le_bytes(bytes) & MASKS[length.min(Probe::SEEN)];
+        let [mut low, high] = [seen, seen >> 64].map(|word| {
             #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the lower half is meant")]
             let half = word as u64;
             half
         });
-        #[expect(clippy::as_conversions, reason = "no target of weir has a usize above 64 bits")]
-        let length = length as u64;
+        if length > Probe::SEEN {
+            // Long names often begin alike, and differ at their ends.
+            let end = text[..end].last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            low = low.rotate_left(11) ^ end;
+        }
+        #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a record is shorter than 4 GiB")]
+        let length = length as u32;
         Self { low, high, length }
     }
 
     /// Returns a number of `64 - shift` bits.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn place(self, multiplier: u64, shift: u32) -> usize {
-        let mixed = (self.low ^ self.high.rotate_left(29) ^ self.length << 56).wrapping_mul(multiplier);
+        let mixed = (self.low ^ self.high.rotate_left(29) ^ u64::from(self.length) << 56).wrapping_mul(multiplier);
         #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the shift leaves few bits")]
         let place = (mixed >> shift) as usize;
         place
@@ -112,31 +147,61 @@ fn tail(text: &[u8], start: usize) -> [u8; Probe::SEEN] {
     bytes
 }
 
-/// Finds a multiplier with which no two of the names share a place.
-fn spread(names: &[Slot]) -> (u64, u32, Vec<Slot>) {
-    // Four places a name: a handful of tries succeed, and a table still fits a few cache lines.
-    let mut bits = (names.len() * 4).max(16).next_power_of_two().trailing_zeros();
+/// For each length, the bytes that belong to a name: a look-up takes fewer steps than shifts of 128 bits.
+static MASKS: [u128; Probe::SEEN + 1] = {
+    let mut masks = [u128::MAX; Probe::SEEN + 1];
+    let mut length = 0;
+    while length < Probe::SEEN {
+        masks[length] = (1 << (8 * length)) - 1;
+        length += 1;
+    }
+    masks
+};
+
+/// [`Probe::SEEN`] as a probe has it.
+const SEEN_LENGTH: u32 = 16;
+
+/// Names in their slots.
+struct Table<T> {
+    multiplier: u64,
+    shift: u32,
+    reach: usize,
+    slots: Vec<Slot<T>>,
+}
+
+/// Gives each name a slot: its own, where a multiplier is found with which no two share one, as it is for a few dozen names.
+fn spread<T: Copy>(names: &[Slot<T>], nothing: T) -> Table<T> {
+    let bits = (names.len() * 2).max(8).next_power_of_two().trailing_zeros();
     let mut multiplier = 0x9E37_79B9_7F4A_7C15_u64;
-    loop {
+    for bits in bits..bits + 3 {
         for _ in 0..TRIES {
             // Any full-period generator does; this one is Knuth's.
             multiplier = multiplier.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if let Some(slots) = place_all(names, multiplier | 1, 64 - bits) {
-                return (multiplier | 1, 64 - bits, slots);
+            let (multiplier, shift) = (multiplier | 1, 64 - bits);
+            if let Some(slots) = place_all(names, nothing, (multiplier, shift), 0) {
+                return Table { multiplier, shift, reach: 0, slots };
             }
         }
-        bits += 1;
     }
+    // Many names: some are a few slots behind their own, at half the slots in use.
+    let (multiplier, shift) = (multiplier | 1, 64 - bits);
+    let found = (1..).find_map(|reach| Some((reach, place_all(names, nothing, (multiplier, shift), reach)?)));
+    let (reach, slots) = found.expect("with enough reach every name has a slot");
+    Table { multiplier, shift, reach, slots }
 }
 
-fn place_all(names: &[Slot], multiplier: u64, shift: u32) -> Option<Vec<Slot>> {
-    let mut slots = vec![EMPTY; 1 << (64 - shift)];
+/// Puts each name into the first free slot from its own on; gives up where none is in reach.
+fn place_all<T: Copy>(
+    names: &[Slot<T>],
+    nothing: T,
+    (multiplier, shift): (u64, u32),
+    reach: usize,
+) -> Option<Vec<Slot<T>>> {
+    let empty = Slot { probe: EMPTY, meaning: nothing, long: 0 };
+    let mut slots = vec![empty; (1 << (64 - shift)) + reach];
     for name in names {
-        let slot = &mut slots[name.probe.place(multiplier, shift)];
-        if slot.probe != EMPTY.probe {
-            return None;
-        }
-        *slot = *name;
+        let first = name.probe.place(multiplier, shift);
+        *slots[first..=first + reach].iter_mut().find(|slot| slot.probe == EMPTY)? = *name;
     }
     Some(slots)
 }
@@ -153,9 +218,10 @@ mod tests {
     fn exactly_the_declared_names_are_found() {
         let mut declared = vec!["", "a", "b", "ab", "user", "usr", "sixteen-bytes-is", "seventeen-bytes-i", "é"];
         declared.extend(["a-long-name-that-ends-in-1", "a-long-name-that-ends-in-2", "a-long-name-that-ends-in-33"]);
-        let many: Vec<_> = (0..300).map(|n| format!("field_{n}")).collect();
+        let many: Vec<_> = (0..3000).map(|n| format!("field_{n}")).collect();
         declared.extend(many.iter().map(String::as_str));
-        let names = Names::new(declared.iter().zip(0..).map(|(name, number)| (name.as_bytes(), number)).collect());
+        let names =
+            Names::new(declared.iter().zip(0_u32..).map(|(name, number)| (name.as_bytes(), Some(number))), None);
         for (name, number) in declared.iter().zip(0..) {
             for (before, after) in [("", ""), ("\"", "\":1}"), ("{\"", "\":\"a text that goes on for a while\"}")] {
                 let text = format!("{before}{name}{after}");
@@ -164,7 +230,7 @@ mod tests {
             }
         }
         for other in
-            ["c", "User", "user\0", "use", "users", "a-long-name-that-ends-in-3", "sixteen-bytes-i", "field_300"]
+            ["c", "User", "user\0", "use", "users", "a-long-name-that-ends-in-3", "sixteen-bytes-i", "field_3000"]
         {
             assert_eq!(names.find(other.as_bytes(), 0, other.len()), None, "{other}");
         }

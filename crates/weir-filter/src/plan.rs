@@ -4,42 +4,175 @@
 //! that the walk asks one question a key and never compares a path.
 
 use crate::names::Names;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use weir_policy::{Contract, Field, FieldClass, FieldType, Policy, PurposeId};
+use weir_policy::{Contract, ContractIx, Field, FieldClass, FieldType, Policy, PurposeId, Range, Storage};
 
 /// The contracts of a policy, compiled; in the order of their places.
 pub(crate) struct Plans {
-    pub(crate) plans: Vec<Plan>,
+    all: Vec<Plan>,
     /// Every kind of identifier in the policy, by its number.
     pub(crate) kinds: Arc<[Arc<str>]>,
+    /// Gives each event type its number.
+    pub(crate) types: Names<Option<u32>>,
+    /// The contracts of each event type, by version.
+    pub(crate) versions: Vec<Vec<ContractIx>>,
 }
 
 /// A compiled contract.
 pub(crate) struct Plan {
     /// The objects that are walked; the first is the event's data.
     pub(crate) objects: Vec<Object>,
-    /// The members that any of the objects declares, by their numbers.
-    pub(crate) members: Vec<Member>,
-    /// The number of each field's kind of identifier; 0 where it has none.
-    pub(crate) kinds: Vec<usize>,
-    /// The number of the first of its fields, among those of all contracts.
-    first_field: u32,
+    /// What members lead to that are not just a field.
+    pub(crate) ways: Vec<Ways>,
+    /// The contract's fields, as the walk needs them.
+    pub(crate) slots: Vec<Slot>,
     /// For each purpose, the columns of identifiers, in their order.
     pub(crate) identifiers: [Vec<usize>; 3],
 }
 
-/// An object with declared members.
-pub(crate) struct Object {
-    /// Gives the numbers of members.
-    pub(crate) names: Names,
+/// What the walk must know of a field, close together.
+pub(crate) struct Slot {
+    pub(crate) field_type: FieldType,
+    pub(crate) bounds: Bounds,
+    /// The number of its closed list; 0 where it has none.
+    pub(crate) list: u32,
+    /// The number of its kind of identifier; 0 where it has none.
+    pub(crate) kind: u32,
+    /// Its place among the values of an item, and how many values an item has; 1 outside arrays.
+    pub(crate) of_item: u16,
+    pub(crate) item_values: u16,
+    /// Whether its values are words of a closed list.
+    pub(crate) is_listed: bool,
+    pub(crate) is_content: bool,
+    pub(crate) is_subject: bool,
 }
 
-/// A declared member of an object: what its value may be.
-///
-/// A value that is neither leads to no field and is dropped.
-#[derive(Default)]
+/// The least and the greatest value that a field's type and range hold.
+pub(crate) enum Bounds {
+    Float { min: f64, max: f64 },
+    Whole { min: i64, max: i64 },
+    Wide(Box<(i128, i128)>),
+}
+
+impl Bounds {
+    fn of(field: &Field) -> Self {
+        if let FieldType::Float64 = field.field_type {
+            return match field.range {
+                Some(Range::Float { min, max }) => Self::Float { min: min.max(f64::MIN), max: max.min(f64::MAX) },
+                Some(Range::Whole { .. }) | None => Self::Float { min: f64::MIN, max: f64::MAX },
+            };
+        }
+        let (mut min, mut max) = field.field_type.bounds().unwrap_or((i64::MIN.into(), i64::MAX.into()));
+        if let Some(Range::Whole { min: least, max: greatest }) = field.range {
+            (min, max) = (min.max(least), max.min(greatest));
+        }
+        match (i64::try_from(min), i64::try_from(max), field.field_type.storage()) {
+            (Ok(min), Ok(max), storage) if storage != Storage::Decimal => Self::Whole { min, max },
+            _ => Self::Wide(Box::new((min, max))),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn hold(&self, number: i64) -> bool {
+        match self {
+            Self::Whole { min, max } => *min <= number && number <= *max,
+            Self::Float { .. } | Self::Wide(_) => self.hold_wide(number.into()),
+        }
+    }
+
+    pub(crate) fn hold_wide(&self, number: i128) -> bool {
+        match self {
+            Self::Whole { min, max } => i128::from(*min) <= number && number <= i128::from(*max),
+            Self::Wide(bounds) => bounds.0 <= number && number <= bounds.1,
+            Self::Float { .. } => false,
+        }
+    }
+
+    /// Tells whether a finite number lies within.
+    #[inline]
+    pub(crate) fn hold_float(&self, number: f64) -> bool {
+        match self {
+            Self::Float { min, max } => *min <= number && number <= *max,
+            Self::Whole { .. } | Self::Wide(_) => false,
+        }
+    }
+}
+
+/// An object with declared members.
+pub(crate) struct Object {
+    pub(crate) members: Names<Member>,
+}
+
+/// A member of an object, in one word.
+#[derive(Clone, Copy)]
 pub(crate) struct Member {
+    pub(crate) leads: Leads,
+    /// Its place among the object's members.
+    pub(crate) place: u16,
+    /// The field, or the place among the plan's ways.
+    pub(crate) index: u32,
+}
+
+impl Member {
+    pub(crate) const UNDECLARED: Self = Self { leads: Leads::Nowhere, place: 0, index: 0 };
+}
+
+/// What a member leads to, and of which type a field's value mostly is: one question for each member.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leads {
+    /// Nobody declared it.
+    Nowhere,
+    /// Further, see the plan's ways.
+    On,
+    Content,
+    Float,
+    Identifier,
+    /// A word of a closed list.
+    Listed,
+    /// A field of another type.
+    Other,
+    Truth,
+    /// A whole number.
+    Whole,
+}
+
+impl Leads {
+    fn to(slot: &Slot) -> Self {
+        match &slot.field_type {
+            FieldType::Content => Self::Content,
+            FieldType::Float64 => Self::Float,
+            FieldType::Identifier { .. } => Self::Identifier,
+            FieldType::Bool => Self::Truth,
+            FieldType::HttpStatus | FieldType::Int(_) => Self::Whole,
+            FieldType::Age(_)
+            | FieldType::Country
+            | FieldType::Currency
+            | FieldType::Decimal { .. }
+            | FieldType::Duration(_)
+            | FieldType::Geo
+            | FieldType::HttpMethod
+            | FieldType::Ip
+            | FieldType::Locale
+            | FieldType::Route(_)
+            | FieldType::Semver
+            | FieldType::Timestamp { .. }
+            | FieldType::UInt64
+            | FieldType::UserAgent
+            | FieldType::Words(_) => {
+                if slot.is_listed {
+                    Self::Listed
+                } else {
+                    Self::Other
+                }
+            }
+        }
+    }
+}
+
+/// What a member's value may be; another leads to no field and is dropped.
+#[derive(Default)]
+pub(crate) struct Ways {
     /// The field whose value it is.
     pub(crate) field: Option<usize>,
     /// The object (its place in the plan) whose members are declared further.
@@ -61,70 +194,114 @@ pub(crate) struct Array {
 
 impl Plans {
     pub(crate) fn new(policy: &Policy) -> Self {
-        let mut kinds = Vec::new();
-        let mut first_field = 0;
-        let plans = policy.contracts().iter().map(|contract| {
-            let plan = Plan::new(contract, first_field, &mut kinds);
-            first_field += u32::try_from(contract.fields.len()).expect("a policy has fewer than 2^32 fields");
-            plan
-        });
-        let plans = plans.collect();
-        Self { plans, kinds: kinds.into() }
+        let (mut kinds, mut lists) = (Vec::new(), Lists::default());
+        let plans = policy.contracts().iter().map(|contract| Plan::new(contract, &mut lists, &mut kinds)).collect();
+        let mut versions: BTreeMap<&str, Vec<ContractIx>> = BTreeMap::new();
+        for (place, contract) in policy.iter() {
+            versions.entry(&contract.event_type).or_default().push(place);
+        }
+        let types = Names::new(versions.keys().zip(0..).map(|(name, number)| (name.as_bytes(), Some(number))), None);
+        Self { all: plans, kinds: kinds.into(), types, versions: versions.into_values().collect() }
+    }
+
+    pub(crate) fn plan(&self, contract: ContractIx) -> &Plan {
+        &self.all[contract.index()]
     }
 }
 
 impl Plan {
-    fn new(contract: &Contract, first_field: u32, kinds: &mut Vec<Arc<str>>) -> Self {
+    fn new(contract: &Contract, lists: &mut Lists, kinds: &mut Vec<Arc<str>>) -> Self {
         let mut root = Branch::default();
         for (place, field) in contract.fields.iter().enumerate() {
             root.declare(place, field);
         }
-        let kinds = contract.fields.iter().map(|field| number_of_kind(field, kinds)).collect();
+        let slots = contract.fields.iter().enumerate().map(|(place, field)| Slot {
+            field_type: field.field_type.clone(),
+            bounds: Bounds::of(field),
+            list: lists.number(&field.field_type),
+            kind: number_of_kind(field, kinds),
+            of_item: 0,
+            item_values: 1,
+            is_listed: field.class == FieldClass::Word && field.field_type.storage() == Storage::Token,
+            is_content: field.class == FieldClass::Content,
+            is_subject: contract.subject == Some(place),
+        });
+        let slots = slots.collect();
         let identifiers = PurposeId::ALL.map(|purpose| {
             let columns = contract.columns(purpose);
             columns.filter(|(_, field)| field.class == FieldClass::Identifier).map(|(place, _)| place).collect()
         });
-        let mut plan = Self { objects: Vec::new(), members: Vec::new(), kinds, first_field, identifiers };
+        let mut plan = Self { objects: Vec::new(), ways: Vec::new(), slots, identifiers };
         plan.compile(&root);
         plan
-    }
-
-    /// Returns the number of a field among those of all contracts.
-    pub(crate) fn number_of(&self, field: usize) -> u32 {
-        self.first_field + u32::try_from(field).expect("a contract has fewer than 2^32 fields")
     }
 
     /// Compiles a branch and what is under it; returns its place among the objects.
     fn compile(&mut self, branch: &Branch<'_>) -> usize {
         let place = self.objects.len();
-        self.objects.push(Object { names: Names::new(Vec::new()) });
-        let mut names = Vec::new();
-        for (name, under) in &branch.members {
-            let number = self.members.len();
-            names.push((name.as_bytes(), u32::try_from(number).expect("a contract has fewer than 2^32 fields")));
-            self.members.push(Member::default());
-            self.members[number] = Member {
-                field: under.field,
-                object: under.object.as_ref().map(|object| self.compile(object)),
-                array: under.array.as_ref().map(|array| self.compile_array(array)),
+        self.objects.push(Object { members: Names::new([], Member::UNDECLARED) });
+        let members = branch.members.iter().zip(0..).map(|((name, under), place)| {
+            let (leads, index) = match under {
+                Under { field: Some(field), object: None, array: None } => {
+                    (Leads::to(&self.slots[*field]), small(*field))
+                }
+                under => (Leads::On, self.compile_ways(under)),
             };
-        }
-        self.objects[place].names = Names::new(names);
+            (name.as_bytes(), Member { leads, place, index })
+        });
+        self.objects[place].members = Names::new(members.collect::<Vec<_>>(), Member::UNDECLARED);
         place
     }
 
+    fn compile_ways(&mut self, under: &Under<'_>) -> u32 {
+        let ways = Ways {
+            field: under.field,
+            object: under.object.as_ref().map(|object| self.compile(object)),
+            array: under.array.as_ref().map(|array| self.compile_array(array)),
+        };
+        self.ways.push(ways);
+        small(self.ways.len() - 1)
+    }
+
     fn compile_array(&mut self, array: &ArrayBranch<'_>) -> Array {
+        for (of_item, field) in (0..).zip(&array.fields) {
+            let slot = &mut self.slots[*field];
+            slot.of_item = of_item;
+            slot.item_values = u16::try_from(array.fields.len()).expect("an array has fewer than 2^16 fields");
+        }
         let object = array.object.as_ref().map(|object| self.compile(object));
         Array { field: array.field, object, fields: array.fields.clone() }
     }
 }
 
-fn number_of_kind(field: &Field, kinds: &mut Vec<Arc<str>>) -> usize {
+fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("a policy has fewer than 2^32 fields")
+}
+
+/// The closed lists of a policy: contracts repeat each other's, and share what was looked up lately.
+#[derive(Default)]
+struct Lists(HashMap<Vec<String>, u32>);
+
+impl Lists {
+    fn number(&mut self, field_type: &FieldType) -> u32 {
+        let next = small(self.0.len());
+        let list = if let FieldType::Words(words) = field_type {
+            words.words().map(str::to_owned).collect()
+        } else if let FieldType::Route(_) = field_type {
+            vec![format!("routes {next}")]
+        } else {
+            vec![format!("{:?}", std::mem::discriminant(field_type))]
+        };
+        *self.0.entry(list).or_insert(next)
+    }
+}
+
+fn number_of_kind(field: &Field, kinds: &mut Vec<Arc<str>>) -> u32 {
     let FieldType::Identifier { kind } = &field.field_type else { return 0 };
-    kinds.iter().position(|known| known == kind).unwrap_or_else(|| {
+    small(kinds.iter().position(|known| known == kind).unwrap_or_else(|| {
         kinds.push(Arc::clone(kind));
         kinds.len() - 1
-    })
+    }))
 }
 
 /// An object while the paths are gathered.

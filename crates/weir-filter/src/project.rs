@@ -1,42 +1,142 @@
-//! A permitted event becomes a row: the fields that the purpose may have, coarsened as its contract says.
+//! Permitted events become rows: the fields that the purpose may have, coarsened as their contract says.
 //!
 //! It takes the permission by value: one row for one permission. What the purpose may not have is not skipped here but never
-//! looked for: the table's columns are the contract's fields for `P`, and the row is made column by column.
+//! looked for: the table's columns are the contract's fields for `P`, and rows are made column by column, so that each
+//! column's type is asked once for many rows.
 
-use crate::batch::{Batch, Cells, Column, Head, Storable, Values};
-use crate::consent::Judged;
-use crate::decode::{Event, Value};
-use crate::pseudonymize::{Keyed, OfRow};
-use crate::record::Origin;
-use weir_policy::{Coarsen, Field, FieldClass, FieldType, Policy, Purpose, PurposeSet};
+use crate::batch::{Batch, Column, Head, Pool, Storable, Values};
+use crate::decode::{Decoded, Kind, Value, unpack_version};
+use crate::plan::Plan;
+use crate::pseudonymize::{Keyed, KeyedEvent, Pseudonyms};
+use crate::tally::Tally;
+use weir_policy::{Coarsen, Field, FieldType, Policy, Purpose};
 
-/// Makes the row of a permitted event; returns how many numbers its buckets have no place for.
+/// Makes the rows of permitted events; counts the numbers that their purpose's buckets have no place for.
 pub(crate) fn project<P: Purpose>(
     keyed: Keyed<'_, P>,
-    mut pseudonyms: OfRow<'_, P>,
-    policy: &Policy,
-    origin: Origin,
+    mut pseudonyms: Pseudonyms<'_, P>,
     batch: &mut Batch<P>,
-) -> u64 {
-    let Judged { classified, event, tenant, person, others, .. } = keyed.permitted.judged();
-    let time_us = classified.envelope.time_us;
-    let head = Head {
-        tenant: *tenant,
-        subject: event.subject().map(|_| pseudonyms.next()),
-        subject_epoch: keyed.epoch,
-        event_id: pseudonyms.next(),
-        time: policy.purposes().floor_time(P::ID, time_us),
-        origin,
-        person: *person,
-        others,
-        event_ms: classified.event_ms(),
-    };
-    let rows = batch.table(classified.contract, event.contract, policy, date(time_us));
-    let mut row = Row { event, pseudonyms, unplaced: 0 };
-    for column in rows.push(head) {
-        row.push(column);
+    pool: &Pool<P>,
+    tally: &mut Tally,
+) {
+    let decoded = keyed.decoded;
+    for table in keyed.tables() {
+        let Some(event) = table.first().map(|keyed| keyed.permitted.event) else { continue };
+        let rows = batch.table(event.contract, decoded.policy, event.date(), pool);
+        let heads: Vec<_> = table.iter().map(|keyed| head(decoded, keyed)).collect();
+        let columns = rows.extend(&heads, &mut pseudonyms);
+        let mut filling = Filling {
+            decoded,
+            plan: decoded.plan(event),
+            starts: table.iter().map(|keyed| keyed.permitted.event.values).collect(),
+            items: Vec::new(),
+            pseudonyms: &mut pseudonyms,
+            unplaced: 0,
+        };
+        for column in columns {
+            filling.fill(column);
+        }
+        let unplaced = filling.unplaced;
+        tally.add_out_of_range(event.contract, unplaced);
     }
-    row.unplaced
+}
+
+fn head<'j, P: Purpose>(decoded: Decoded<'_>, keyed: &KeyedEvent<'j, P>) -> Head<'j> {
+    let permitted = &keyed.permitted;
+    Head {
+        tenant: permitted.tenant,
+        has_subject: decoded.subject(permitted.event).is_some(),
+        subject_epoch: keyed.epoch,
+        time: decoded.policy.purposes().floor_time(P::ID, permitted.event.envelope.time_us),
+        origin: decoded.record(permitted.event).origin(),
+        person: permitted.person,
+        others: permitted.others,
+        event_ms: permitted.event.event_ms(),
+    }
+}
+
+/// The filling of columns with what many events of one contract hold.
+struct Filling<'f, 'k, P: Purpose> {
+    decoded: Decoded<'f>,
+    plan: &'f Plan,
+    /// Where each event's values start.
+    starts: Vec<usize>,
+    /// The items of a column's lists.
+    items: Vec<Value>,
+    pseudonyms: &'f mut Pseudonyms<'k, P>,
+    unplaced: u64,
+}
+
+impl<P: Purpose> Filling<'_, '_, P> {
+    fn fill(&mut self, column: &mut Column<P>) {
+        let (decoded, field) = (self.decoded, column.field());
+        if column.is_list() {
+            return self.fill_lists(column);
+        }
+        let starts = std::mem::take(&mut self.starts);
+        self.push(column, starts.iter().map(|start| decoded.value_at(*start, field)));
+        self.starts = starts;
+    }
+
+    fn fill_lists(&mut self, column: &mut Column<P>) {
+        let mut items = std::mem::take(&mut self.items);
+        for start in &self.starts {
+            let value = self.decoded.value_at(*start, column.field());
+            if value.kind() == Kind::List {
+                items.extend(self.decoded.items(self.plan, column.field(), value));
+                column.push_list(Some(value.as_list().1));
+            } else {
+                column.push_list(None);
+            }
+        }
+        self.push(column, items.iter().copied());
+        items.clear();
+        self.items = items;
+    }
+
+    /// Adds values to a column, whose type says what they are.
+    #[inline]
+    fn push(&mut self, column: &mut Column<P>, values: impl Iterator<Item = Value>) {
+        let Self { decoded, pseudonyms, unplaced, .. } = self;
+        let (cells, rounding) = column.parts();
+        macro_rules! extend {
+            ($cells:ident, $kind:ident, $value:ident => $cell:expr) => {
+                $cells.extend(values.map(|$value| match $value.kind() {
+                    Kind::$kind => $cell,
+                    _ => $value.must_be_nothing(),
+                }))
+            };
+        }
+        match cells {
+            Values::Bool(cells) => extend!(cells, Bool, value => Some(value.as_bool())),
+            Values::Decimal(cells) => {
+                extend!(cells, Wide, value => placed(rounding.wide(decoded.wide(value)), unplaced));
+            }
+            Values::Float(cells) => extend!(cells, Float, value => placed(rounding.float(value.as_float()), unplaced)),
+            Values::Int(cells) => extend!(cells, Int, value => placed(rounding.long(value.as_int()), unplaced)),
+            Values::Network(cells) => extend!(cells, Network, value => Some(value.as_network())),
+            Values::Pseudonym(cells) => extend!(cells, Identifier, value => Some(pseudonyms.next())),
+            Values::Semver(cells) => extend!(cells, Semver, value => Some(unpack_version(decoded.wide(value)))),
+            Values::Token(cells) => extend!(cells, Token, value => Some(value.as_token())),
+            Values::UserAgent(cells) => extend!(cells, UserAgent, value => Some(value.as_user_agent())),
+        }
+    }
+}
+
+/// Counts a number that its purpose's buckets have no place for.
+#[inline]
+fn placed<T>(number: Option<T>, unplaced: &mut u64) -> Option<T> {
+    *unplaced += u64::from(number.is_none());
+    number
+}
+
+impl Value {
+    /// Returns the null that stands for a value that is not there.
+    #[inline]
+    fn must_be_nothing<T: Storable>(self) -> Option<T> {
+        assert!(!self.is_something(), "a field's type gives both its value and its column");
+        None
+    }
 }
 
 /// What is done to a number or an instant before it is stored for a purpose.
@@ -85,72 +185,3 @@ impl Rounding {
         }
     }
 }
-
-struct Row<'r, P: Purpose> {
-    event: &'r Event<'r>,
-    pseudonyms: OfRow<'r, P>,
-    unplaced: u64,
-}
-
-impl<P: Purpose> Row<'_, P> {
-    #[inline]
-    fn push(&mut self, column: &mut Column<P>) {
-        let field = column.field();
-        let value = self.event.values[field];
-        if !column.is_list() {
-            return self.cell(column, value);
-        }
-        let is_present = matches!(value, Value::List);
-        if is_present {
-            for item in &self.event.lists[field] {
-                self.cell(column, *item);
-            }
-        }
-        column.end_list(is_present);
-    }
-
-    #[inline]
-    fn cell(&mut self, column: &mut Column<P>, value: Value) {
-        let (values, rounding) = column.parts();
-        match (values, value) {
-            (values, Value::Nothing(_)) => values.push_null(),
-            (Values::Bool(cells), Value::Bool(value)) => cells.push(Some(value)),
-            (Values::Decimal(cells), Value::Decimal(value)) => self.rounded(cells, rounding.wide(value)),
-            (Values::Float(cells), Value::Float(value)) => self.rounded(cells, rounding.float(value)),
-            (Values::Int(cells), Value::Int(value)) => self.rounded(cells, rounding.long(value)),
-            (Values::Network(cells), Value::Network(value)) => cells.push(Some(value)),
-            (Values::Pseudonym(cells), Value::Identifier(_)) => cells.push(Some(self.pseudonyms.next())),
-            (Values::Semver(cells), Value::Semver(value)) => cells.push(Some(value)),
-            (Values::Token(cells), Value::Token(value)) => cells.push(Some(value)),
-            (Values::UserAgent(cells), Value::UserAgent(value)) => cells.push(Some(value)),
-            (_, _) => unreachable!("a field's type gives both its value and its column"),
-        }
-    }
-
-    #[inline]
-    fn rounded<T: Storable>(&mut self, cells: &mut Cells<T>, value: Option<T>) {
-        self.unplaced += u64::from(value.is_none());
-        cells.push(value);
-    }
-}
-
-impl Event<'_> {
-    /// Counts the values that no row carries: those whose purposes are not among the `written`.
-    pub(crate) fn not_permitted(&self, written: PurposeSet) -> u64 {
-        if written == self.contract.purposes {
-            return 0;
-        }
-        // Content is counted as that, also where it stands in an array.
-        let fields =
-            self.contract.fields.iter().zip(self.values).filter(|(field, _)| field.class != FieldClass::Content);
-        let lost = fields.filter(|(field, value)| value.is_something() && field.purposes.and(written).is_empty());
-        lost.map(|_| 1).sum()
-    }
-}
-
-/// Returns the UTC day of an instant.
-fn date(time_us: i64) -> i32 {
-    i32::try_from(time_us.div_euclid(DAY_US)).expect("the time was checked to be near now")
-}
-
-const DAY_US: i64 = 86_400_000_000;

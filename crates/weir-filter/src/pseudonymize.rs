@@ -3,16 +3,19 @@
 //! Two domains never meet. In the consent domain a person is a [`PersonKey`], the same for all purposes, asked about and never
 //! stored. In a purpose's domain the same identifier is a [`Pseudonym<P>`], under keys of that purpose, epoch and tenant.
 
-use crate::consent::{Judged, Permitted};
-use crate::decode::{Event, Identifier};
+use crate::consent::{Permitted, PermittedEvent};
+use crate::decode::{Decoded, Identifier, Kind, Value};
 use crate::hash::FastMap;
+use crate::recent::Recent;
+use crate::tally::Fate;
 use std::cmp::Ordering;
 use std::hash::{self, Hash};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
-use weir_consent::TenantIx;
+use weir_consent::{ConsentView, TenantIx};
 use weir_keys::{EVENT_ID_KIND, KeySet, PersonDomain, PersonKey, PersonQueue, PseudonymKey, PseudonymQueue};
-use weir_policy::{DenyReason, Policy, Purpose};
+use weir_policy::{DenyReason, Purpose};
 
 /// What stands for an identifier within one purpose, tenant, kind and epoch.
 ///
@@ -36,44 +39,56 @@ impl<P: Purpose> Pseudonym<P> {
 /// Shows that an identifier is read in order to be hashed with a key.
 pub(crate) struct KeyInUse(());
 
-/// A permitted event whose identifiers were handed in to become pseudonyms for `P`.
-pub(crate) struct Keyed<'e, P> {
-    pub(crate) permitted: Permitted<'e, P>,
-    pub(crate) epoch: i32,
-    identifiers: usize,
+/// Permitted events whose identifiers were handed in to become pseudonyms for `P`.
+pub(crate) struct Keyed<'j, P> {
+    pub(crate) decoded: Decoded<'j>,
+    /// Those of one contract and day after each other.
+    events: Vec<KeyedEvent<'j, P>>,
 }
 
-/// Hands in the identifiers that a row for `P` has: the subject, the event's id, then those of the columns.
+/// A permitted event that there are keys for.
+pub(crate) struct KeyedEvent<'j, P> {
+    pub(crate) permitted: PermittedEvent<'j, P>,
+    pub(crate) epoch: i32,
+    /// The place of its keys in the cache.
+    keys: usize,
+}
+
+impl<'j, P> Keyed<'j, P> {
+    /// Returns the events of each contract and day.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &[KeyedEvent<'j, P>]> {
+        self.events.chunk_by(|one, other| {
+            let [one, other] = [one, other].map(|keyed| keyed.permitted.event);
+            (one.contract, one.date()) == (other.contract, other.date())
+        })
+    }
+}
+
+/// Hands in the identifiers that rows for `P` have: table by table the subjects, the events' ids, then those of each column.
 ///
-/// Fails where there is no key for the tenant at the event's time.
-pub(crate) fn pseudonymize<'e, P: Purpose>(
-    permitted: Permitted<'e, P>,
-    policy: &Policy,
+/// Says in `fates` where there is no key for the tenant at the event's time.
+pub(crate) fn pseudonymize<'j, P: Purpose>(
+    permitted: Permitted<'j, P>,
     hasher: &mut Hasher,
     cache: &mut KeyCache<P>,
-) -> Result<Keyed<'e, P>, DenyReason> {
-    let Judged { classified, event, tenant, tenant_name, .. } = permitted.judged();
-    let epoch = policy.purposes().epoch(P::ID, classified.event_ms());
-    let keys = cache.keys(hasher, (*tenant, tenant_name), epoch).ok_or(DenyReason::EpochClosed)?;
-    let (event_id_key, keys) = keys.split_last().expect("event ids always have a key");
-    let mut identifiers = 1;
-    if let Some((field, subject)) = event.subject() {
-        hasher.queue.push(&keys[event.plan.kinds[field]], subject.expose(KeyInUse(())));
-        identifiers += 1;
-    }
-    hasher.push_event_id(
-        event_id_key,
-        event.bytes.at(classified.envelope.source),
-        event.bytes.at(classified.envelope.id),
-    );
-    for field in &event.plan.identifiers[P::ID.index()] {
-        let key = &keys[event.plan.kinds[*field]];
-        for place in event.identifiers(*field) {
-            hasher.queue.push(key, event.identifier(place).expose(KeyInUse(())));
-            identifiers += 1;
+    fates: &mut [[Fate; 3]],
+) -> Keyed<'j, P> {
+    let decoded = permitted.decoded();
+    cache.make_room();
+    let mut events = Vec::new();
+    for permitted in permitted.events() {
+        let epoch = decoded.policy.purposes().epoch(P::ID, permitted.event.event_ms());
+        let name = decoded.attribute(permitted.event, permitted.event.envelope.tenant);
+        match cache.keys(hasher, (permitted.tenant, name), epoch) {
+            Some(keys) => {
+                events.push(KeyedEvent { permitted, epoch, keys });
+            }
+            None => fates[permitted.place][P::ID.index()] = Fate::Denied(DenyReason::EpochClosed),
         }
     }
-    Ok(Keyed { permitted, epoch, identifiers })
+    let keyed = Keyed { decoded, events };
+    keyed.tables().for_each(|table| hasher.push_table(decoded, cache, table));
+    keyed
 }
 
 /// Derives keys, and hashes what was handed in, many identifiers at a time.
@@ -91,9 +106,45 @@ impl Hasher {
         Self { keys, kinds, queue: PseudonymQueue::new(), buffer: Vec::new() }
     }
 
-    /// Returns the pseudonyms of all that was handed in.
-    pub(crate) fn finish(&mut self) -> Pseudonyms<'_> {
-        Pseudonyms(self.queue.finish())
+    /// Returns the pseudonyms of all that was handed in for a purpose.
+    pub(crate) fn finish<P: Purpose>(&mut self, _: &Keyed<'_, P>) -> Pseudonyms<'_, P> {
+        Pseudonyms(self.queue.finish().iter(), PhantomData)
+    }
+
+    fn push_table<P: Purpose>(&mut self, decoded: Decoded<'_>, cache: &KeyCache<P>, table: &[KeyedEvent<'_, P>]) {
+        let Some(first) = table.first() else { return };
+        let plan = decoded.plan(first.permitted.event);
+        for keyed in table {
+            if let Some((kind, subject)) = decoded.subject(keyed.permitted.event) {
+                self.queue.push(&cache.sets[keyed.keys][kind], subject.expose(KeyInUse(())));
+            }
+        }
+        for keyed in table {
+            let event = keyed.permitted.event;
+            let key = cache.sets[keyed.keys].last().expect("event ids always have a key");
+            self.push_event_id(
+                key,
+                decoded.attribute(event, event.envelope.source),
+                decoded.attribute(event, event.envelope.id),
+            );
+        }
+        for field in &plan.identifiers[P::ID.index()] {
+            let kind = usize::try_from(plan.slots[*field].kind).expect("usize has at least 32 bits");
+            for keyed in table {
+                let (event, key) = (keyed.permitted.event, &cache.sets[keyed.keys][kind]);
+                let mut push = |value: Value| {
+                    if value.kind() == Kind::Identifier {
+                        self.queue.push(key, decoded.identifier(event, value.as_place()).expose(KeyInUse(())));
+                    }
+                };
+                let value = decoded.value(event, *field);
+                if value.kind() == Kind::List {
+                    decoded.items(plan, *field, value).for_each(push);
+                } else {
+                    push(value);
+                }
+            }
+        }
     }
 
     /// CloudEvents names an event by source and id together; the source's length keeps `a` + `bc` and `ab` + `c` apart.
@@ -109,46 +160,43 @@ impl Hasher {
 
 /// The keys of one purpose, by tenant and epoch.
 pub(crate) struct KeyCache<P> {
-    /// By the number of the kind, the last that of event ids; none where the epoch is closed.
-    known: FastMap<(TenantIx, i32), Option<Box<[PseudonymKey]>>>,
+    /// Where the keys are; none where the epoch is closed.
+    known: FastMap<(TenantIx, i32), Option<usize>>,
+    /// By the number of the kind, the last that of event ids.
+    sets: Vec<Box<[PseudonymKey]>>,
     purpose: PhantomData<fn() -> P>,
 }
 
 impl<P: Purpose> KeyCache<P> {
-    fn keys(&mut self, hasher: &Hasher, (tenant, name): (TenantIx, &str), epoch: i32) -> Option<&[PseudonymKey]> {
+    fn make_room(&mut self) {
         if self.known.len() >= CACHE_MAX {
             self.known.clear();
+            self.sets.clear();
         }
-        let keys = self.known.entry((tenant, epoch)).or_insert_with(|| {
+    }
+
+    /// Returns the place of a tenant's keys of an epoch.
+    fn keys(&mut self, hasher: &Hasher, (tenant, name): (TenantIx, &[u8]), epoch: i32) -> Option<usize> {
+        *self.known.entry((tenant, epoch)).or_insert_with(|| {
+            let name = std::str::from_utf8(name).expect("records and headers are UTF-8");
             let kinds = hasher.kinds.iter().map(|kind| &**kind).chain([EVENT_ID_KIND]);
-            kinds.map(|kind| hasher.keys.pseudonym_key(P::ID, epoch, name, kind)).collect()
-        });
-        keys.as_deref()
+            let keys = kinds.map(|kind| hasher.keys.pseudonym_key(P::ID, epoch, name, kind)).collect::<Option<_>>()?;
+            self.sets.push(keys);
+            Some(self.sets.len() - 1)
+        })
     }
 }
 
 impl<P: Purpose> Default for KeyCache<P> {
     fn default() -> Self {
-        Self { known: FastMap::default(), purpose: PhantomData }
+        Self { known: FastMap::default(), sets: Vec::new(), purpose: PhantomData }
     }
 }
 
-/// Pseudonyms of an event, purpose after purpose, in the order in which its identifiers were handed in.
-pub(crate) struct Pseudonyms<'k>(&'k [[u8; 16]]);
+/// Pseudonyms, in the order in which the identifiers were handed in.
+pub(crate) struct Pseudonyms<'k, P>(std::slice::Iter<'k, [u8; 16]>, PhantomData<fn() -> P>);
 
-/// The pseudonyms of one row.
-pub(crate) struct OfRow<'k, P>(std::slice::Iter<'k, [u8; 16]>, PhantomData<fn() -> P>);
-
-impl<'k> Pseudonyms<'k> {
-    /// Takes those of the next purpose.
-    pub(crate) fn take<P: Purpose>(&mut self, keyed: &Keyed<'_, P>) -> OfRow<'k, P> {
-        let (row, rest) = self.0.split_at(keyed.identifiers);
-        self.0 = rest;
-        OfRow(row.iter(), PhantomData)
-    }
-}
-
-impl<P: Purpose> OfRow<'_, P> {
+impl<P: Purpose> Pseudonyms<'_, P> {
     #[inline]
     pub(crate) fn next(&mut self) -> Pseudonym<P> {
         let bytes = *self.0.next().expect("as many are taken as were handed in");
@@ -160,48 +208,55 @@ impl<P: Purpose> OfRow<'_, P> {
 pub(crate) struct Persons {
     keys: Arc<KeySet>,
     kinds: Arc<[Arc<str>]>,
-    domains: FastMap<(TenantIx, usize), PersonDomain>,
+    tenants: Recent<TenantIx>,
+    /// For each tenant, by the number of the kind.
+    domains: FastMap<TenantIx, Box<[PersonDomain]>>,
     queue: PersonQueue,
-    others: Vec<PersonKey>,
+    pushed: usize,
 }
 
 impl Persons {
     pub(crate) fn new(keys: Arc<KeySet>, kinds: Arc<[Arc<str>]>) -> Self {
-        Self { keys, kinds, domains: FastMap::default(), queue: PersonQueue::new(), others: Vec::new() }
+        let tenants = Recent::new(TenantIx(u32::MAX));
+        Self { keys, kinds, tenants, domains: FastMap::default(), queue: PersonQueue::new(), pushed: 0 }
     }
 
-    /// Returns whom an event is about, and whom else it names, each once.
-    pub(crate) fn of(&mut self, event: &Event<'_>, tenant: (TenantIx, &str)) -> (Option<PersonKey>, &[PersonKey]) {
-        let subject = event.subject();
-        if let Some((field, subject)) = subject {
-            self.push(subject, event.plan.kinds[field], tenant);
-        }
-        for (field, place) in event.others {
-            self.push(event.identifier(*place), event.plan.kinds[*field], tenant);
-        }
-        let mut persons = self.queue.finish();
-        let person = subject.and_then(|_| persons.next());
-        self.others.clear();
-        for other in persons {
-            if person != Some(other) && !self.others.contains(&other) {
-                self.others.push(other);
-            }
-        }
-        (person, &self.others)
+    /// Returns the tenant whose name is around; the store never forgets one.
+    pub(crate) fn tenant(&mut self, consent: &ConsentView<'_>, name: (&[u8], usize, usize)) -> Option<TenantIx> {
+        self.tenants
+            .find(0, name, |name| consent.tenant(std::str::from_utf8(name).expect("records and headers are UTF-8")))
     }
 
-    fn push(&mut self, identifier: Identifier<'_>, kind: usize, (tenant, name): (TenantIx, &str)) {
+    /// Hands in whom an event names, each with the number of their kind; returns their places.
+    pub(crate) fn push<'d>(
+        &mut self,
+        (tenant, name): (TenantIx, &[u8]),
+        people: impl Iterator<Item = (usize, Identifier<'d>)>,
+    ) -> Range<usize> {
         if self.domains.len() >= CACHE_MAX {
             self.domains.clear();
         }
-        let domain =
-            self.domains.entry((tenant, kind)).or_insert_with(|| self.keys.person_domain(name, &self.kinds[kind]));
-        self.queue.push(domain, identifier.expose(KeyInUse(())));
+        let domains = self.domains.entry(tenant).or_insert_with(|| {
+            let name = std::str::from_utf8(name).expect("records and headers are UTF-8");
+            self.kinds.iter().map(|kind| self.keys.person_domain(name, kind)).collect()
+        });
+        let start = self.pushed;
+        for (kind, identifier) in people {
+            self.queue.push(&domains[kind], identifier.expose(KeyInUse(())));
+            self.pushed += 1;
+        }
+        start..self.pushed
+    }
+
+    /// Returns all that were handed in.
+    pub(crate) fn finish(&mut self) -> Vec<PersonKey> {
+        self.pushed = 0;
+        self.queue.finish().collect()
     }
 }
 
-/// Keys that are kept before all are forgotten and derived anew: some MB, and more tenants than a batch has.
-const CACHE_MAX: usize = 1 << 16;
+/// Tenants whose keys are kept before all are forgotten and derived anew: more than a batch has.
+const CACHE_MAX: usize = 1 << 14;
 
 // === impl Pseudonym: by hand, because deriving would ask the same of `P`, which has no values. ===
 

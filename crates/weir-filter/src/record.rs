@@ -68,6 +68,26 @@ impl<'r> Record<'r> {
     }
 }
 
+/// Splits records into runs that are read together: as many as the caches hold.
+pub(crate) fn together<'r, 's>(mut records: &'s [Record<'r>]) -> impl Iterator<Item = &'s [Record<'r>]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0_usize;
+        let fits = |record: &&Record<'_>| {
+            bytes = bytes.saturating_add(record.value.len());
+            bytes <= BYTES_TOGETHER
+        };
+        let count = records.iter().take(RECORDS_TOGETHER).take_while(fits).count().max(1);
+        let (together, rest) = records.split_at_checked(count)?;
+        records = rest;
+        Some(together)
+    })
+}
+
+/// Enough that each column gets many values at once and the lanes of the hash are full.
+const RECORDS_TOGETHER: usize = 1024;
+/// Their text stays in a core's second cache, and what is written beside it is bounded.
+const BYTES_TOGETHER: usize = 4 << 20;
+
 /// Bounds on a record; past any of them it is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

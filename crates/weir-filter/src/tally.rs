@@ -145,7 +145,12 @@ impl Tally {
         for (purpose, fate) in PurposeId::ALL.into_iter().zip(fates) {
             self.add(TallyKey { origin, purpose, contract: Some(contract), fate });
         }
-        self.add_fields(contract, counts);
+        self.fields_mut(contract).add(counts);
+    }
+
+    /// Counts numbers of a contract's rows that the purpose's buckets have no place for.
+    pub(crate) fn add_out_of_range(&mut self, contract: ContractIx, count: u64) {
+        self.fields_mut(contract).out_of_range += count;
     }
 
     /// Counts a record that could not be read or has no contract: the same fate for every purpose.
@@ -159,12 +164,12 @@ impl Tally {
         *self.fates.entry(key).or_default() += 1;
     }
 
-    fn add_fields(&mut self, contract: ContractIx, counts: &FieldCounts) {
+    fn fields_mut(&mut self, contract: ContractIx) -> &mut FieldCounts {
         let at = contract.index();
         if at >= self.fields.len() {
             self.fields.resize(at + 1, FieldCounts::default());
         }
-        self.fields[at].add(counts);
+        &mut self.fields[at]
     }
 }
 
@@ -227,7 +232,7 @@ mod tests {
         one.add(key(0, Fate::Written));
         two.add(key(0, Fate::Written));
         two.add(key(1, Fate::Denied(DenyReason::Gpc)));
-        two.add_fields(ContractIx(2), &FieldCounts { content: 4, ..FieldCounts::default() });
+        two.fields_mut(ContractIx(2)).content = 4;
         one.absorb(&two);
         assert_eq!(one.count(key(0, Fate::Written)), 2);
         assert_eq!(one.total(PurposeId::Reliability), 3);

@@ -4,7 +4,7 @@
 //! under a key of its own, take hardly longer than one. The result is that of [`blake3::keyed_hash`] to the bit, which a
 //! test holds for every length; what is longer than a block goes there directly.
 
-use fearless_simd::{Level, Simd, dispatch, prelude::*};
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u32x4};
 use zeroize::Zeroize;
 
 use crate::{
@@ -74,15 +74,16 @@ struct Queue {
     digests: Vec<[u8; 16]>,
 }
 
-/// Blocks side by side: a row for each word, a column for each lane.
+/// Blocks and their keys, one after the other.
+#[derive(Clone)]
 struct Group {
-    keys: [[u32; LANES]; KEY_WORDS],
-    blocks: [[u32; LANES]; BLOCK_WORDS],
+    keys: [[u32; KEY_WORDS]; LANES],
+    blocks: [[u32; BLOCK_WORDS]; LANES],
     lengths: [u32; LANES],
 }
 
 impl Group {
-    const EMPTY: Self = Self { keys: [[0; LANES]; KEY_WORDS], blocks: [[0; LANES]; BLOCK_WORDS], lengths: [0; LANES] };
+    const EMPTY: Self = Self { keys: [[0; KEY_WORDS]; LANES], blocks: [[0; BLOCK_WORDS]; LANES], lengths: [0; LANES] };
 }
 
 impl Queue {
@@ -129,15 +130,12 @@ impl Drop for Queue {
 }
 
 impl Group {
+    #[inline]
     fn set(&mut self, lane: usize, key: &[u8; SECRET_BYTES], message: &[u8]) {
         let mut block = [0; BLOCK_BYTES];
         block[..message.len()].copy_from_slice(message);
-        for (row, word) in self.keys.iter_mut().zip(key.as_chunks::<4>().0) {
-            row[lane] = u32::from_le_bytes(*word);
-        }
-        for (row, word) in self.blocks.iter_mut().zip(block.as_chunks::<4>().0) {
-            row[lane] = u32::from_le_bytes(*word);
-        }
+        self.keys[lane] = words(key);
+        self.blocks[lane] = words(&block);
         self.lengths[lane] = u32::try_from(message.len()).expect("a block has 64 bytes");
     }
 
@@ -145,9 +143,12 @@ impl Group {
     #[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
     #[inline(always)]
     fn hash<S: Simd>(&self, simd: S, used: usize, digests: &mut [[u8; 16]]) {
+        let (mut keys, mut blocks) = ([[0; LANES]; KEY_WORDS], [[0; LANES]; BLOCK_WORDS]);
+        transpose(simd, &self.keys, &mut keys);
+        transpose(simd, &self.blocks, &mut blocks);
         let mut words = [[0; LANES]; 4];
         for from in (0..used).step_by(S::u32s::LEN) {
-            self.compress(simd, from, &mut words);
+            self.compress(simd, (&keys, &blocks), from, &mut words);
         }
         for (lane, digest) in digests.iter_mut().enumerate().take(used) {
             for (bytes, row) in digest.as_chunks_mut::<4>().0.iter_mut().zip(&words) {
@@ -159,13 +160,19 @@ impl Group {
     /// The compression function of BLAKE3 (section 2.2) for one block that is chunk and root in one.
     #[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
     #[inline(always)]
-    fn compress<S: Simd>(&self, simd: S, from: usize, words: &mut [[u32; LANES]; 4]) {
+    fn compress<S: Simd>(
+        &self,
+        simd: S,
+        (keys, blocks): (&[[u32; LANES]; KEY_WORDS], &[[u32; LANES]; BLOCK_WORDS]),
+        from: usize,
+        words: &mut [[u32; LANES]; 4],
+    ) {
         let lanes = from..from + S::u32s::LEN;
         let load = |row: &[u32; LANES]| S::u32s::from_slice(simd, &row[lanes.clone()]);
         let splat = |word| S::u32s::splat(simd, word);
-        let block: [_; BLOCK_WORDS] = std::array::from_fn(|word| load(&self.blocks[word]));
+        let block: [_; BLOCK_WORDS] = std::array::from_fn(|word| load(&blocks[word]));
         let mut state: [_; 16] = std::array::from_fn(|word| match word {
-            0..8 => load(&self.keys[word]),
+            0..8 => load(&keys[word]),
             8..12 => splat(IV[word - 8]),
             12 | 13 => splat(0),
             14 => load(&self.lengths),
@@ -180,6 +187,32 @@ impl Group {
         round::<S, 6>(&mut state, &block);
         for (word, row) in words.iter_mut().enumerate() {
             (state[word] ^ state[word + 8]).store_slice(&mut row[lanes.clone()]);
+        }
+    }
+}
+
+fn words<const BYTES: usize, const WORDS: usize>(bytes: &[u8; BYTES]) -> [u32; WORDS] {
+    let mut words = [0; WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    words
+}
+
+/// Puts blocks side by side: a row for each word, a column for each lane.
+#[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
+#[inline(always)]
+fn transpose<S: Simd, const WORDS: usize>(simd: S, rows: &[[u32; WORDS]; LANES], columns: &mut [[u32; LANES]; WORDS]) {
+    for lane in (0..LANES).step_by(4) {
+        for word in (0..WORDS).step_by(4) {
+            let load = |at: usize| u32x4::from_slice(simd, &rows[lane + at][word..word + 4]);
+            let [a, b, c, d] = [load(0), load(1), load(2), load(3)];
+            let (ac, bd) = (a.zip_low(c), b.zip_low(d));
+            let (ac_high, bd_high) = (a.zip_high(c), b.zip_high(d));
+            let four = [ac.zip_low(bd), ac.zip_high(bd), ac_high.zip_low(bd_high), ac_high.zip_high(bd_high)];
+            for (at, column) in four.iter().enumerate() {
+                column.store_slice(&mut columns[word + at][lane..lane + 4]);
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ mod ring;
 mod secret;
 mod storage;
 
-pub use canonical::canonical;
+pub use canonical::{canonical, is_canonical_at_sight};
 pub use error::KeyError;
 pub use key_set::{KeySet, PersonDomain};
 pub use keys::{EVENT_ID_KIND, LakeKey, PersonKey, PseudonymKey, RingId};

@@ -76,7 +76,11 @@ impl Policy {
 
     /// Returns the contract of an event; without a version, the highest that has not expired.
     pub fn resolve(&self, event_type: &str, version: Option<u32>, now_ms: i64) -> Resolved {
-        let Some(versions) = self.by_type.get(event_type) else { return Resolved::NoContract };
+        self.by_type.get(event_type).map_or(Resolved::NoContract, |versions| self.choose(versions, version, now_ms))
+    }
+
+    /// Returns the same for the contracts of one event type, which are sorted by version.
+    pub fn choose(&self, versions: &[ContractIx], version: Option<u32>, now_ms: i64) -> Resolved {
         let expired = |place: &ContractIx| self.contract(*place).is_expired(now_ms);
         let chosen = match version {
             Some(version) => versions.iter().find(|place| self.contract(**place).version == version),

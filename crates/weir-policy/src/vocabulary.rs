@@ -37,6 +37,11 @@ impl Token {
         self.0
     }
 
+    /// Returns the token of a [`number`](Self::number).
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
     /// Returns the token of the word at `place` of a list.
     fn at(place: usize) -> Self {
         Self(u32::try_from(place + 1).expect("lists are shorter than u32 counts"))

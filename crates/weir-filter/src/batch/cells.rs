@@ -78,9 +78,24 @@ impl<T: Storable> Cells<T> {
         Self { values: Vec::new(), validity: Validity::default() }
     }
 
-    pub(crate) fn push(&mut self, value: Option<T>) {
-        self.values.push(value.unwrap_or(T::BLANK));
-        self.validity.push(value.is_some());
+    /// Adds values, `None` for null.
+    #[inline]
+    pub(crate) fn extend(&mut self, mut values: impl Iterator<Item = Option<T>>) {
+        loop {
+            // A few at a time, so that lengths and bits are counted in registers.
+            let (mut block, mut bits, mut count) = ([T::BLANK; BLOCK], 0_u16, 0);
+            for (place, value) in block.iter_mut().zip(&mut values) {
+                bits |= u16::from(value.is_some()) << count;
+                *place = value.unwrap_or(T::BLANK);
+                count += 1;
+            }
+            make_room(&mut self.values, count);
+            self.values.extend_from_slice(&block[..count]);
+            self.validity.append(bits, count);
+            if count < BLOCK {
+                return;
+            }
+        }
     }
 
     /// Keeps the values whose place is true in `keep`, which has one place for each.
@@ -94,7 +109,22 @@ impl<T: Storable> Cells<T> {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.values.capacity() * size_of::<T>() + self.validity.bits.capacity()
+        size_of_val(&self.values[..]) + self.validity.bits.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.values.clear();
+        self.validity.clear();
+    }
+}
+
+/// Values that are added at once.
+const BLOCK: usize = 16;
+
+/// Grows a column by a quarter where it is full: what is reserved counts against nobody's budget, so it must be little.
+fn make_room<T>(values: &mut Vec<T>, more: usize) {
+    if values.capacity() - values.len() < more {
+        values.reserve_exact(more.max(values.len() / 4).max(64));
     }
 }
 
@@ -139,14 +169,23 @@ impl Validity {
     }
 
     pub(crate) fn push(&mut self, valid: bool) {
-        let bit = u8::from(valid) << (self.len % 8);
-        if self.len.is_multiple_of(8) {
-            self.bits.push(bit);
-        } else if let Some(last) = self.bits.last_mut() {
-            *last |= bit;
-        }
-        self.len += 1;
-        self.nulls += usize::from(!valid);
+        self.append(valid.into(), 1);
+    }
+
+    /// Adds the lowest `count` of 16 bits; the others are 0.
+    fn append(&mut self, bits: u16, count: usize) {
+        let used = self.len % 8;
+        let open = if used == 0 { 0 } else { self.bits.pop().unwrap_or_default() };
+        let [first, second, third, _] = (u32::from(bits) << used | u32::from(open)).to_le_bytes();
+        let bytes = (used + count).div_ceil(8);
+        self.bits.extend_from_slice(&[first, second, third][..bytes]);
+        self.len += count;
+        self.nulls += count - usize::try_from(bits.count_ones()).expect("usize has at least 32 bits");
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bits.clear();
+        (self.len, self.nulls) = (0, 0);
     }
 }
 
@@ -157,7 +196,8 @@ mod tests {
     #[test]
     fn nulls_are_blank_and_counted() {
         let mut cells = Cells::new();
-        (0..20_i64).for_each(|n| cells.push((n % 3 != 0).then_some(n)));
+        cells.extend((0..3_i64).map(|n| (n % 3 != 0).then_some(n)));
+        cells.extend((3..20_i64).map(|n| (n % 3 != 0).then_some(n)));
         assert_eq!(cells.len(), 20);
         assert_eq!(cells.validity().nulls(), 7);
         assert_eq!(&cells.values()[..4], [0, 1, 2, 0]);
@@ -167,7 +207,8 @@ mod tests {
     #[test]
     fn retained_values_keep_their_order_and_validity() {
         let mut cells = Cells::new();
-        (0..20_i64).for_each(|n| cells.push((n % 3 != 0).then_some(n)));
+        cells.extend((0..3_i64).map(|n| (n % 3 != 0).then_some(n)));
+        cells.extend((3..20_i64).map(|n| (n % 3 != 0).then_some(n)));
         let keep: Vec<bool> = (0..20).map(|n| n % 2 == 0).collect();
         cells.retain(&keep);
         let left: Vec<_> = cells.iter().collect();

@@ -46,11 +46,10 @@ impl<P: Purpose> Column<P> {
         (&mut self.values, &self.rounding)
     }
 
-    /// Ends a row's list after its items were pushed; false for an absent one.
-    pub(crate) fn end_list(&mut self, present: bool) {
-        let end = self.values.len();
+    /// Adds a row's list, by its length, before its items are added; `None` for an absent one.
+    pub(crate) fn push_list(&mut self, length: Option<u32>) {
         if let Some(lists) = &mut self.lists {
-            lists.push(end, present);
+            lists.push(length);
         }
     }
 
@@ -58,6 +57,13 @@ impl<P: Purpose> Column<P> {
         match &mut self.lists {
             None => self.values.retain(keep),
             Some(lists) => self.values.retain(&lists.retain(keep)),
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.values.clear();
+        if let Some(lists) = &mut self.lists {
+            lists.clear();
         }
     }
 
@@ -84,29 +90,35 @@ impl Lists {
         &self.validity
     }
 
-    fn push(&mut self, end: usize, present: bool) {
-        self.offsets.push(offset(end));
-        self.validity.push(present);
+    fn push(&mut self, length: Option<u32>) {
+        let start = self.offsets.last().copied().unwrap_or_default();
+        // Each item takes a byte or more, and a batch closes long before it holds 2 GiB.
+        let end = i32::try_from(length.unwrap_or_default()).ok().and_then(|length| start.checked_add(length));
+        self.offsets.push(end.expect("open columns are bounded well below 2^31 items"));
+        self.validity.push(length.is_some());
     }
 
     /// Keeps the rows that are true in `keep`; returns the same verdicts for the items.
     fn retain(&mut self, keep: &[bool]) -> Vec<bool> {
         let old = std::mem::take(self);
         let mut items = Vec::new();
-        let mut kept_items = 0;
         for (row, bounds) in old.offsets.windows(2).enumerate() {
-            let length = usize::try_from(bounds[1] - bounds[0]).expect("offsets never fall");
-            items.resize(items.len() + length, keep[row]);
+            let length = u32::try_from(bounds[1] - bounds[0]).expect("offsets never fall");
+            items.resize(items.len() + usize::try_from(length).expect("usize has 32 bits"), keep[row]);
             if keep[row] {
-                kept_items += length;
-                self.push(kept_items, old.validity.is_valid(row));
+                self.push(old.validity.is_valid(row).then_some(length));
             }
         }
         items
     }
 
     fn memory(&self) -> usize {
-        self.offsets.capacity() * size_of::<i32>() + self.validity.bits().len()
+        size_of_val(&self.offsets[..]) + self.validity.bits().len()
+    }
+
+    fn clear(&mut self) {
+        self.offsets.truncate(1);
+        self.validity.clear();
     }
 }
 
@@ -114,11 +126,6 @@ impl Default for Lists {
     fn default() -> Self {
         Self { offsets: vec![0], validity: Validity::default() }
     }
-}
-
-fn offset(items: usize) -> i32 {
-    // Each item takes a byte or more, and a batch closes long before it holds 2 GiB.
-    i32::try_from(items).expect("open columns are bounded well below 2^31 items")
 }
 
 macro_rules! values {
@@ -145,12 +152,12 @@ macro_rules! values {
                 match self { $(Self::$variant(cells) => cells.validity(),)* }
             }
 
-            pub(crate) fn push_null(&mut self) {
-                match self { $(Self::$variant(cells) => cells.push(None),)* }
-            }
-
             fn retain(&mut self, keep: &[bool]) {
                 match self { $(Self::$variant(cells) => cells.retain(keep),)* }
+            }
+
+            fn clear(&mut self) {
+                match self { $(Self::$variant(cells) => cells.clear(),)* }
             }
 
             fn memory(&self) -> usize {

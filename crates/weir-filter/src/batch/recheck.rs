@@ -25,7 +25,7 @@ impl<P: Purpose> Rows<P> {
         let mut removed = Removed::default();
         for (row, verdict) in verdicts.iter().enumerate() {
             if let Err(reason) = verdict {
-                removed.add(self.hidden.origins[row], *reason);
+                removed.add(self.hidden().origins[row], *reason);
             }
         }
         if !removed.is_empty() {
@@ -39,14 +39,14 @@ impl<P: Purpose> Rows<P> {
     ///
     /// A batch that is finished after a crash leaves out what a table has already.
     pub fn retain_origins(&mut self, keep: impl Fn(Origin) -> bool) {
-        let verdicts: Vec<_> = self.hidden.origins.iter().map(|origin| keep(*origin)).collect();
+        let verdicts: Vec<_> = self.hidden().origins.iter().map(|origin| keep(*origin)).collect();
         self.retain(&verdicts);
     }
 
     /// Takes out all rows, because an operator skips the table.
     pub fn refuse(&mut self) -> Removed {
         let mut removed = Removed::default();
-        for origin in &self.hidden.origins {
+        for origin in &self.hidden().origins {
             removed.add(*origin, DenyReason::TableRefused);
         }
         self.retain(&vec![false; self.len()]);
@@ -63,9 +63,9 @@ impl<P: Purpose> Rows<P> {
     ) -> Result<(), DenyReason> {
         let question = Question {
             tenant: self.tenants()[row],
-            person: self.hidden.person(row),
-            others: self.hidden.others(row),
-            event_ms: self.hidden.events_ms[row],
+            person: self.hidden().person(row),
+            others: self.hidden().others(row),
+            event_ms: self.hidden().events_ms[row],
             now_ms,
             region,
             lawful: policy.purposes(),

@@ -2,7 +2,8 @@
 
 use super::cells::{Cells, retain};
 use super::column::Column;
-use crate::pseudonymize::Pseudonym;
+use super::pool::Pool;
+use crate::pseudonymize::{Pseudonym, Pseudonyms};
 use crate::record::Origin;
 use weir_consent::TenantIx;
 use weir_keys::PersonKey;
@@ -14,6 +15,13 @@ pub struct Rows<P: Purpose> {
     contract: ContractIx,
     contract_version: u32,
     date: i32,
+    pub(super) body: Body<P>,
+    /// Where the buffers go when the rows are dropped.
+    pool: Pool<P>,
+}
+
+/// The buffers of rows.
+pub(super) struct Body<P: Purpose> {
     tenants: Vec<TenantIx>,
     subjects: Cells<Pseudonym<P>>,
     subject_epochs: Vec<i32>,
@@ -24,11 +32,11 @@ pub struct Rows<P: Purpose> {
 }
 
 /// What a row has beside its declared columns.
-pub(crate) struct Head<'e, P: Purpose> {
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'e> {
     pub(crate) tenant: TenantIx,
-    pub(crate) subject: Option<Pseudonym<P>>,
+    pub(crate) has_subject: bool,
     pub(crate) subject_epoch: i32,
-    pub(crate) event_id: Pseudonym<P>,
     /// In µs, at the purpose's precision.
     pub(crate) time: i64,
     pub(crate) origin: Origin,
@@ -56,101 +64,147 @@ impl<P: Purpose> Rows<P> {
 
     /// Returns the number of rows.
     pub fn len(&self) -> usize {
-        self.tenants.len()
+        self.body.tenants.len()
     }
 
     /// Tells whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.tenants.is_empty()
+        self.body.tenants.is_empty()
     }
 
     /// Returns the column `tenant`; the consent view knows the names.
     pub fn tenants(&self) -> &[TenantIx] {
-        &self.tenants
+        &self.body.tenants
     }
 
     /// Returns the column `subject`; all null where the contract declares none.
     pub fn subjects(&self) -> &Cells<Pseudonym<P>> {
-        &self.subjects
+        &self.body.subjects
     }
 
     /// Returns the column `subject_epoch`.
     pub fn subject_epochs(&self) -> &[i32] {
-        &self.subject_epochs
+        &self.body.subject_epochs
     }
 
     /// Returns the column `event_id`.
     pub fn event_ids(&self) -> &[Pseudonym<P>] {
-        &self.event_ids
+        &self.body.event_ids
     }
 
     /// Returns the column `time`: µs since 1970, at the purpose's precision.
     pub fn times(&self) -> &[i64] {
-        &self.times
+        &self.body.times
     }
 
     /// Returns the declared columns, in the order of [`Contract::columns`].
     pub fn columns(&self) -> &[Column<P>] {
-        &self.columns
+        &self.body.columns
     }
 
     /// Returns the partition of each row, which is never stored.
     pub fn origins(&self) -> &[Origin] {
-        &self.hidden.origins
+        &self.body.hidden.origins
     }
 
     /// Returns the number of different people, for the audit's warning about small commits.
     pub fn people(&self) -> usize {
-        let mut people: Vec<_> = self.subjects.iter().flatten().map(Pseudonym::bytes).collect();
+        let mut people: Vec<_> = self.body.subjects.iter().flatten().map(Pseudonym::bytes).collect();
         people.sort_unstable();
         people.dedup();
         people.len()
     }
 
-    /// Returns the bytes that the columns occupy, room for growth included.
+    /// Returns the bytes that the rows occupy.
     pub fn memory(&self) -> usize {
-        let system = self.tenants.capacity() * size_of::<TenantIx>()
-            + self.subjects.memory()
-            + self.subject_epochs.capacity() * size_of::<i32>()
-            + self.event_ids.capacity() * size_of::<Pseudonym<P>>()
-            + self.times.capacity() * size_of::<i64>();
-        system + self.hidden.memory() + self.columns.iter().map(Column::memory).sum::<usize>()
+        self.body.memory()
     }
 
-    pub(crate) fn new(place: ContractIx, contract: &Contract, policy: &Policy, date: i32) -> Self {
+    pub(crate) fn new(contract: ContractIx, policy: &Policy, date: i32, pool: &Pool<P>) -> Self {
+        let declared = policy.contract(contract);
+        let body = pool.take(contract).unwrap_or_else(|| Body::new(declared, policy));
+        Self { contract, contract_version: declared.version, date, body, pool: pool.clone() }
+    }
+
+    /// Starts rows; its caller then adds as many values, or lists, to each of the columns returned.
+    ///
+    /// Takes the pseudonyms of all subjects, then those of all events' ids.
+    pub(crate) fn extend(&mut self, heads: &[Head<'_>], pseudonyms: &mut Pseudonyms<'_, P>) -> &mut [Column<P>] {
+        let Body { tenants, subjects, subject_epochs, event_ids, times, columns, hidden } = &mut self.body;
+        subjects.extend(heads.iter().map(|head| head.has_subject.then(|| pseudonyms.next())));
+        event_ids.extend(heads.iter().map(|_| pseudonyms.next()));
+        tenants.extend(heads.iter().map(|head| head.tenant));
+        subject_epochs.extend(heads.iter().map(|head| head.subject_epoch));
+        times.extend(heads.iter().map(|head| head.time));
+        hidden.extend(heads);
+        columns
+    }
+
+    pub(super) fn retain(&mut self, keep: &[bool]) {
+        let Body { tenants, subjects, subject_epochs, event_ids, times, columns, hidden } = &mut self.body;
+        retain(tenants, keep);
+        subjects.retain(keep);
+        retain(subject_epochs, keep);
+        retain(event_ids, keep);
+        retain(times, keep);
+        for column in columns {
+            column.retain(keep);
+        }
+        hidden.retain(keep);
+    }
+
+    pub(super) fn hidden(&self) -> &Hidden {
+        &self.body.hidden
+    }
+}
+
+impl<P: Purpose> Drop for Rows<P> {
+    fn drop(&mut self) {
+        self.pool.put(self.contract, std::mem::take(&mut self.body));
+    }
+}
+
+impl<P: Purpose> Default for Body<P> {
+    fn default() -> Self {
         Self {
-            contract: place,
-            contract_version: contract.version,
-            date,
             tenants: Vec::new(),
             subjects: Cells::new(),
             subject_epochs: Vec::new(),
             event_ids: Vec::new(),
             times: Vec::new(),
-            columns: contract.columns(P::ID).filter_map(|(at, field)| Column::of(at, field, policy)).collect(),
+            columns: Vec::new(),
             hidden: Hidden::default(),
         }
     }
+}
 
-    /// Starts a row; its caller then pushes one value, or one list, to each of the columns returned.
-    pub(crate) fn push(&mut self, head: Head<'_, P>) -> &mut [Column<P>] {
-        self.tenants.push(head.tenant);
-        self.subjects.push(head.subject);
-        self.subject_epochs.push(head.subject_epoch);
-        self.event_ids.push(head.event_id);
-        self.times.push(head.time);
-        self.hidden.push(&head);
-        &mut self.columns
+impl<P: Purpose> Body<P> {
+    fn new(contract: &Contract, policy: &Policy) -> Self {
+        let columns = contract.columns(P::ID).filter_map(|(at, field)| Column::of(at, field, policy)).collect();
+        Self { columns, ..Self::default() }
     }
 
-    pub(super) fn retain(&mut self, keep: &[bool]) {
-        retain(&mut self.tenants, keep);
-        self.subjects.retain(keep);
-        retain(&mut self.subject_epochs, keep);
-        retain(&mut self.event_ids, keep);
-        retain(&mut self.times, keep);
-        self.columns.iter_mut().for_each(|column| column.retain(keep));
-        self.hidden.retain(keep);
+    pub(super) fn memory(&self) -> usize {
+        let Self { tenants, subjects, subject_epochs, event_ids, times, columns, hidden } = self;
+        let system = size_of_val(&tenants[..])
+            + subjects.memory()
+            + size_of_val(&subject_epochs[..])
+            + size_of_val(&event_ids[..])
+            + size_of_val(&times[..]);
+        system + hidden.memory() + columns.iter().map(Column::memory).sum::<usize>()
+    }
+
+    pub(super) fn clear(&mut self) {
+        let Self { tenants, subjects, subject_epochs, event_ids, times, columns, hidden } = self;
+        tenants.clear();
+        subjects.clear();
+        subject_epochs.clear();
+        event_ids.clear();
+        times.clear();
+        for column in columns {
+            column.clear();
+        }
+        hidden.clear();
     }
 }
 
@@ -177,12 +231,14 @@ impl Hidden {
         &self.others[start..self.other_ends[row]]
     }
 
-    fn push<P: Purpose>(&mut self, head: &Head<'_, P>) {
-        self.origins.push(head.origin);
-        self.events_ms.push(head.event_ms);
-        self.persons.extend(head.person);
-        self.others.extend_from_slice(head.others);
-        self.other_ends.push(self.others.len());
+    fn extend(&mut self, heads: &[Head<'_>]) {
+        self.origins.extend(heads.iter().map(|head| head.origin));
+        self.events_ms.extend(heads.iter().map(|head| head.event_ms));
+        self.persons.extend(heads.iter().filter_map(|head| head.person));
+        for head in heads {
+            self.others.extend_from_slice(head.others);
+            self.other_ends.push(self.others.len());
+        }
     }
 
     fn retain(&mut self, keep: &[bool]) {
@@ -197,9 +253,19 @@ impl Hidden {
     }
 
     fn memory(&self) -> usize {
-        self.origins.capacity() * size_of::<Origin>()
-            + self.events_ms.capacity() * size_of::<i64>()
-            + (self.persons.capacity() + self.others.capacity()) * size_of::<PersonKey>()
-            + self.other_ends.capacity() * size_of::<usize>()
+        size_of_val(&self.origins[..])
+            + size_of_val(&self.events_ms[..])
+            + size_of_val(&self.persons[..])
+            + size_of_val(&self.others[..])
+            + size_of_val(&self.other_ends[..])
+    }
+
+    fn clear(&mut self) {
+        let Self { origins, events_ms, persons, others, other_ends } = self;
+        origins.clear();
+        events_ms.clear();
+        persons.clear();
+        others.clear();
+        other_ends.clear();
     }
 }

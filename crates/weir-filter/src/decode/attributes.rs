@@ -4,7 +4,8 @@
 //! their order. Attributes that weir does not name are passed over.
 
 use super::bytes::{Bytes, Place};
-use crate::json::{Cursor, Frame, NotJson, unescape};
+use super::walk::Walk;
+use crate::json::NotJson;
 use crate::names::Names;
 use crate::record::Headers;
 use weir_policy::values::time;
@@ -40,17 +41,16 @@ attributes! {
 const ATTRIBUTES: usize = Attribute::ALL.len();
 
 /// The names of the attributes, for look-up.
-pub(super) struct AttributeNames(Names);
+pub(super) struct AttributeNames(Names<Option<Attribute>>);
 
 impl AttributeNames {
     pub(super) fn new() -> Self {
-        Self(Names::new(Attribute::ALL.iter().zip(0..).map(|((name, _), number)| (name.as_bytes(), number)).collect()))
+        Self(Names::new(Attribute::ALL.iter().map(|(name, attribute)| (name.as_bytes(), Some(*attribute))), None))
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, text: &[u8], start: usize, end: usize) -> Option<Attribute> {
-        let number = self.0.find(text, start, end)?;
-        Some(Attribute::ALL[usize::try_from(number).expect("there are few attributes")].1)
+        self.0.find(text, start, end)
     }
 }
 
@@ -74,13 +74,22 @@ enum Raw {
     Text(Place),
 }
 
-/// Where the event's data is: an object that was hopped over, to be walked when its contract is known.
+/// Where the event's data opens, an object; for [`Cursor::go_to`](crate::json::Cursor::go_to).
 #[derive(Clone, Copy)]
-pub(super) struct DataAt {
-    /// For [`Cursor::go_to`].
-    pub(super) place: (usize, usize),
-    /// Where it must end.
-    pub(super) end: usize,
+pub(super) struct DataAt(pub(super) usize);
+
+/// What a member of the envelope was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Met {
+    /// Its value is still to be read.
+    Data,
+    Read,
+}
+
+impl Met {
+    pub(super) fn is_data(self) -> bool {
+        self == Self::Data
+    }
 }
 
 /// A checked envelope.
@@ -104,62 +113,35 @@ impl Attributes {
         Self { values: [Raw::Absent; ATTRIBUTES], is_met: [false; ATTRIBUTES], is_doubled: false, data: None }
     }
 
-    /// Gathers the members of a structured event; its data is hopped over.
-    pub(super) fn gather(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        names: &AttributeNames,
-        bytes: &mut Bytes<'_>,
-        frames: &mut Vec<Frame>,
-    ) -> Result<(), NotJson> {
-        if cursor.peek() != b'{' {
-            return Err(NotJson);
-        }
-        let mut more = cursor.enter(b'}')?;
-        while more {
-            let key = cursor.key()?;
-            let attribute = if key.escaped {
-                // An escaped key means what it says: `"t\u0079pe"` is `type`.
-                bytes.append(|out| unescape(cursor.bytes(key), out)).and_then(|place| {
-                    let name = bytes.at(place);
-                    names.find(name, 0, name.len())
-                })
-            } else {
-                names.find(cursor.text(), key.start, key.end)
-            };
-            match attribute {
-                None => cursor.skip(frames)?,
-                Some(Attribute::Data) => self.hop_data(cursor, frames)?,
-                Some(attribute) => {
-                    let raw = read(cursor, bytes, frames)?;
-                    self.set(attribute, raw);
-                }
+    /// Reads a member of a structured event, but not the value of `data`.
+    #[inline]
+    pub(super) fn member(&mut self, walk: &mut Walk<'_, '_>, names: &AttributeNames) -> Result<Met, NotJson> {
+        let key = walk.cursor.key()?;
+        let attribute = if key.escaped {
+            // An escaped key means what it says: `"t\u0079pe"` is `type`.
+            walk.unescaped(walk.cursor.bytes(key)).and_then(|place| {
+                let (text, start, end) = walk.reader.bytes.around(place);
+                names.find(text, start, end)
+            })
+        } else {
+            names.find(walk.cursor.text(), key.start, key.end)
+        };
+        match attribute {
+            None => walk.skip()?,
+            Some(Attribute::Data) => {
+                self.set(Attribute::Data, Raw::Absent);
+                return Ok(Met::Data);
             }
-            more = cursor.next(b'}')?;
+            Some(attribute) => {
+                let raw = read(walk)?;
+                self.set(attribute, raw);
+            }
         }
-        cursor.end()
-    }
-
-    /// Takes the whole value for the data.
-    pub(super) fn whole_value(&mut self, cursor: &mut Cursor<'_>, frames: &mut Vec<Frame>) -> Result<(), NotJson> {
-        self.hop_data(cursor, frames)?;
-        cursor.end()
-    }
-
-    fn hop_data(&mut self, cursor: &mut Cursor<'_>, frames: &mut Vec<Frame>) -> Result<(), NotJson> {
-        self.set(Attribute::Data, Raw::Absent);
-        if cursor.peek() != b'{' || self.data.is_some() {
-            // Data that is no object has no fields; data that stands twice is a fault anyway.
-            return cursor.skip(frames);
-        }
-        let place = cursor.place();
-        cursor.hop()?;
-        self.data = Some(DataAt { place, end: cursor.place().0 });
-        Ok(())
+        Ok(Met::Read)
     }
 
     /// Gathers the headers of an event in binary mode.
-    pub(super) fn gather_headers(&mut self, headers: Headers<'_>, names: &AttributeNames, bytes: &mut Bytes<'_>) {
+    pub(super) fn headers(&mut self, headers: Headers<'_>, names: &AttributeNames, bytes: &mut Bytes<'_>) {
         for (name, value) in headers.iter() {
             let Some(name) = name.strip_prefix("ce_") else { continue };
             let Some(attribute) = names.find(name.as_bytes(), 0, name.len()) else { continue };
@@ -199,6 +181,12 @@ impl Attributes {
         Ok(Envelope { time_us: time.ok_or(MalformedCode::Time)?, ..envelope })
     }
 
+    /// Returns what leads to a contract, as far as it is known.
+    pub(super) fn type_and_version(&self, bytes: &Bytes<'_>) -> Result<(Place, Option<u32>), MalformedCode> {
+        Ok((self.required(Attribute::Type)?, self.version(bytes)?))
+    }
+
+    #[inline]
     fn set(&mut self, attribute: Attribute, raw: Raw) {
         let at = place(attribute);
         self.is_doubled |= self.is_met[at];
@@ -245,23 +233,24 @@ fn place(attribute: Attribute) -> usize {
 }
 
 /// Reads an attribute's value; `null` is as good as none (CloudEvents JSON format, section 2.2), but still there.
-fn read(cursor: &mut Cursor<'_>, bytes: &mut Bytes<'_>, frames: &mut Vec<Frame>) -> Result<Raw, NotJson> {
-    match cursor.peek() {
+#[inline]
+fn read(walk: &mut Walk<'_, '_>) -> Result<Raw, NotJson> {
+    match walk.cursor.peek() {
         b'"' => {
-            let text = cursor.string()?;
+            let text = walk.cursor.string()?;
             if !text.escaped {
                 return Ok(Raw::Text(Place::of_record(text.start, text.end)));
             }
-            Ok(bytes.append(|out| unescape(cursor.bytes(text), out)).map_or(Raw::Odd, Raw::Text))
+            Ok(walk.unescaped(walk.cursor.bytes(text)).map_or(Raw::Odd, Raw::Text))
         }
         b'0'..=b'9' => {
-            let number = cursor.number()?;
+            let number = walk.cursor.number()?;
             let written = number.range();
-            let is_plain = number.is_plain(cursor.text());
+            let is_plain = number.is_plain(walk.cursor.text());
             Ok(if is_plain { Raw::Digits(Place::of_record(written.start, written.end)) } else { Raw::Odd })
         }
-        b'n' => cursor.literal(b"null").map(|()| Raw::Absent),
-        _ => cursor.skip(frames).map(|()| Raw::Odd),
+        b'n' => walk.cursor.literal(b"null").map(|()| Raw::Absent),
+        _ => walk.skip().map(|()| Raw::Odd),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The bytes of one event: the record's, and those that had to be written anew.
+//! The bytes of an event: its record's, and those that had to be written anew.
 
 use std::fmt::Arguments;
 use std::io::Write;
@@ -6,19 +6,41 @@ use std::io::Write;
 /// A range of an event's bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
-    start: usize,
-    end: usize,
-    is_written: bool,
+    start: u32,
+    /// Its length, and in the highest bit whether it is in the written bytes.
+    length: u32,
 }
+
+const WRITTEN: u32 = 1 << 31;
 
 impl Place {
     /// Names a range of the record.
-    pub(crate) const fn of_record(start: usize, end: usize) -> Self {
-        Self { start, end, is_written: false }
+    #[inline]
+    pub(crate) fn of_record(start: usize, end: usize) -> Self {
+        Self { start: small(start), length: small(end - start) }
     }
 
-    pub(crate) const fn len(self) -> usize {
-        self.end - self.start
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        wide(self.length & !WRITTEN)
+    }
+
+    /// Returns the place in one word.
+    #[inline]
+    pub(super) fn bits(self) -> u64 {
+        u64::from(self.start) << 32 | u64::from(self.length)
+    }
+
+    /// Returns the place that was put into a word.
+    #[inline]
+    pub(super) fn from_bits(bits: u64) -> Self {
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
+        Self { start: half(bits >> 32), length: half(bits) }
+    }
+
+    #[inline]
+    fn is_written(self) -> bool {
+        self.length & WRITTEN != 0
     }
 }
 
@@ -29,11 +51,13 @@ pub(crate) struct Bytes<'b> {
 }
 
 impl<'b> Bytes<'b> {
+    /// Takes a record of less than 2 GiB.
     pub(crate) fn new(record: &'b [u8], written: &'b mut Vec<u8>) -> Self {
         Self { record, written }
     }
 
     /// Returns the record.
+    #[inline]
     pub(crate) fn record(&self) -> &'b [u8] {
         self.record
     }
@@ -41,8 +65,13 @@ impl<'b> Bytes<'b> {
     /// Returns the bytes of a place.
     #[inline]
     pub(crate) fn at(&self, place: Place) -> &[u8] {
-        let bytes = if place.is_written { &self.written[..] } else { self.record };
-        &bytes[place.start..place.end]
+        at(self.record, self.written, place)
+    }
+
+    /// Returns a text around a place, and where in it the place starts and ends.
+    #[inline]
+    pub(crate) fn around(&self, place: Place) -> (&[u8], usize, usize) {
+        around(self.record, self.written, place)
     }
 
     /// Writes text; returns its place.
@@ -59,6 +88,33 @@ impl<'b> Bytes<'b> {
     }
 
     fn written_since(&self, start: usize) -> Place {
-        Place { start, end: self.written.len(), is_written: true }
+        Place { start: small(start), length: small(self.written.len() - start) | WRITTEN }
     }
+}
+
+/// Returns the bytes of a place of an event.
+#[inline]
+pub(super) fn at<'b>(record: &'b [u8], written: &'b [u8], place: Place) -> &'b [u8] {
+    let (text, start, end) = around(record, written, place);
+    &text[start..end]
+}
+
+/// Returns a text around a place of an event, and where in it the place starts and ends.
+#[inline]
+pub(super) fn around<'b>(record: &'b [u8], written: &'b [u8], place: Place) -> (&'b [u8], usize, usize) {
+    let start = wide(place.start);
+    let text = if place.is_written() { written } else { record };
+    (text, start, start + place.len())
+}
+
+#[inline]
+fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("events that are read together are shorter than 2 GiB")
+}
+
+#[inline]
+fn wide(number: u32) -> usize {
+    #[expect(clippy::as_conversions, reason = "no target of weir has a usize below 32 bits")]
+    let wide = number as usize;
+    wide
 }

@@ -4,247 +4,402 @@
 //! nothing, with the reason. No text leaves this file but an identifier's place.
 
 use super::bytes::{Bytes, Place};
-use super::words::Words;
 use crate::json::{Number, Unfit};
+use crate::plan::Slot;
+use crate::recent::Recent;
 use crate::tally::FieldCounts;
-use weir_keys::canonical;
+use weir_keys::{canonical, is_canonical_at_sight};
 use weir_policy::values::time;
-use weir_policy::vocabulary::{http, semver, user_agent};
-use weir_policy::{Field, FieldClass, FieldType, Network, Range, Token, Unit};
+use weir_policy::vocabulary::{semver, user_agent};
+use weir_policy::{FieldType, Network, Token};
 
-/// What a field holds in one event.
+/// What a field holds in one event, in two words that fit two registers.
 #[derive(Clone, Copy)]
-pub(crate) enum Value {
-    Bool(bool),
-    /// Unscaled.
-    Decimal(i128),
-    Float(f64),
-    /// Where its canonical form is.
-    Identifier(Place),
-    Int(i64),
-    /// The items are in the lists, at the field's place.
-    List,
-    Network(Network),
-    Nothing(Nothing),
-    Semver([i32; 3]),
-    Token(Token),
-    UserAgent((Token, i32)),
+pub(crate) struct Value {
+    kind: Kind,
+    bits: u64,
 }
 
-/// Why a field holds nothing.
+/// What a value is, or why there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Nothing {
+pub(crate) enum Kind {
     /// The event does not have it, or has `null`.
     Absent,
+    Bool,
     /// It is content, of so many bytes.
-    Content(usize),
+    Content,
+    Float,
+    /// Where its canonical form is.
+    Identifier,
+    Int,
+    /// Its items among those of all events: where they start, and how many there are.
+    List,
+    Network,
     /// A number outside the type or the range.
     OutOfRange,
+    /// Where its numbers are, among the wide ones.
+    Semver,
+    Token,
+    /// Family and major version.
+    UserAgent,
+    /// Where the number is, unscaled, among the wide ones.
+    Wide,
     /// Another JSON type, or not exactly of the type.
     WrongType,
 }
 
 impl Value {
     /// Stands for a field that was not met.
-    pub(crate) const ABSENT: Self = Self::Nothing(Nothing::Absent);
+    pub(crate) const ABSENT: Self = Self::new(Kind::Absent, 0);
+    const OUT_OF_RANGE: Self = Self::new(Kind::OutOfRange, 0);
+    const WRONG_TYPE: Self = Self::new(Kind::WrongType, 0);
 
-    /// Tells whether it is a word that its list declares.
-    pub(super) fn is_declared_word(self) -> bool {
-        matches!(self, Self::Token(token) if token != Token::OTHER)
+    const fn new(kind: Kind, bits: u64) -> Self {
+        Self { kind, bits }
+    }
+
+    #[inline]
+    fn pair(kind: Kind, high: u32, low: u32) -> Self {
+        Self::new(kind, u64::from(high) << 32 | u64::from(low))
+    }
+
+    /// Returns the value of content of so many bytes.
+    pub(super) fn content(bytes: usize) -> Self {
+        Self::new(Kind::Content, u64::try_from(bytes).unwrap_or(u64::MAX))
+    }
+
+    /// Returns the value of a list.
+    pub(super) fn list(start: u32, length: u32) -> Self {
+        Self::pair(Kind::List, start, length)
+    }
+
+    pub(crate) const fn kind(self) -> Kind {
+        self.kind
     }
 
     /// Tells whether there is a value that could be stored.
+    #[inline]
     pub(crate) fn is_something(self) -> bool {
-        !matches!(self, Self::Nothing(_))
+        !matches!(self.kind, Kind::Absent | Kind::Content | Kind::OutOfRange | Kind::WrongType)
+    }
+
+    #[inline]
+    pub(crate) fn as_bool(self) -> bool {
+        self.bits != 0
+    }
+
+    #[inline]
+    pub(crate) fn as_float(self) -> f64 {
+        f64::from_bits(self.bits)
+    }
+
+    #[inline]
+    pub(crate) fn as_int(self) -> i64 {
+        self.bits.cast_signed()
+    }
+
+    #[inline]
+    pub(crate) fn as_network(self) -> Network {
+        Network::from_number(self.bits)
+    }
+
+    #[inline]
+    pub(crate) fn as_token(self) -> Token {
+        Token::from_number(self.low())
+    }
+
+    #[inline]
+    pub(crate) fn as_user_agent(self) -> (Token, i32) {
+        (Token::from_number(self.high()), self.low().cast_signed())
+    }
+
+    /// Returns where an identifier is.
+    #[inline]
+    pub(crate) fn as_place(self) -> Place {
+        Place::from_bits(self.bits)
+    }
+
+    /// Returns where a list's items start, and how many there are.
+    #[inline]
+    pub(crate) fn as_list(self) -> (u32, u32) {
+        (self.high(), self.low())
+    }
+
+    /// Returns the place among the wide numbers, or the length of content.
+    #[inline]
+    pub(crate) fn as_usize(self) -> usize {
+        usize::try_from(self.bits).unwrap_or(usize::MAX)
+    }
+
+    #[inline]
+    fn high(self) -> u32 {
+        u32::try_from(self.bits >> 32).unwrap_or_default()
+    }
+
+    #[inline]
+    fn low(self) -> u32 {
+        u32::try_from(self.bits & u64::from(u32::MAX)).unwrap_or_default()
     }
 }
 
-/// A JSON scalar as the walk found it.
-pub(crate) enum Scalar {
-    Bool(bool),
-    Number(Number),
-    Text(Place),
-    /// A string that is not Unicode text.
-    Broken,
+/// What reading values needs and fills.
+pub(super) struct Reader<'r> {
+    pub(super) bytes: Bytes<'r>,
+    /// Words of closed lists that came lately.
+    pub(super) words: &'r mut Recent<Token>,
+    /// Numbers of more than 64 bits, of all events.
+    pub(super) wides: &'r mut Vec<i128>,
+    pub(super) counts: FieldCounts,
 }
 
-/// Reads a scalar as the type of a field, whose number in the policy is `number`, and counts what does not fit.
-pub(super) fn read(
-    field: &Field,
-    number: u32,
-    scalar: &Scalar,
-    bytes: &mut Bytes<'_>,
-    words: &mut Words,
-    counts: &mut FieldCounts,
-) -> Value {
-    let value = match field.class {
-        // A word's text is of a closed list, if it is one: those that came lately are known.
-        FieldClass::Word => match text(scalar, bytes) {
-            Ok(text) => words.find(number, text, || typed(field, scalar, bytes)),
-            Err(_) => typed(field, scalar, bytes),
-        },
-        FieldClass::Identifier => identifier(scalar, bytes).map(Value::Identifier),
-        FieldClass::Content | FieldClass::Measure | FieldClass::QuasiIdentifier => typed(field, scalar, bytes),
-    };
-    match value {
-        Ok(value) => {
-            if let Value::Token(Token::OTHER) | Value::UserAgent((Token::OTHER, _)) = value {
-                counts.other_word += 1;
+impl Reader<'_> {
+    /// Reads a text as the type of a field, and counts what does not fit.
+    #[inline]
+    pub(super) fn text(&mut self, slot: &Slot, place: Place) -> Value {
+        let value = if slot.is_listed {
+            self.word(slot, place)
+        } else {
+            match &slot.field_type {
+                FieldType::Identifier { .. } => self.identifier(place),
+                FieldType::Ip => network(self.bytes.at(place)),
+                FieldType::Semver => self.version(place),
+                FieldType::Timestamp { unit: None, .. } => within(slot, time::parse(self.bytes.at(place))),
+                FieldType::UserAgent => agent(self.bytes.at(place)),
+                FieldType::Decimal { scale, .. } => self.decimal_text(slot, place, *scale),
+                FieldType::Age(_)
+                | FieldType::Bool
+                | FieldType::Content
+                | FieldType::Country
+                | FieldType::Currency
+                | FieldType::Duration(_)
+                | FieldType::Float64
+                | FieldType::Geo
+                | FieldType::HttpMethod
+                | FieldType::HttpStatus
+                | FieldType::Int(_)
+                | FieldType::Locale
+                | FieldType::Route(_)
+                | FieldType::Timestamp { .. }
+                | FieldType::UInt64
+                | FieldType::Words(_) => self.token(slot, place),
             }
-            value
-        }
-        Err(reason) => {
-            match reason {
-                Nothing::Absent | Nothing::Content(_) => {}
-                Nothing::OutOfRange => counts.out_of_range += 1,
-                Nothing::WrongType => counts.wrong_type += 1,
+        };
+        self.counted(value)
+    }
+
+    /// Reads a number as the type of a field, and counts what does not fit.
+    #[inline]
+    pub(super) fn number(&mut self, slot: &Slot, number: &Number) -> Value {
+        let value = match &slot.field_type {
+            FieldType::Float64 => float(slot, number.float(self.bytes.record())),
+            FieldType::HttpStatus | FieldType::Int(_) => whole(slot, number),
+            FieldType::Age(bands) => {
+                let years = whole(slot, number);
+                if years.kind == Kind::Int { found(bands.token(years.as_int()), Value::OUT_OF_RANGE) } else { years }
             }
-            Value::Nothing(reason)
+            FieldType::Decimal { scale, .. } => self.wide(slot, number.whole(*scale)),
+            FieldType::Duration(unit) | FieldType::Timestamp { unit: Some(unit), .. } => {
+                let micros = number.micros(self.bytes.record(), *unit);
+                micros.map_or(Value::OUT_OF_RANGE, |micros| within(slot, Some(micros)))
+            }
+            FieldType::Identifier { .. } => self.whole_identifier(number),
+            FieldType::UInt64 => self.wide(slot, number.whole(0)),
+            FieldType::Bool
+            | FieldType::Content
+            | FieldType::Country
+            | FieldType::Currency
+            | FieldType::Geo
+            | FieldType::HttpMethod
+            | FieldType::Ip
+            | FieldType::Locale
+            | FieldType::Route(_)
+            | FieldType::Semver
+            | FieldType::Timestamp { unit: None, .. }
+            | FieldType::UserAgent
+            | FieldType::Words(_) => Value::WRONG_TYPE,
+        };
+        self.counted(value)
+    }
+
+    /// Reads a truth value as the type of a field, and counts what does not fit.
+    pub(super) fn truth(&mut self, slot: &Slot, truth: bool) -> Value {
+        if let FieldType::Bool = slot.field_type { Value::new(Kind::Bool, truth.into()) } else { self.misfit() }
+    }
+
+    /// Counts a value that is of another type, whatever it is.
+    pub(super) fn misfit(&mut self) -> Value {
+        self.counted(Value::WRONG_TYPE)
+    }
+
+    /// Counts what there is to count of a value.
+    #[inline]
+    pub(super) fn counted(&mut self, value: Value) -> Value {
+        match value.kind {
+            Kind::Content => self.counts.content += 1,
+            Kind::OutOfRange => self.counts.out_of_range += 1,
+            Kind::WrongType => self.counts.wrong_type += 1,
+            Kind::Token if value.as_token() == Token::OTHER => self.counts.other_word += 1,
+            Kind::UserAgent if value.as_user_agent().0 == Token::OTHER => self.counts.other_word += 1,
+            Kind::Absent
+            | Kind::Bool
+            | Kind::Float
+            | Kind::Identifier
+            | Kind::Int
+            | Kind::List
+            | Kind::Network
+            | Kind::Semver
+            | Kind::Token
+            | Kind::UserAgent
+            | Kind::Wide => {}
+        }
+        value
+    }
+
+    /// Reads a text as a word of the field's closed list.
+    #[inline]
+    pub(super) fn listed(&mut self, slot: &Slot, place: Place) -> Value {
+        let value = self.word(slot, place);
+        self.counts.other_word += u64::from(value.as_token() == Token::OTHER);
+        value
+    }
+
+    /// Reads a number as a whole one.
+    #[inline]
+    pub(super) fn whole(&mut self, slot: &Slot, number: &Number) -> Value {
+        let value = whole(slot, number);
+        self.counted(value)
+    }
+
+    /// Reads a number as a double.
+    #[inline]
+    pub(super) fn float(&mut self, slot: &Slot, number: &Number) -> Value {
+        let value = float(slot, number.float(self.bytes.record()));
+        self.counted(value)
+    }
+
+    /// Reads a text as an identifier.
+    #[inline]
+    pub(super) fn named(&mut self, place: Place) -> Value {
+        let value = self.identifier(place);
+        self.counted(value)
+    }
+
+    /// A word's text is of its closed list, mostly: those that came lately are known.
+    #[inline]
+    fn word(&mut self, slot: &Slot, place: Place) -> Value {
+        let find = |text: &[u8]| slot.field_type.token(text);
+        let token = self.words.find(slot.list, self.bytes.around(place), find);
+        token_value(token.unwrap_or(Token::OTHER))
+    }
+
+    fn token(&self, slot: &Slot, place: Place) -> Value {
+        found(slot.field_type.token(self.bytes.at(place)), Value::WRONG_TYPE)
+    }
+
+    fn version(&mut self, place: Place) -> Value {
+        let Some([major, minor, patch]) = semver::parse(self.bytes.at(place)) else { return Value::WRONG_TYPE };
+        let packed = i128::from(major) << 64 | i128::from(minor) << 32 | i128::from(patch);
+        Value { kind: Kind::Semver, ..self.put_wide(packed) }
+    }
+
+    fn decimal_text(&mut self, slot: &Slot, place: Place, scale: u8) -> Value {
+        let text = self.bytes.at(place);
+        match Number::read(text, 0) {
+            Ok(number) if number.range().end == text.len() => self.wide(slot, number.whole(scale)),
+            Ok(_) | Err(_) => Value::WRONG_TYPE,
+        }
+    }
+
+    fn wide(&mut self, slot: &Slot, number: Result<i128, Unfit>) -> Value {
+        match number {
+            Ok(number) if slot.bounds.hold_wide(number) => self.put_wide(number),
+            Ok(_) => Value::OUT_OF_RANGE,
+            Err(unfit) => unfit.into(),
+        }
+    }
+
+    fn put_wide(&mut self, number: i128) -> Value {
+        self.wides.push(number);
+        Value::new(Kind::Wide, u64::try_from(self.wides.len() - 1).expect("memory has fewer than 2^64 numbers"))
+    }
+
+    /// Returns where the canonical form of an identifier is: itself, for nearly all of them; an empty one names nobody.
+    #[inline]
+    fn identifier(&mut self, place: Place) -> Value {
+        let is_canonical = is_canonical_at_sight(self.bytes.at(place));
+        let place = if is_canonical { place } else { self.bytes.canonical(place) };
+        if place.len() == 0 { Value::WRONG_TYPE } else { Value::new(Kind::Identifier, place.bits()) }
+    }
+
+    /// Writes an integer as its decimal text: `7`, `7.0` and `"7"` name the same.
+    fn whole_identifier(&mut self, number: &Number) -> Value {
+        match number.whole(0) {
+            Ok(value) if i64::try_from(value).is_ok() || u64::try_from(value).is_ok() => {
+                Value::new(Kind::Identifier, self.bytes.write(format_args!("{value}")).bits())
+            }
+            Ok(_) => Value::OUT_OF_RANGE,
+            Err(unfit) => unfit.into(),
         }
     }
 }
 
-fn typed(field: &Field, scalar: &Scalar, bytes: &Bytes<'_>) -> Result<Value, Nothing> {
-    match &field.field_type {
-        FieldType::Age(bands) => {
-            let years = long(ranged(field, numeric(scalar)?.whole(0)?)?)?;
-            bands.token(years).map(Value::Token).ok_or(Nothing::OutOfRange)
-        }
-        FieldType::Bool => match scalar {
-            Scalar::Bool(value) => Ok(Value::Bool(*value)),
-            Scalar::Broken | Scalar::Number(_) | Scalar::Text(_) => Err(Nothing::WrongType),
+/// Returns the three numbers that a version's wide number holds.
+pub(crate) fn unpack_version(packed: i128) -> [i32; 3] {
+    [64, 32, 0].map(|shift| i32::try_from(packed >> shift & i128::from(u32::MAX)).unwrap_or_default())
+}
+
+#[inline]
+fn token_value(token: Token) -> Value {
+    Value::pair(Kind::Token, 0, token.number())
+}
+
+#[inline]
+fn found(token: Option<Token>, otherwise: Value) -> Value {
+    token.map_or(otherwise, token_value)
+}
+
+fn network(text: &[u8]) -> Value {
+    Network::parse(text).map_or(Value::WRONG_TYPE, |network| Value::new(Kind::Network, network.number()))
+}
+
+fn agent(text: &[u8]) -> Value {
+    let (family, major) = user_agent::parse(text).unwrap_or((Token::OTHER, 0));
+    Value::pair(Kind::UserAgent, family.number(), major.cast_unsigned())
+}
+
+/// Takes a number that the field's bounds hold; none is of the wrong type.
+#[inline]
+fn within(slot: &Slot, number: Option<i64>) -> Value {
+    match number {
+        Some(number) if slot.bounds.hold(number) => Value::new(Kind::Int, number.cast_unsigned()),
+        Some(_) => Value::OUT_OF_RANGE,
+        None => Value::WRONG_TYPE,
+    }
+}
+
+/// Takes a number that is whole and that the field's bounds hold.
+#[inline]
+fn whole(slot: &Slot, number: &Number) -> Value {
+    match number.long() {
+        Some(number) => within(slot, Some(number)),
+        None => match number.whole(0).map(i64::try_from) {
+            Ok(Ok(number)) => within(slot, Some(number)),
+            Ok(Err(_)) => Value::OUT_OF_RANGE,
+            Err(unfit) => unfit.into(),
         },
-        // Content is not read at all, and an identifier is no value but a place.
-        FieldType::Content | FieldType::Identifier { .. } => Err(Nothing::Absent),
-        FieldType::Country
-        | FieldType::Currency
-        | FieldType::Geo
-        | FieldType::HttpMethod
-        | FieldType::Locale
-        | FieldType::Route(_)
-        | FieldType::Words(_) => token(field, text(scalar, bytes)?),
-        FieldType::Decimal { precision, scale } => decimal(field, scalar, bytes, *precision, *scale),
-        FieldType::Duration(unit) => {
-            let us = numeric(scalar)?.micros(bytes.record(), *unit).ok_or(Nothing::OutOfRange)?;
-            within(field, us).map(Value::Int)
-        }
-        FieldType::Float64 => float(field, numeric(scalar)?.float(bytes.record())),
-        FieldType::HttpStatus => {
-            let status = within(field, long(numeric(scalar)?.whole(0)?)?)?;
-            let is_status = (http::STATUS_MIN..=http::STATUS_MAX).contains(&status);
-            if is_status { Ok(Value::Int(status)) } else { Err(Nothing::OutOfRange) }
-        }
-        FieldType::Int(int) => {
-            let value = within(field, long(numeric(scalar)?.whole(0)?)?)?;
-            let fits = int.min() <= value && value <= int.max();
-            if fits { Ok(Value::Int(value)) } else { Err(Nothing::OutOfRange) }
-        }
-        FieldType::Ip => Network::parse(text(scalar, bytes)?).map(Value::Network).ok_or(Nothing::WrongType),
-        FieldType::Semver => semver::parse(text(scalar, bytes)?).map(Value::Semver).ok_or(Nothing::WrongType),
-        FieldType::Timestamp { unit, .. } => timestamp(field, scalar, bytes, *unit),
-        FieldType::UInt64 => {
-            let value = ranged(field, numeric(scalar)?.whole(0)?)?;
-            if u64::try_from(value).is_ok() { Ok(Value::Decimal(value)) } else { Err(Nothing::OutOfRange) }
-        }
-        FieldType::UserAgent => {
-            Ok(Value::UserAgent(user_agent::parse(text(scalar, bytes)?).unwrap_or((Token::OTHER, 0))))
-        }
     }
 }
 
-fn numeric(scalar: &Scalar) -> Result<&Number, Nothing> {
-    match scalar {
-        Scalar::Number(number) => Ok(number),
-        Scalar::Bool(_) | Scalar::Broken | Scalar::Text(_) => Err(Nothing::WrongType),
-    }
+#[inline]
+fn float(slot: &Slot, number: f64) -> Value {
+    if slot.bounds.hold_float(number) { Value::new(Kind::Float, number.to_bits()) } else { Value::OUT_OF_RANGE }
 }
 
-fn text<'b>(scalar: &Scalar, bytes: &'b Bytes<'_>) -> Result<&'b [u8], Nothing> {
-    match scalar {
-        Scalar::Text(place) => Ok(bytes.at(*place)),
-        Scalar::Bool(_) | Scalar::Broken | Scalar::Number(_) => Err(Nothing::WrongType),
-    }
-}
-
-fn token(field: &Field, text: &[u8]) -> Result<Value, Nothing> {
-    match field.field_type.token(text) {
-        Some(token) => Ok(Value::Token(token)),
-        None if field.class == FieldClass::Word => Ok(Value::Token(Token::OTHER)),
-        None => Err(Nothing::WrongType),
-    }
-}
-
-fn decimal(field: &Field, scalar: &Scalar, bytes: &Bytes<'_>, precision: u8, scale: u8) -> Result<Value, Nothing> {
-    let number = match scalar {
-        Scalar::Number(number) => *number,
-        Scalar::Text(place) => {
-            let text = bytes.at(*place);
-            let (number, end) = Number::read(text, 0).ok().ok_or(Nothing::WrongType)?;
-            if end == text.len() { number } else { return Err(Nothing::WrongType) }
-        }
-        Scalar::Bool(_) | Scalar::Broken => return Err(Nothing::WrongType),
-    };
-    let value = number.whole(scale)?;
-    let limit = 10_u128.checked_pow(precision.into()).unwrap_or(u128::MAX);
-    if value.unsigned_abs() >= limit {
-        return Err(Nothing::OutOfRange);
-    }
-    ranged(field, value).map(Value::Decimal)
-}
-
-fn float(field: &Field, value: f64) -> Result<Value, Nothing> {
-    let fits = value.is_finite() && field.range.is_none_or(|range| range.holds_float(value));
-    if fits { Ok(Value::Float(value)) } else { Err(Nothing::OutOfRange) }
-}
-
-fn timestamp(field: &Field, scalar: &Scalar, bytes: &Bytes<'_>, unit: Option<Unit>) -> Result<Value, Nothing> {
-    let us = match unit {
-        None => time::parse(text(scalar, bytes)?).ok_or(Nothing::WrongType)?,
-        Some(unit) => numeric(scalar)?.micros(bytes.record(), unit).ok_or(Nothing::OutOfRange)?,
-    };
-    within(field, us).map(Value::Int)
-}
-
-fn long(value: i128) -> Result<i64, Nothing> {
-    i64::try_from(value).ok().ok_or(Nothing::OutOfRange)
-}
-
-fn within(field: &Field, value: i64) -> Result<i64, Nothing> {
-    ranged(field, value.into()).map(|_| value)
-}
-
-fn ranged(field: &Field, value: i128) -> Result<i128, Nothing> {
-    match &field.range {
-        None => Ok(value),
-        Some(range @ (Range::Whole { .. } | Range::Float { .. })) if range.holds_whole(value) => Ok(value),
-        Some(_) => Err(Nothing::OutOfRange),
-    }
-}
-
-/// Returns where the canonical form of an identifier is; an empty one names nobody.
-fn identifier(scalar: &Scalar, bytes: &mut Bytes<'_>) -> Result<Place, Nothing> {
-    let place = match scalar {
-        Scalar::Text(place) => bytes.canonical(*place),
-        Scalar::Number(number) => whole_identifier(number, bytes)?,
-        Scalar::Bool(_) | Scalar::Broken => return Err(Nothing::WrongType),
-    };
-    if bytes.at(place).is_empty() { Err(Nothing::WrongType) } else { Ok(place) }
-}
-
-/// Writes an integer as its decimal text: `7`, `7.0` and `"7"` name the same.
-fn whole_identifier(number: &Number, bytes: &mut Bytes<'_>) -> Result<Place, Nothing> {
-    let value = number.whole(0)?;
-    if i64::try_from(value).is_err() && u64::try_from(value).is_err() {
-        return Err(Nothing::OutOfRange);
-    }
-    Ok(bytes.write(format_args!("{value}")))
-}
-
-impl From<Unfit> for Nothing {
+impl From<Unfit> for Value {
     fn from(unfit: Unfit) -> Self {
         match unfit {
-            Unfit::Fraction => Self::WrongType,
-            Unfit::Huge => Self::OutOfRange,
+            Unfit::Fraction => Self::WRONG_TYPE,
+            Unfit::Huge => Self::OUT_OF_RANGE,
         }
     }
 }

@@ -3,224 +3,323 @@
 //! Every token is checked; a declared value is read as its type, content is measured, and everything else is passed over
 //! and counted. A key that is declared and stands twice is noted: one reader would take the first, another the last.
 
-use super::bytes::{Bytes, Place};
-use super::value::{self, Nothing, Scalar, Value};
-use super::words::Words;
-use crate::json::{Cursor, Frame, NotJson, Text, unescape};
-use crate::plan::{Array, Member, Plan};
+use super::bytes::Place;
+use super::events::Named;
+use super::value::{Kind, Reader, Value};
+use crate::json::{Cursor, Nesting, NotJson, unescape};
+use crate::names::Names;
+use crate::plan::{Array, Leads, Member, Plan, Slot, Ways};
 use crate::tally::FieldCounts;
-use weir_policy::{Contract, Field, FieldClass};
 
-/// What a walk fills; used again for the next event.
-#[derive(Default)]
-pub(super) struct Slots {
-    /// One a field.
-    pub(super) values: Vec<Value>,
-    /// One a field: the items, where the value is a list.
-    pub(super) lists: Vec<Vec<Value>>,
-    /// Identifiers beside the subject, with their fields.
-    pub(super) others: Vec<(usize, Place)>,
-    /// The object in which each member was met last.
-    met_in: Vec<u64>,
-    /// The number of objects entered so far, in all events.
-    objects: u64,
-    pub(super) frames: Vec<Frame>,
-    words: Words,
-}
-
-/// A walk over one event's data.
+/// A walk over one record.
 pub(super) struct Walk<'w, 't> {
     pub(super) cursor: Cursor<'t>,
-    pub(super) bytes: Bytes<'w>,
-    pub(super) slots: &'w mut Slots,
-    pub(super) plan: &'w Plan,
-    pub(super) contract: &'w Contract,
-    pub(super) counts: FieldCounts,
+    pub(super) reader: Reader<'w>,
+    pub(super) nesting: &'w mut Nesting,
+    pub(super) found: Found<'w>,
+    pub(super) subject: Option<Named>,
     pub(super) is_doubled: bool,
 }
 
-/// Whether the walk is among an array's items.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Level {
-    Event,
-    Item,
+/// Where a walk puts what it reads: after what earlier events left.
+pub(super) struct Found<'w> {
+    values: &'w mut Vec<Value>,
+    items: &'w mut Vec<Value>,
+    others: &'w mut Vec<Named>,
+    first_value: usize,
+    first_item: usize,
+    first_other: usize,
 }
 
-impl Slots {
-    /// Forgets the last event.
-    pub(super) fn clear(&mut self, plan: &Plan, contract: &Contract) {
-        let fields = contract.fields.len();
-        self.values.clear();
-        self.values.resize(fields, Value::ABSENT);
-        if self.lists.len() < fields {
-            self.lists.resize_with(fields, Vec::new);
-        }
-        if self.met_in.len() < plan.members.len() {
-            self.met_in.resize(plan.members.len(), 0);
-        }
-        self.others.clear();
-    }
+/// Whether the walk is among an array's items, and where the values of this one start.
+#[derive(Clone, Copy)]
+enum Level {
+    Event,
+    Item(usize),
 }
 
 impl Walk<'_, '_> {
-    /// Walks the object at hand, which is data itself.
-    pub(super) fn data(&mut self) -> Result<(), NotJson> {
-        self.object(0, Level::Event)
+    /// Forgets what was found along another plan.
+    pub(super) fn begin(&mut self, plan: &Plan) {
+        self.found.clear();
+        self.found.values.resize(self.found.first_value + plan.slots.len(), Value::ABSENT);
+        self.reader.counts = FieldCounts::default();
+        self.subject = None;
+        self.is_doubled = false;
     }
 
-    fn object(&mut self, place: usize, level: Level) -> Result<(), NotJson> {
-        self.slots.objects += 1;
-        let this = self.slots.objects;
-        let mut more = self.cursor.enter(b'}')?;
-        while more {
-            let key = self.cursor.key()?;
-            match self.find(place, key) {
-                None => {
-                    self.counts.undeclared += 1;
-                    self.cursor.skip(&mut self.slots.frames)?;
-                }
-                Some(number) => {
-                    self.is_doubled |= self.slots.met_in[number] == this;
-                    self.slots.met_in[number] = this;
-                    self.member(&self.plan.members[number], level)?;
-                }
-            }
-            more = self.cursor.next(b'}')?;
-        }
+    /// Walks the object at hand, which is data itself.
+    pub(super) fn data(&mut self, plan: &Plan) -> Result<(), NotJson> {
+        self.begin(plan);
+        let mark = self.object(self.cursor.mark(), plan, 0, Level::Event)?;
+        self.cursor.go_behind(mark);
         Ok(())
     }
 
-    #[inline]
-    fn find(&mut self, place: usize, key: Text) -> Option<usize> {
-        let names = &self.plan.objects[place].names;
-        let number = if key.escaped {
-            let cursor = &self.cursor;
-            let name = self.bytes.append(|out| unescape(cursor.bytes(key), out))?;
-            let name = self.bytes.at(name);
-            names.find(name, 0, name.len())
-        } else {
-            names.find(self.cursor.text(), key.start, key.end)
-        };
-        number.map(|number| usize::try_from(number).expect("usize has at least 32 bits"))
+    /// Passes over any value.
+    pub(super) fn skip(&mut self) -> Result<(), NotJson> {
+        self.cursor.skip(self.nesting)
     }
 
-    #[inline]
-    fn member(&mut self, member: &Member, level: Level) -> Result<(), NotJson> {
-        match (self.cursor.peek(), member) {
-            (b'{', Member { object: Some(object), .. }) => self.object(*object, level),
-            (b'[', Member { array: Some(array), .. }) => self.array(array),
-            (_, Member { field: Some(field), .. }) => {
-                let value = self.field(*field)?;
-                self.keep(*field, value, level);
+    /// Walks the object that opens at a mark; returns the mark behind it.
+    fn object(&mut self, mark: usize, plan: &Plan, place: usize, level: Level) -> Result<usize, NotJson> {
+        let members = &plan.objects[place].members;
+        let mut met = Met::default();
+        let mut count = 0;
+        // A copy, so that it is kept in registers: what is called takes a mark and returns one.
+        let mut cursor = self.cursor;
+        cursor.go_to(mark);
+        self.nesting.enter();
+        let mut more = cursor.enter(b'}')?;
+        while more {
+            let key = cursor.key()?;
+            count += 1;
+            let member = if key.escaped {
+                self.find_escaped(members, cursor.bytes(key))
+            } else {
+                members.find(cursor.text(), key.start, key.end)
+            };
+            self.member(&mut cursor, plan, member, &mut met, level)?;
+            more = cursor.next(b'}')?;
+        }
+        self.nesting.leave();
+        self.nesting.members += count;
+        Ok(cursor.mark())
+    }
+
+    /// An escaped key means what it says.
+    #[cold]
+    fn find_escaped(&mut self, members: &Names<Member>, key: &[u8]) -> Member {
+        let Some(name) = self.unescaped(key) else { return Member::UNDECLARED };
+        let (text, start, end) = self.reader.bytes.around(name);
+        members.find(text, start, end)
+    }
+
+    /// Reads a member's value as what its declaration says it mostly is; what is something else takes the longer way.
+    #[inline(always)]
+    fn member(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        plan: &Plan,
+        member: Member,
+        met: &mut Met,
+        level: Level,
+    ) -> Result<(), NotJson> {
+        if member.leads == Leads::Nowhere {
+            self.reader.counts.undeclared += 1;
+            return cursor.skip(self.nesting);
+        }
+        self.is_doubled |= met.again(member.place);
+        let index = index(member.index);
+        if member.leads == Leads::On {
+            return self.on(cursor, plan, &plan.ways[index], level);
+        }
+        let slot = &plan.slots[index];
+        let value = match (member.leads, cursor.peek()) {
+            (Leads::Content, _) => self.content(cursor)?,
+            (Leads::Float, b'0'..=b'9' | b'-') => self.reader.float(slot, &cursor.number()?),
+            (Leads::Whole, b'0'..=b'9' | b'-') => self.reader.whole(slot, &cursor.number()?),
+            (Leads::Listed, b'"') => match self.string(cursor)? {
+                Some(place) => self.reader.listed(slot, place),
+                None => self.reader.misfit(),
+            },
+            (Leads::Identifier, b'"') => match self.string(cursor)? {
+                Some(place) => self.reader.named(place),
+                None => self.reader.misfit(),
+            },
+            (Leads::Truth, b't') => cursor.literal(b"true").map(|()| self.reader.truth(slot, true))?,
+            (Leads::Truth, b'f') => cursor.literal(b"false").map(|()| self.reader.truth(slot, false))?,
+            (_, _) => self.value(cursor, slot)?,
+        };
+        self.keep(slot, index, value, level);
+        Ok(())
+    }
+
+    /// Reads a string; none if it is no text.
+    #[inline(always)]
+    fn string(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Place>, NotJson> {
+        let text = cursor.string()?;
+        if text.escaped {
+            // Half a surrogate pair is JSON, and no text.
+            return Ok(self.unescaped(cursor.bytes(text)));
+        }
+        Ok(Some(Place::of_record(text.start, text.end)))
+    }
+
+    /// Writes a string that has escapes; none if it is no text.
+    #[cold]
+    pub(super) fn unescaped(&mut self, text: &[u8]) -> Option<Place> {
+        self.reader.bytes.append(|out| unescape(text, out))
+    }
+
+    /// Follows a member that leads on.
+    #[inline(always)]
+    fn on(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, ways: &Ways, level: Level) -> Result<(), NotJson> {
+        match (cursor.peek(), ways) {
+            (b'{', Ways { object: Some(object), .. }) => {
+                let mark = self.object(cursor.mark(), plan, *object, level)?;
+                cursor.go_behind(mark);
                 Ok(())
             }
-            (b'n', _) => self.cursor.literal(b"null"),
-            (_, _) => {
-                // The way to a field leads through an object or array that is none.
-                self.counts.wrong_type += 1;
-                self.cursor.skip(&mut self.slots.frames)
+            (b'[', Ways { array: Some(array), .. }) => {
+                let mark = self.array(cursor.mark(), plan, array)?;
+                cursor.go_behind(mark);
+                Ok(())
             }
+            (_, Ways { field: Some(field), .. }) => self.field(cursor, plan, *field, level),
+            (b'n', _) => cursor.literal(b"null"),
+            // The way to a field leads through an object or array that is none.
+            (_, _) => self.misfit(cursor).map(drop),
         }
     }
 
-    fn keep(&mut self, field: usize, value: Value, level: Level) {
+    /// Reads the value of a field.
+    #[inline(always)]
+    fn field(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, field: usize, level: Level) -> Result<(), NotJson> {
+        let slot = &plan.slots[field];
+        let value = self.value(cursor, slot)?;
+        self.keep(slot, field, value, level);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, slot: &Slot, field: usize, value: Value, level: Level) {
+        if value.kind() == Kind::Identifier {
+            let named = Named { kind: slot.kind, place: value.as_place() };
+            if slot.is_subject { self.subject = Some(named) } else { self.found.others.push(named) }
+        }
         match level {
-            Level::Event => self.slots.values[field] = value,
-            Level::Item => {
-                if let Some(item) = self.slots.lists[field].last_mut() {
-                    *item = value;
-                }
-            }
+            Level::Event => self.found.values[self.found.first_value + field] = value,
+            Level::Item(start) => self.found.items[start + usize::from(slot.of_item)] = value,
         }
     }
 
     /// Reads the value of a field, of whatever JSON type it is.
-    #[inline]
-    fn field(&mut self, place: usize) -> Result<Value, NotJson> {
-        let field = &self.contract.fields[place];
-        if field.class == FieldClass::Content {
-            return self.content();
+    #[inline(always)]
+    fn value(&mut self, cursor: &mut Cursor<'_>, slot: &Slot) -> Result<Value, NotJson> {
+        // The longer way takes a copy, or the cursor could not be kept in registers.
+        let (value, after) = self.any_value(*cursor, slot)?;
+        *cursor = after;
+        Ok(value)
+    }
+
+    fn any_value<'t>(&mut self, mut cursor: Cursor<'t>, slot: &Slot) -> Result<(Value, Cursor<'t>), NotJson> {
+        if slot.is_content {
+            return Ok((self.content(&mut cursor)?, cursor));
         }
-        let scalar = match self.cursor.peek() {
-            b'"' => {
-                let text = self.cursor.string()?;
-                self.text(text)
-            }
-            b'-' | b'0'..=b'9' => Scalar::Number(self.cursor.number()?),
-            b't' => self.cursor.literal(b"true").map(|()| Scalar::Bool(true))?,
-            b'f' => self.cursor.literal(b"false").map(|()| Scalar::Bool(false))?,
-            b'n' => return self.cursor.literal(b"null").map(|()| Value::ABSENT),
-            _ => {
-                self.counts.wrong_type += 1;
-                self.cursor.skip(&mut self.slots.frames)?;
-                return Ok(Value::Nothing(Nothing::WrongType));
-            }
+        let value = match cursor.peek() {
+            b'"' => match self.string(&mut cursor)? {
+                Some(place) => self.reader.text(slot, place),
+                None => self.reader.misfit(),
+            },
+            b'-' | b'0'..=b'9' => self.reader.number(slot, &cursor.number()?),
+            b't' => cursor.literal(b"true").map(|()| self.reader.truth(slot, true))?,
+            b'f' => cursor.literal(b"false").map(|()| self.reader.truth(slot, false))?,
+            b'n' => cursor.literal(b"null").map(|()| Value::ABSENT)?,
+            _ => self.misfit(&mut cursor)?,
         };
-        Ok(self.read(place, field, &scalar))
+        Ok((value, cursor))
     }
 
-    #[inline]
-    fn read(&mut self, place: usize, field: &Field, scalar: &Scalar) -> Value {
-        let number = self.plan.number_of(place);
-        let value = value::read(field, number, scalar, &mut self.bytes, &mut self.slots.words, &mut self.counts);
-        if let Value::Identifier(identifier) = value
-            && self.contract.subject != Some(place)
-        {
-            self.slots.others.push((place, identifier));
-        }
-        value
-    }
-
-    #[inline]
-    fn text(&mut self, text: Text) -> Scalar {
-        if !text.escaped {
-            return Scalar::Text(Place::of_record(text.start, text.end));
-        }
-        let cursor = &self.cursor;
-        self.bytes.append(|out| unescape(cursor.bytes(text), out)).map_or(Scalar::Broken, Scalar::Text)
+    /// Passes over a value of a JSON type that has no place here.
+    #[inline(always)]
+    fn misfit(&mut self, cursor: &mut Cursor<'_>) -> Result<Value, NotJson> {
+        cursor.skip(self.nesting)?;
+        Ok(self.reader.misfit())
     }
 
     /// Passes over content; its length is all that is left of it.
-    fn content(&mut self) -> Result<Value, NotJson> {
-        self.cursor.peek();
-        let start = self.cursor.place().0;
-        self.cursor.skip(&mut self.slots.frames)?;
-        self.counts.content += 1;
-        Ok(Value::Nothing(Nothing::Content(self.cursor.place().0 - start)))
+    #[inline(always)]
+    fn content(&mut self, cursor: &mut Cursor<'_>) -> Result<Value, NotJson> {
+        let start = cursor.position();
+        cursor.skip(self.nesting)?;
+        let length = cursor.position() - start;
+        Ok(self.reader.counted(Value::content(length)))
     }
 
-    fn array(&mut self, array: &Array) -> Result<(), NotJson> {
-        for field in &array.fields {
-            self.slots.lists[*field].clear();
-            self.slots.values[*field] = Value::List;
-        }
-        let mut items = 0;
-        let mut more = self.cursor.enter(b']')?;
+    /// Walks the array that opens at a mark; returns the mark behind it.
+    fn array(&mut self, mark: usize, plan: &Plan, array: &Array) -> Result<usize, NotJson> {
+        let start = self.found.items.len();
+        let mut length = 0;
+        let mut cursor = self.cursor;
+        cursor.go_to(mark);
+        self.nesting.enter();
+        let mut more = cursor.enter(b']')?;
         while more {
-            items += 1;
-            for field in &array.fields {
-                self.slots.lists[*field].push(Value::ABSENT);
-            }
-            self.item(array)?;
-            more = self.cursor.next(b']')?;
+            length += 1;
+            let item = self.found.items.len();
+            self.found.items.resize(item + array.fields.len(), Value::ABSENT);
+            self.item(&mut cursor, plan, array, Level::Item(item))?;
+            more = cursor.next(b']')?;
         }
-        self.cursor.sizes.items = self.cursor.sizes.items.max(items);
-        Ok(())
+        self.nesting.leave();
+        self.nesting.items = self.nesting.items.max(length);
+        let small = |number| u32::try_from(number).expect("events read together have fewer than 2^32 items");
+        for field in &array.fields {
+            self.found.values[self.found.first_value + field] = Value::list(small(start), small(length));
+        }
+        Ok(cursor.mark())
     }
 
-    fn item(&mut self, array: &Array) -> Result<(), NotJson> {
-        match (self.cursor.peek(), array) {
-            (b'{', Array { object: Some(object), .. }) => self.object(*object, Level::Item),
-            (_, Array { field: Some(field), .. }) => {
-                let value = self.field(*field)?;
-                self.keep(*field, value, Level::Item);
+    #[inline(always)]
+    fn item(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, array: &Array, level: Level) -> Result<(), NotJson> {
+        match (cursor.peek(), array) {
+            (b'{', Array { object: Some(object), .. }) => {
+                let mark = self.object(cursor.mark(), plan, *object, level)?;
+                cursor.go_behind(mark);
                 Ok(())
             }
-            (b'n', _) => self.cursor.literal(b"null"),
-            (_, _) => {
-                self.counts.wrong_type += 1;
-                self.cursor.skip(&mut self.slots.frames)
-            }
+            (_, Array { field: Some(field), .. }) => self.field(cursor, plan, *field, level),
+            (b'n', _) => cursor.literal(b"null"),
+            (_, _) => self.misfit(cursor).map(drop),
         }
+    }
+}
+
+/// The members of one object that were met.
+#[derive(Default)]
+struct Met {
+    /// A bit for each of the first ones.
+    first: u64,
+    /// Those of the rest, which few objects have.
+    rest: Vec<u16>,
+}
+
+impl Met {
+    /// Notes a member; true if it was met before.
+    #[inline(always)]
+    fn again(&mut self, place: u16) -> bool {
+        let Some(bit) = 1_u64.checked_shl(place.into()) else { return self.again_among_rest(place) };
+        let again = self.first & bit != 0;
+        self.first |= bit;
+        again
+    }
+
+    #[cold]
+    fn again_among_rest(&mut self, place: u16) -> bool {
+        let again = self.rest.contains(&place);
+        self.rest.push(place);
+        again
+    }
+}
+
+#[inline(always)]
+fn index(number: u32) -> usize {
+    #[expect(clippy::as_conversions, reason = "no target of weir has a usize below 32 bits")]
+    let wide = number as usize;
+    wide
+}
+
+impl<'w> Found<'w> {
+    /// Starts behind what earlier events left.
+    pub(super) fn after(values: &'w mut Vec<Value>, items: &'w mut Vec<Value>, others: &'w mut Vec<Named>) -> Self {
+        let (first_value, first_item, first_other) = (values.len(), items.len(), others.len());
+        Self { values, items, others, first_value, first_item, first_other }
+    }
+
+    fn clear(&mut self) {
+        self.values.truncate(self.first_value);
+        self.items.truncate(self.first_item);
+        self.others.truncate(self.first_other);
     }
 }

@@ -21,7 +21,6 @@ pub(super) struct Block {
 }
 
 /// Tells what the bytes of a block are.
-#[expect(clippy::inline_always, reason = "it must be compiled for the processor that its caller was dispatched to")]
 #[inline(always)]
 pub(super) fn classify<S: Simd>(simd: S, bytes: &[u8; BLOCK]) -> Block {
     let bytes = u8x64::from_slice(simd, bytes);

@@ -1,7 +1,8 @@
 //! A walk over the tokens of one text, each of them checked.
 //!
 //! The index has already found where strings end; the cursor goes from token to token and holds the grammar: which byte
-//! may follow which. Its functions are leaves of the hot path and small on purpose.
+//! may follow which. It is small and copied freely: what is done for every token is inlined, so that a loop over members
+//! keeps its place in registers, and what is rare takes a copy and returns it.
 
 use super::escape::check_escapes;
 use super::index::{Index, usize_of};
@@ -20,46 +21,81 @@ pub(crate) struct Text {
     pub(crate) escaped: bool,
 }
 
-/// An object or array that a skip has entered.
-#[derive(Clone, Copy)]
-pub(crate) struct Frame {
-    is_object: bool,
-    items: usize,
-}
-
-/// What a walk has counted, for the limits.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Sizes {
+/// Where in objects and arrays a walk is, and what it has counted, for the limits.
+#[derive(Default)]
+pub(crate) struct Nesting {
+    depth: usize,
+    pub(crate) deepest: usize,
     /// Members of all objects.
     pub(crate) members: usize,
     /// Items of the longest array.
     pub(crate) items: usize,
+    /// The objects and arrays that a skip has entered.
+    frames: Vec<Frame>,
+}
+
+#[derive(Clone, Copy)]
+struct Frame {
+    is_object: bool,
+    items: usize,
+}
+
+impl Nesting {
+    /// Forgets the last record.
+    pub(crate) fn clear(&mut self) {
+        *self = Self { frames: std::mem::take(&mut self.frames), ..Self::default() };
+    }
+
+    #[inline]
+    pub(crate) fn enter(&mut self) {
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+    }
+
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        self.depth -= 1;
+    }
 }
 
 /// A place in a text and its index.
+#[derive(Clone, Copy)]
 pub(crate) struct Cursor<'t> {
     text: &'t [u8],
     index: &'t Index,
     marks: &'t [u32],
     position: usize,
     mark: usize,
-    pub(crate) sizes: Sizes,
 }
 
 impl<'t> Cursor<'t> {
     /// Starts at the beginning of a text that `index` has read.
     pub(crate) fn new(text: &'t [u8], index: &'t Index) -> Self {
-        Self { text, index, marks: index.marks(), position: 0, mark: 0, sizes: Sizes::default() }
+        Self { text, index, marks: index.marks(), position: 0, mark: 0 }
     }
 
-    /// Goes to a place that [`place`](Self::place) gave.
-    pub(crate) fn go_to(&mut self, place: (usize, usize)) {
-        (self.position, self.mark) = place;
+    /// Goes to the object or array that opens at a mark.
+    #[inline(always)]
+    pub(crate) fn go_to(&mut self, mark: usize) {
+        (self.position, self.mark) = (usize_of(self.marks[mark]), mark);
     }
 
-    /// Returns the place to come back to.
-    pub(crate) fn place(&self) -> (usize, usize) {
-        (self.position, self.mark)
+    /// Goes behind the object or array that closes before a mark.
+    #[inline(always)]
+    pub(crate) fn go_behind(&mut self, mark: usize) {
+        (self.position, self.mark) = (usize_of(self.marks[mark - 1]) + 1, mark);
+    }
+
+    /// Returns the mark that comes next: of an object or array at hand, where it opens.
+    #[inline(always)]
+    pub(crate) fn mark(&self) -> usize {
+        self.mark
+    }
+
+    /// Returns how many bytes were read.
+    #[inline(always)]
+    pub(crate) fn position(&self) -> usize {
+        self.position
     }
 
     /// Returns the bytes of a string as they stand.
@@ -68,26 +104,24 @@ impl<'t> Cursor<'t> {
     }
 
     /// Returns the whole text.
+    #[inline(always)]
     pub(crate) fn text(&self) -> &'t [u8] {
         self.text
     }
 
     /// Skips white space; returns the next byte, 0 at the end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek(&mut self) -> u8 {
         let byte = self.byte();
-        if byte > b' ' || byte == 0 { byte } else { self.peek_after_space() }
-    }
-
-    fn peek_after_space(&mut self) -> u8 {
-        while matches!(self.byte(), b' ' | b'\t' | b'\n' | b'\r') {
-            self.position += 1;
+        if byte > b' ' {
+            return byte;
         }
+        self.position = after_space(self.text, self.position);
         self.byte()
     }
 
     /// Enters the object or array at hand; false if it is empty, and then it is left again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self, close: u8) -> Result<bool, NotJson> {
         self.bracket()?;
         if self.peek() != close {
@@ -98,7 +132,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Goes to the next member or item; false if `close` ends the object or array.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, close: u8) -> Result<bool, NotJson> {
         let byte = self.peek();
         if byte == b',' {
@@ -113,7 +147,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Reads a member's key and its colon.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key(&mut self) -> Result<Text, NotJson> {
         if self.peek() != b'"' {
             return Err(NotJson);
@@ -123,12 +157,11 @@ impl<'t> Cursor<'t> {
             return Err(NotJson);
         }
         self.position += 1;
-        self.sizes.members += 1;
         Ok(key)
     }
 
     /// Reads the string at hand, whose quote was seen.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<Text, NotJson> {
         self.meet()?;
         let (start, end) = (self.position + 1, usize_of(self.marks[self.mark]));
@@ -142,36 +175,39 @@ impl<'t> Cursor<'t> {
     }
 
     /// Reads the number at hand.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn number(&mut self) -> Result<Number, NotJson> {
-        let (number, end) = Number::read(self.text, self.position)?;
-        self.position = end;
+        let number = Number::read(self.text, self.position)?;
+        self.position = number.range().end;
         Ok(number)
     }
 
     /// Reads `true`, `false` or `null`, of which the first letter was seen.
-    #[inline]
-    pub(crate) fn literal(&mut self, word: &[u8]) -> Result<(), NotJson> {
-        let end = self.position + word.len();
-        if self.text.get(self.position..end) != Some(word) {
+    #[inline(always)]
+    pub(crate) fn literal<const N: usize>(&mut self, word: &[u8; N]) -> Result<(), NotJson> {
+        if self.text.get(self.position..).and_then(|rest| rest.first_chunk()) != Some(word) {
             return Err(NotJson);
         }
-        self.position = end;
+        self.position += N;
         Ok(())
     }
 
     /// Reads any value and forgets it.
-    #[inline]
-    pub(crate) fn skip(&mut self, frames: &mut Vec<Frame>) -> Result<(), NotJson> {
+    #[inline(always)]
+    pub(crate) fn skip(&mut self, nesting: &mut Nesting) -> Result<(), NotJson> {
         match self.peek() {
-            b'{' | b'[' => self.skip_nested(frames),
-            _ => self.skip_scalar(),
+            b'{' | b'[' => {
+                let mark = skip_nested(*self, nesting)?;
+                self.go_behind(mark);
+                Ok(())
+            }
+            first => self.skip_scalar(first),
         }
     }
 
-    #[inline]
-    fn skip_scalar(&mut self) -> Result<(), NotJson> {
-        match self.peek() {
+    #[inline(always)]
+    fn skip_scalar(&mut self, first: u8) -> Result<(), NotJson> {
+        match first {
             b'"' => self.string().map(drop),
             b'-' | b'0'..=b'9' => self.number().map(drop),
             b't' => self.literal(b"true"),
@@ -181,74 +217,19 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// Skips an object or array with a stack of its own: nesting is as deep as whoever wrote the record wants.
-    fn skip_nested(&mut self, frames: &mut Vec<Frame>) -> Result<(), NotJson> {
-        frames.clear();
-        loop {
-            let entered = match self.peek() {
-                b'{' => self.enter(b'}')?.then_some(Frame { is_object: true, items: 0 }),
-                b'[' => self.enter(b']')?.then_some(Frame { is_object: false, items: 0 }),
-                _ => {
-                    self.skip_scalar()?;
-                    None
-                }
-            };
-            match entered {
-                Some(frame) => frames.push(frame),
-                None if !self.climb(frames)? => return Ok(()),
-                None => {}
-            }
-            if let Some(Frame { is_object: true, .. }) = frames.last() {
-                self.key()?;
-            }
-        }
-    }
-
-    /// Ends a value: leaves what it was the last of; false if nothing is left around it.
-    fn climb(&mut self, frames: &mut Vec<Frame>) -> Result<bool, NotJson> {
-        while let Some(frame) = frames.last_mut() {
-            frame.items += 1;
-            let close = if frame.is_object { b'}' } else { b']' };
-            if self.next(close)? {
-                return Ok(true);
-            }
-            if !frame.is_object {
-                self.sizes.items = self.sizes.items.max(frame.items);
-            }
-            frames.pop();
-        }
-        Ok(false)
-    }
-
-    /// Jumps over the object or array at hand without looking inside; returns false for any other value.
-    pub(crate) fn hop(&mut self) -> Result<bool, NotJson> {
-        if !matches!(self.peek(), b'{' | b'[') {
-            return Ok(false);
-        }
-        let close = self.index.close_of(self.text, self.mark).ok_or(NotJson)?;
-        self.position = usize_of(self.marks[close]) + 1;
-        self.mark = close + 1;
-        Ok(true)
-    }
-
     /// Checks that nothing but white space is left.
     pub(crate) fn end(&mut self) -> Result<(), NotJson> {
         self.peek();
         if self.position == self.text.len() { Ok(()) } else { Err(NotJson) }
     }
 
-    /// Checks that a value ended where hopping over it said.
-    pub(crate) fn ended_at(&self, position: usize) -> Result<(), NotJson> {
-        if self.position == position { Ok(()) } else { Err(NotJson) }
-    }
-
-    #[inline]
+    #[inline(always)]
     fn byte(&self) -> u8 {
         // A NUL is no token, so that it can stand for the end.
         self.text.get(self.position).copied().unwrap_or(0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn bracket(&mut self) -> Result<(), NotJson> {
         self.meet()?;
         self.position += 1;
@@ -256,10 +237,70 @@ impl<'t> Cursor<'t> {
     }
 
     /// Takes the mark of the byte at hand: every quote and bracket of valid JSON is met in order.
-    #[inline]
+    #[inline(always)]
     fn meet(&mut self) -> Result<(), NotJson> {
         let mark = self.marks[self.mark];
         self.mark += 1;
         if usize_of(mark) == self.position { Ok(()) } else { Err(NotJson) }
     }
+}
+
+/// Returns the position of the next byte that is no white space.
+#[cold]
+fn after_space(text: &[u8], mut position: usize) -> usize {
+    while matches!(text.get(position), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        position += 1;
+    }
+    position
+}
+
+/// Skips an object or array with a stack of its own: nesting is as deep as whoever wrote the record wants.
+///
+/// Returns the mark behind it.
+fn skip_nested(mut cursor: Cursor<'_>, nesting: &mut Nesting) -> Result<usize, NotJson> {
+    nesting.frames.clear();
+    loop {
+        let first = cursor.peek();
+        let is_open = match first {
+            b'{' => cursor.enter(b'}')?,
+            b'[' => cursor.enter(b']')?,
+            first => {
+                cursor.skip_scalar(first)?;
+                false
+            }
+        };
+        if matches!(first, b'{' | b'[') {
+            nesting.enter();
+            if is_open {
+                nesting.frames.push(Frame { is_object: first == b'{', items: 0 });
+            } else {
+                nesting.leave();
+            }
+        }
+        if !is_open && !climb(&mut cursor, nesting)? {
+            return Ok(cursor.mark);
+        }
+        if let Some(Frame { is_object: true, .. }) = nesting.frames.last() {
+            cursor.key()?;
+            nesting.members += 1;
+        }
+    }
+}
+
+/// Ends a value: leaves what it was the last of; false if nothing is left around it.
+#[inline(always)]
+fn climb(cursor: &mut Cursor<'_>, nesting: &mut Nesting) -> Result<bool, NotJson> {
+    while let Some(frame) = nesting.frames.last_mut() {
+        frame.items += 1;
+        let Frame { is_object, items } = *frame;
+        if cursor.next(if is_object { b'}' } else { b']' })? {
+            return Ok(true);
+        }
+        if !is_object {
+            nesting.items = nesting.items.max(items);
+        }
+        nesting.frames.pop();
+        nesting.leave();
+    }
+    Ok(false)
 }

@@ -16,31 +16,30 @@ pub(crate) struct Index {
     marks: Vec<u32>,
     /// Number of marks before [`END`].
     len: usize,
-    /// Which of the marks are brackets.
-    brackets: Vec<u32>,
     /// A bit for each byte of the text that is a backslash.
     backslashes: Vec<u64>,
     /// Whether there is any backslash.
     escapes: bool,
-    /// Deepest nesting.
-    depth: usize,
 }
 
 /// Follows the last mark, as often as a walker may look ahead: no text has this position.
 pub(super) const END: u32 = u32::MAX;
 /// How many [`END`]s there are.
 const ENDS: usize = 4;
-/// Marks that are written at once; more than a block has is written and then overwritten.
-const BURST: usize = 8;
 
 impl Index {
+    /// Makes an index that works with these instructions of the processor.
+    pub(crate) fn new(level: Level) -> Self {
+        Self { level, marks: Vec::new(), len: 0, backslashes: Vec::new(), escapes: false }
+    }
+
     /// Reads a text that is shorter than 4 GiB.
     ///
-    /// Fails with `utf8` where the text is not UTF-8, and with `json` where a string does not end, holds a control
-    /// character, or brackets do not balance; [`Cursor`](super::Cursor) checks the rest.
+    /// Fails with `utf8` where the text is not UTF-8, and with `json` where a string does not end or holds a control
+    /// character; [`Cursor`](super::Cursor) checks the rest.
     pub(crate) fn read(&mut self, text: &[u8]) -> Result<(), MalformedCode> {
         self.reserve(text.len());
-        let scan = dispatch!(self.level, simd => self.scan(simd, text));
+        let scan = self.scan_at_best(text);
         self.len = scan.marks;
         self.marks[self.len..self.len + ENDS].fill(END);
         self.escapes = scan.any_backslash != 0;
@@ -50,23 +49,22 @@ impl Index {
         if scan.in_string != 0 || scan.controls != 0 {
             return Err(MalformedCode::Json);
         }
-        self.depth = self.nesting(text).ok_or(MalformedCode::Json)?;
         Ok(())
     }
 
     /// Returns the marks, ended by [`END`].
     pub(super) fn marks(&self) -> &[u32] {
-        &self.marks
-    }
-
-    /// Returns the deepest nesting of objects and arrays.
-    pub(crate) fn depth(&self) -> usize {
-        self.depth
+        &self.marks[..self.len + ENDS]
     }
 
     /// Tells whether a backslash stands in `start..end`.
+    #[inline]
     pub(super) fn has_escape(&self, start: usize, end: usize) -> bool {
-        if !self.escapes || start >= end {
+        self.escapes && self.finds_escape(start, end)
+    }
+
+    fn finds_escape(&self, start: usize, end: usize) -> bool {
+        if start >= end {
             return false;
         }
         let (first, last) = (start / BLOCK, (end - 1) / BLOCK);
@@ -77,89 +75,108 @@ impl Index {
         })
     }
 
-    /// Returns the mark of the bracket that closes the one at mark `open`, by counting.
-    pub(super) fn close_of(&self, text: &[u8], open: usize) -> Option<usize> {
-        let open = u32::try_from(open).ok()?;
-        let from = self.brackets.partition_point(|mark| *mark < open);
-        let mut depth = 0_usize;
-        for mark in &self.brackets[from..] {
-            let mark = usize_of(*mark);
-            depth = if is_open(text[usize_of(self.marks[mark])]) { depth + 1 } else { depth.checked_sub(1)? };
-            if depth == 0 {
-                return Some(mark);
-            }
-        }
-        None
-    }
-
     fn reserve(&mut self, bytes: usize) {
-        let most = bytes.next_multiple_of(BLOCK) + BURST + ENDS;
-        if self.marks.len() < most {
-            self.marks.resize(most, 0);
+        let blocks = bytes.div_ceil(BLOCK);
+        // Whole blocks of marks are written, and overwritten where a block has fewer.
+        let marks = (blocks + 1) * BLOCK + ENDS;
+        if self.marks.len() < marks {
+            self.marks.resize(marks, 0);
+            self.backslashes.resize(blocks, 0);
         }
-        self.brackets.clear();
-        self.backslashes.clear();
     }
 
-    #[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
+    fn scan_at_best(&mut self, text: &[u8]) -> Scan {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx512) = self.level.as_avx512() {
+            return avx512::scan(avx512, self, text);
+        }
+        dispatch!(self.level, simd => self.scan(simd, text, prefix_xor, write_positions))
+    }
+
+    /// Scans a text, with ways to do two things that some processors have instructions for.
     #[inline(always)]
-    fn scan<S: Simd>(&mut self, simd: S, text: &[u8]) -> Scan {
+    fn scan<S: Simd>(
+        &mut self,
+        simd: S,
+        text: &[u8],
+        prefix_xor: impl Fn(u64) -> u64,
+        write_positions: impl Fn(&mut [u32; BLOCK], u32, u64),
+    ) -> Scan {
         let mut scan = Scan::default();
         let (blocks, rest) = text.as_chunks::<BLOCK>();
-        for block in blocks {
-            self.block(&mut scan, classify(simd, block));
+        for (at, block) in blocks.iter().enumerate() {
+            self.block(&mut scan, at, classify(simd, block), &prefix_xor, &write_positions);
         }
         if !rest.is_empty() {
             let mut block = [b' '; BLOCK];
             block[..rest.len()].copy_from_slice(rest);
-            self.block(&mut scan, classify(simd, &block));
+            self.block(&mut scan, blocks.len(), classify(simd, &block), &prefix_xor, &write_positions);
         }
         scan
     }
 
-    #[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
     #[inline(always)]
-    fn block(&mut self, scan: &mut Scan, block: Block) {
-        let strings = scan.strings(&block);
-        let brackets = block.brackets & !strings.inside;
-        let marks = strings.quotes | brackets;
-        let before = scan.marks;
-        scan.marks = write_positions(&mut self.marks, before, scan.base, marks);
-        self.backslashes.push(block.backslashes);
-        let mut left = brackets;
-        while left != 0 {
-            let below = (left & left.wrapping_neg()) - 1;
-            let mark = before + usize_of((marks & below).count_ones());
-            self.brackets.push(u32::try_from(mark).expect("a text has fewer than 2^32 marks"));
-            left &= left - 1;
-        }
-        scan.base += 64;
-    }
-
-    /// Returns the deepest nesting; none where brackets do not balance in number.
-    fn nesting(&self, text: &[u8]) -> Option<usize> {
-        let (mut depth, mut deepest) = (0_usize, 0);
-        for mark in &self.brackets {
-            let position = usize_of(self.marks[usize_of(*mark)]);
-            depth = if is_open(text[position]) { depth + 1 } else { depth.checked_sub(1)? };
-            deepest = deepest.max(depth);
-        }
-        (depth == 0).then_some(deepest)
+    fn block(
+        &mut self,
+        scan: &mut Scan,
+        at: usize,
+        block: Block,
+        prefix_xor: impl Fn(u64) -> u64,
+        write_positions: impl Fn(&mut [u32; BLOCK], u32, u64),
+    ) {
+        let strings = scan.strings(&block, prefix_xor);
+        let marks = strings.quotes | block.brackets & !strings.inside;
+        let room = self.marks[scan.marks..].first_chunk_mut().expect("room for a block is reserved");
+        write_positions(room, scan.base, marks);
+        self.backslashes[at] = block.backslashes;
+        scan.marks += usize_of(marks.count_ones());
+        scan.base = scan.base.wrapping_add(64);
     }
 }
 
-impl Default for Index {
-    fn default() -> Self {
-        Self {
-            level: Level::new(),
-            marks: Vec::new(),
-            len: 0,
-            brackets: Vec::new(),
-            backslashes: Vec::new(),
-            escapes: false,
-            depth: 0,
+/// What AVX-512 has of its own: it writes the positions of a block's marks at once.
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use super::{BLOCK, Index, Scan};
+    use fearless_simd::{prelude::*, u32x16};
+    use std::arch::x86_64 as arch;
+
+    fearless_simd::kernel!(
+        pub(super) fn scan(avx512: Avx512, index: &mut Index, text: &[u8]) -> Scan {
+            let numbers = arch::_mm512_set_epi64(
+                0x3f3e_3d3c_3b3a_3938,
+                0x3736_3534_3332_3130,
+                0x2f2e_2d2c_2b2a_2928,
+                0x2726_2524_2322_2120,
+                0x1f1e_1d1c_1b1a_1918,
+                0x1716_1514_1312_1110,
+                0x0f0e_0d0c_0b0a_0908,
+                0x0706_0504_0302_0100,
+            );
+            let prefix_xor = |bits: u64| {
+                let bits = arch::_mm_set_epi64x(0, bits.cast_signed());
+                let product = arch::_mm_clmulepi64_si128::<0>(bits, arch::_mm_set1_epi8(-1));
+                arch::_mm_cvtsi128_si64(product).cast_unsigned()
+            };
+            let write_positions = |room: &mut [u32; BLOCK], base: u32, bits: u64| {
+                let places = arch::_mm512_maskz_compress_epi8(bits, numbers);
+                let base = arch::_mm512_set1_epi32(base.cast_signed());
+                let wide = |bytes| arch::_mm512_add_epi32(base, arch::_mm512_cvtepu8_epi32(bytes));
+                let [first, second, third, fourth] = room.as_chunks_mut::<16>().0 else { return };
+                let store = |bytes, room: &mut [u32; 16]| {
+                    let words: u32x16<_> = wide(bytes).simd_into(avx512);
+                    words.store_slice(room);
+                };
+                store(arch::_mm512_castsi512_si128(places), first);
+                if bits.count_ones() > 16 {
+                    store(arch::_mm512_extracti32x4_epi32::<1>(places), second);
+                    store(arch::_mm512_extracti32x4_epi32::<2>(places), third);
+                    store(arch::_mm512_extracti32x4_epi32::<3>(places), fourth);
+                }
+            };
+            index.scan(avx512, text, prefix_xor, write_positions)
         }
-    }
+    );
 }
 
 /// What one block must know of those before it.
@@ -183,9 +200,8 @@ struct Strings {
 }
 
 impl Scan {
-    #[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
     #[inline(always)]
-    fn strings(&mut self, block: &Block) -> Strings {
+    fn strings(&mut self, block: &Block, prefix_xor: impl Fn(u64) -> u64) -> Strings {
         self.any_backslash |= block.backslashes;
         self.high |= block.high;
         let quotes = block.quotes & !self.escaped_bytes(block.backslashes);
@@ -197,7 +213,6 @@ impl Scan {
     }
 
     /// Marks the bytes that a backslash escapes: those after a run of backslashes of odd length.
-    #[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
     #[inline(always)]
     fn escaped_bytes(&mut self, backslashes: u64) -> u64 {
         if backslashes | self.escaped == 0 {
@@ -217,7 +232,6 @@ impl Scan {
 const EVEN: u64 = 0x5555_5555_5555_5555;
 
 /// Each bit becomes the parity of itself and all lower bits.
-#[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
 #[inline(always)]
 fn prefix_xor(mut bits: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
@@ -226,29 +240,23 @@ fn prefix_xor(mut bits: u64) -> u64 {
     bits
 }
 
-/// Writes the positions of the set bits from `at` on; returns where they end.
-#[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
+/// Writes the positions of the set bits.
 #[inline(always)]
-fn write_positions(marks: &mut [u32], at: usize, base: u32, mut bits: u64) -> usize {
-    let end = at + usize_of(bits.count_ones());
-    let mut next = at;
-    while bits != 0 {
-        // A fixed number at once: the branch that counts them would be mispredicted for every block.
-        let burst: &mut [u32; BURST] = marks[next..].first_chunk_mut().expect("room for a burst is reserved");
+fn write_positions(room: &mut [u32; BLOCK], base: u32, mut bits: u64) {
+    // A fixed number at once: the branch that counts them would be mispredicted for every block.
+    for burst in room.as_chunks_mut::<BURST>().0 {
         for mark in burst {
             *mark = base.wrapping_add(bits.trailing_zeros());
             bits &= bits.wrapping_sub(1);
         }
-        next += BURST;
+        if bits == 0 {
+            return;
+        }
     }
-    end
 }
 
-#[inline]
-fn is_open(bracket: u8) -> bool {
-    // `{` and `[` against `}` and `]`: they differ in this bit.
-    bracket & 0b100 == 0
-}
+/// Marks that are written at once.
+const BURST: usize = 8;
 
 #[inline]
 pub(super) fn usize_of(small: u32) -> usize {
@@ -262,14 +270,25 @@ mod tests {
     use super::*;
 
     fn marks(text: &str) -> Result<Vec<u32>, MalformedCode> {
-        let mut index = Index::default();
-        index.read(text.as_bytes())?;
-        Ok(index.marks()[..index.len].to_vec())
+        let mut found = levels().map(|level| {
+            let mut index = Index::new(level);
+            index.read(text.as_bytes())?;
+            Ok(index.marks()[..index.len].to_vec())
+        });
+        let first = found.next().unwrap();
+        found.for_each(|other| assert_eq!(first, other, "all processors find the same"));
+        first
+    }
+
+    /// Every way to scan that this processor has.
+    fn levels() -> impl Iterator<Item = Level> {
+        let best = Level::new();
+        [Some(best), best.as_avx2().map(Simd::level), Some(Level::baseline())].into_iter().flatten()
     }
 
     /// Byte after byte, as one would by hand.
     fn obvious(text: &str) -> Result<Vec<u32>, MalformedCode> {
-        let (mut marks, mut inside, mut escaped, mut depth) = (Vec::new(), false, false, 0_i64);
+        let (mut marks, mut inside, mut escaped) = (Vec::new(), false, false);
         for (at, byte) in (0..).zip(text.bytes()) {
             // Outside strings a backslash is never JSON, and whether it escapes a bracket is nobody's business.
             let follows = std::mem::take(&mut escaped);
@@ -281,17 +300,11 @@ mod tests {
                     marks.push(at);
                 }
                 0..0x20 if inside => return Err(MalformedCode::Json),
-                b'{' | b'[' | b'}' | b']' if !inside => {
-                    depth += if b"{[".contains(&byte) { 1 } else { -1 };
-                    if depth < 0 {
-                        return Err(MalformedCode::Json);
-                    }
-                    marks.push(at);
-                }
+                b'{' | b'[' | b'}' | b']' if !inside => marks.push(at),
                 _ => {}
             }
         }
-        if inside || depth != 0 { Err(MalformedCode::Json) } else { Ok(marks) }
+        if inside { Err(MalformedCode::Json) } else { Ok(marks) }
     }
 
     #[test]
@@ -317,25 +330,15 @@ mod tests {
 
     #[test]
     fn broken_utf8_is_told_apart_from_broken_json() {
-        assert_eq!(Index::default().read(b"{\"\xFF"), Err(MalformedCode::Utf8));
-        assert_eq!(Index::default().read(b"{\""), Err(MalformedCode::Json));
-    }
-
-    #[test]
-    fn the_bracket_that_closes_is_found_by_counting() {
-        let text = br#"{"a":{"b":[{}],"c":"}"},"d":1}"#;
-        let mut index = Index::default();
-        index.read(text).unwrap();
-        let close = index.close_of(text, 3).unwrap();
-        assert_eq!(index.marks()[close], 22);
-        assert_eq!(index.depth(), 4);
+        assert_eq!(Index::new(Level::new()).read(b"{\"\xFF"), Err(MalformedCode::Utf8));
+        assert_eq!(Index::new(Level::new()).read(b"{\""), Err(MalformedCode::Json));
     }
 
     #[test]
     fn escapes_are_found_in_their_range_only() {
         let mut text = "x".repeat(200);
         text.replace_range(130..132, "\\n");
-        let mut index = Index::default();
+        let mut index = Index::new(Level::new());
         index.read(text.as_bytes()).unwrap();
         assert!(index.has_escape(0, 200) && index.has_escape(130, 131) && index.has_escape(64, 131));
         assert!(!index.has_escape(0, 130) && !index.has_escape(131, 200) && !index.has_escape(130, 130));

@@ -12,9 +12,17 @@ pub(crate) struct Number {
     start: usize,
     end: usize,
     negative: bool,
-    /// The digits as an integer, zeros at both ends left out where there are more than 19.
-    digits: Option<u128>,
+    digits: Digits,
     exponent: i64,
+}
+
+/// The digits as an integer.
+#[derive(Clone, Copy)]
+enum Digits {
+    /// As they stand.
+    Short(u64),
+    /// Zeros at both ends left out; none if the rest do not fit.
+    Long(Option<u128>),
 }
 
 /// Why a number is not what it is asked for as.
@@ -27,46 +35,40 @@ pub(crate) enum Unfit {
 }
 
 impl Number {
-    /// Reads the number at `start`; returns where it ends.
-    #[inline]
-    pub(crate) fn read(text: &[u8], start: usize) -> Result<(Self, usize), NotJson> {
+    /// Reads the number at `start`.
+    #[inline(always)]
+    pub(crate) fn read(text: &[u8], start: usize) -> Result<Self, NotJson> {
         let negative = text.get(start) == Some(&b'-');
         let first = start + usize::from(negative);
-        let mut digits = 0_u64;
-        let mut end = first;
-        while let Some(digit) = digit(text, end) {
-            digits = digits.wrapping_mul(10).wrapping_add(digit);
-            end += 1;
-        }
+        let whole = Run::read(text, first);
+        let mut end = first + whole.length;
         // RFC 8259: `int = zero / ( digit1-9 *DIGIT )`.
-        if end == first || (text[first] == b'0' && end > first + 1) {
+        if whole.length == 0 || (whole.length > 1 && text[first] == b'0') {
             return Err(NotJson);
         }
-        let whole = end - first;
-        let mut fraction = 0;
+        let (mut digits, mut fraction) = (whole.value, 0);
         if text.get(end) == Some(&b'.') {
-            let point = end;
-            end += 1;
-            while let Some(digit) = digit(text, end) {
-                digits = digits.wrapping_mul(10).wrapping_add(digit);
-                end += 1;
-            }
-            fraction = end - point - 1;
-            if fraction == 0 {
+            let run = Run::read(text, end + 1);
+            if run.length == 0 {
                 return Err(NotJson);
             }
+            fraction = run.length;
+            end += 1 + fraction;
+            if whole.length + fraction <= SHORT {
+                digits = digits * TENS[fraction] + run.value;
+            }
         }
-        let is_short = whole + fraction <= SHORT;
+        let is_short = whole.length + fraction <= SHORT;
         if is_short && !matches!(text.get(end), Some(b'e' | b'E')) {
             let exponent = -i64::try_from(fraction).unwrap_or(i64::MAX);
-            return Ok((Self { start, end, negative, digits: Some(digits.into()), exponent }, end));
+            return Ok(Self { start, end, negative, digits: Digits::Short(digits), exponent });
         }
         Self::read_long(text, start, first..end)
     }
 
     /// Reads on where there is an exponent, or where the digits did not fit.
     #[cold]
-    fn read_long(text: &[u8], start: usize, mantissa: std::ops::Range<usize>) -> Result<(Self, usize), NotJson> {
+    fn read_long(text: &[u8], start: usize, mantissa: std::ops::Range<usize>) -> Result<Self, NotJson> {
         let (digits, trailing) = significant(&text[mantissa.clone()]);
         let mut end = mantissa.end;
         let mut power = 0_i64;
@@ -86,9 +88,16 @@ impl Number {
                 power = -power;
             }
         }
-        let number =
-            Self { start, end, negative: text[start] == b'-', digits, exponent: power.saturating_add(trailing) };
-        Ok((number, end))
+        let (negative, exponent) = (text[start] == b'-', power.saturating_add(trailing));
+        Ok(Self { start, end, negative, digits: Digits::Long(digits), exponent })
+    }
+
+    /// Returns the number if it was written without point and exponent, and fits.
+    #[inline(always)]
+    pub(crate) fn long(&self) -> Option<i64> {
+        let Digits::Short(digits) = self.digits else { return None };
+        let magnitude = i64::try_from(digits).ok()?;
+        (self.exponent == 0).then_some(if self.negative { -magnitude } else { magnitude })
     }
 
     /// Returns the number times 10^`scale`, if that is whole.
@@ -96,7 +105,10 @@ impl Number {
     pub(crate) fn whole(&self, scale: u8) -> Result<i128, Unfit> {
         let exponent = self.exponent + i64::from(scale);
         let reason = if exponent < 0 { Unfit::Fraction } else { Unfit::Huge };
-        let digits = self.digits.and_then(|digits| i128::try_from(digits).ok()).ok_or(reason)?;
+        let digits = match self.digits {
+            Digits::Short(digits) => digits.into(),
+            Digits::Long(digits) => digits.and_then(|digits| i128::try_from(digits).ok()).ok_or(reason)?,
+        };
         let magnitude = if exponent == 0 || digits == 0 { digits } else { shift(digits, exponent)? };
         Ok(if self.negative { -magnitude } else { magnitude })
     }
@@ -107,11 +119,11 @@ impl Number {
     }
 
     /// Returns the nearest double, −0 as 0; infinite where the number is too large.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn float(&self, text: &[u8]) -> f64 {
-        const EXACT_DIGITS: u128 = 1 << 53;
+        const EXACT_DIGITS: u64 = 1 << 53;
         let power = usize::try_from(-self.exponent).ok().and_then(|places| POWERS.get(places));
-        if let (Some(digits), Some(power)) = (self.digits.filter(|digits| *digits <= EXACT_DIGITS), power) {
+        if let (Digits::Short(digits @ ..=EXACT_DIGITS), Some(power)) = (self.digits, power) {
             // Both are exact, so one division rounds once (Clinger).
             #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "at most 2^53, so exact")]
             let magnitude = digits as f64 / power;
@@ -142,6 +154,60 @@ const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
+
+/// 10 to the power of the place, as far as short numbers need it.
+const TENS: [u64; SHORT + 1] = {
+    let mut tens = [1; SHORT + 1];
+    let mut place = 1;
+    while place <= SHORT {
+        tens[place] = tens[place - 1] * 10;
+        place += 1;
+    }
+    tens
+};
+
+/// Digits one after the other.
+struct Run {
+    /// The number they make, if they are no more than [`SHORT`].
+    value: u64,
+    length: usize,
+}
+
+impl Run {
+    /// Reads eight bytes at once: how many digits there are is a count and not a branch.
+    #[inline(always)]
+    fn read(text: &[u8], at: usize) -> Self {
+        let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk()) else {
+            return Self::read_slowly(text, at);
+        };
+        // Each byte becomes its digit; what is none has a high nibble, or more than 9.
+        let bytes = u64::from_le_bytes(*bytes) ^ 0x3030_3030_3030_3030;
+        let others = (bytes | ((bytes & 0x7F7F_7F7F_7F7F_7F7F) + 0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080;
+        if others == 0 {
+            return Self::read_slowly(text, at);
+        }
+        let bits = others.trailing_zeros() & !7;
+        // The digits move to the end, behind zeros.
+        let digits = if bits == 0 { 0 } else { bytes << (64 - bits) };
+        let pairs = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+        let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+        let value = (fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF;
+        #[expect(clippy::as_conversions, reason = "at most eight")]
+        let length = (bits / 8) as usize;
+        Self { value, length }
+    }
+
+    /// Reads digit by digit where there are many, or where the text ends soon.
+    #[cold]
+    fn read_slowly(text: &[u8], at: usize) -> Self {
+        let (mut value, mut end) = (0_u64, at);
+        while let Some(digit) = digit(text, end) {
+            value = value.wrapping_mul(10).wrapping_add(digit);
+            end += 1;
+        }
+        Self { value, length: end - at }
+    }
+}
 
 #[inline]
 fn digit(text: &[u8], at: usize) -> Option<u64> {
@@ -186,8 +252,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Number, NotJson> {
-        let (number, end) = Number::read(text.as_bytes(), 0)?;
-        if end == text.len() { Ok(number) } else { Err(NotJson) }
+        let number = Number::read(text.as_bytes(), 0)?;
+        if number.end == text.len() { Ok(number) } else { Err(NotJson) }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use weir_filter::Rows;
 use weir_policy::Reliability;
 
 fn smuggle(rows: &mut Rows<Reliability>) {
-    rows.push(todo!());
+    rows.extend(todo!());
 }
 
 fn main() {}

@@ -9,7 +9,8 @@ use super::{Token, token_in, word_in};
 /// Read are the headers of browsers and clients, and `Family/Major` or a bare `Family` of the list. A family that is
 /// not in the list is `None`: the caller stores `(Token::OTHER, 0)`.
 pub fn parse(text: &[u8]) -> Option<(Token, i32)> {
-    exact(text).or_else(|| header(text))
+    // Nearly all headers begin with this, and no family does.
+    if text.starts_with(b"Mozilla/") { header(text) } else { exact(text).or_else(|| header(text)) }
 }
 
 /// Returns the family.
@@ -36,20 +37,35 @@ fn exact(text: &[u8]) -> Option<(Token, i32)> {
 fn header(text: &[u8]) -> Option<(Token, i32)> {
     let mut signs = Signs::default();
     let mut found: Option<(&Product, i32)> = None;
-    for word in text.split(|&byte| matches!(byte, b' ' | b'(' | b')' | b';' | b',')) {
-        signs.read(word);
-        let Some(slash) = word.iter().position(|&byte| byte == b'/') else { continue };
-        let Ok(place) = PRODUCTS.binary_search_by(|product| product.name.as_bytes().cmp(&word[..slash])) else {
-            continue;
-        };
-        let product = &PRODUCTS[place];
-        if found.is_none_or(|(best, _)| product.rank < best.rank) {
-            found = Some((product, major(&word[slash + 1..]).unwrap_or(0)));
+    let (mut start, mut slash) = (0, None);
+    for (at, &byte) in text.iter().chain(b" ").enumerate() {
+        match byte {
+            b'/' => slash = slash.or(Some(at)),
+            b' ' | b'(' | b')' | b';' | b',' => {
+                let word = &text[start..at];
+                signs.read(word);
+                if let Some(slash) = slash.take()
+                    && let Some(product) = product_of(&text[start..slash])
+                    && found.is_none_or(|(best, _)| product.rank < best.rank)
+                {
+                    found = Some((product, major(&text[slash + 1..at]).unwrap_or(0)));
+                }
+                start = at + 1;
+            }
+            _ => {}
         }
     }
     let (product, major) = found?;
-    let (family, major) = signs.refine(product.family, major)?;
-    token_in(FAMILIES, family.as_bytes()).map(|family| (family, major))
+    signs.refine(product.family, major)
+}
+
+/// Returns the product of a name; its first letter tells most others apart.
+fn product_of(name: &[u8]) -> Option<&'static Product> {
+    let first = *name.first()?;
+    PRODUCTS
+        .iter()
+        .filter(|product| product.name.as_bytes()[0] == first)
+        .find(|product| product.name.as_bytes() == name)
 }
 
 /// What a header says beside its products.
@@ -65,27 +81,48 @@ struct Signs {
 
 impl Signs {
     fn read(&mut self, word: &[u8]) {
-        self.is_mobile |= word.starts_with(b"Mobile");
-        self.is_web_view |= word == b"wv";
-        if let Some(revision) = word.strip_prefix(b"rv:") {
-            self.revision = major(revision);
-        }
-        if let Some(version) = word.strip_prefix(b"Version/") {
-            self.version = major(version);
+        match word {
+            [b'M', b'o', b'b', b'i', b'l', b'e', ..] => self.is_mobile = true,
+            b"wv" => self.is_web_view = true,
+            [b'r', b'v', b':', revision @ ..] => self.revision = major(revision),
+            [b'V', b'e', b'r', b's', b'i', b'o', b'n', b'/', version @ ..] => self.version = major(version),
+            _ => {}
         }
     }
 
     /// Returns the family and version that the signs make of a product.
-    fn refine(&self, family: &'static str, major: i32) -> Option<(&'static str, i32)> {
+    fn refine(&self, family: Token, major: i32) -> Option<(Token, i32)> {
         match family {
-            "Chrome" if self.is_web_view => Some(("Android WebView", major)),
-            "Chrome" if self.is_mobile => Some(("Chrome Mobile", major)),
-            "Firefox" if self.is_mobile => Some(("Firefox Mobile", major)),
+            CHROME if self.is_web_view => Some((const { token_of("Android WebView") }, major)),
+            CHROME if self.is_mobile => Some((const { token_of("Chrome Mobile") }, major)),
+            FIREFOX if self.is_mobile => Some((const { token_of("Firefox Mobile") }, major)),
             // Many call themselves Safari; Safari itself also gives its version.
-            "Safari" if self.is_mobile => self.version.map(|version| ("Safari Mobile", version)),
-            "Safari" => self.version.map(|version| ("Safari", version)),
-            "Internet Explorer" => Some((family, self.revision.unwrap_or(0))),
+            SAFARI if self.is_mobile => self.version.map(|version| (const { token_of("Safari Mobile") }, version)),
+            SAFARI => self.version.map(|version| (family, version)),
+            INTERNET_EXPLORER => Some((family, self.revision.unwrap_or(0))),
             _ => Some((family, major)),
+        }
+    }
+}
+
+const CHROME: Token = token_of("Chrome");
+const FIREFOX: Token = token_of("Firefox");
+const INTERNET_EXPLORER: Token = token_of("Internet Explorer");
+const SAFARI: Token = token_of("Safari");
+
+/// Returns the token of a family of the list.
+const fn token_of(name: &str) -> Token {
+    let (name, mut place) = (name.as_bytes(), 0);
+    loop {
+        let entry = FAMILIES[place].as_bytes();
+        let mut same = 0;
+        while same < name.len() && same < entry.len() && name[same] == entry[same] {
+            same += 1;
+        }
+        place += 1;
+        if same == name.len() && same == entry.len() {
+            #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a short list")]
+            return Token::from_number(place as u32);
         }
     }
 }
@@ -127,17 +164,17 @@ const FAMILIES: &[&str] = &[
 /// A name before a slash, and the family that it means.
 struct Product {
     name: &'static str,
-    family: &'static str,
+    family: Token,
     /// Those that also call themselves by another's name come before it.
     rank: u8,
 }
 
-const fn product(name: &'static str, family: &'static str, rank: u8) -> Product {
-    Product { name, family, rank }
+const fn product(name: &'static str, family_name: &str, rank: u8) -> Product {
+    Product { name, family: token_of(family_name), rank }
 }
 
 /// Sorted by name.
-const PRODUCTS: &[Product] = &[
+static PRODUCTS: &[Product] = &[
     product("Chrome", "Chrome", 3),
     product("CriOS", "Chrome Mobile", 2),
     product("Edg", "Edge", 1),
@@ -223,6 +260,5 @@ mod tests {
     #[test]
     fn lists_are_sorted() {
         assert!(FAMILIES.is_sorted() && PRODUCTS.is_sorted_by_key(|product| product.name));
-        assert!(PRODUCTS.iter().all(|product| token_in(FAMILIES, product.family.as_bytes()).is_some()));
     }
 }
