@@ -28,6 +28,8 @@ pub const IGNORED_ANY: &str = "serde_json IgnoredAny";
 pub const VALUE: &str = "serde_json Value";
 /// The reference filter of the tests.
 pub const REFERENCE: &str = "reference filter";
+/// From records to Parquet files in committed tables.
+pub const TO_PARQUET: &str = "filter → committed Parquet";
 /// Bytes from one place to another.
 pub const MEMCPY: &str = "memcpy";
 
@@ -81,6 +83,41 @@ fn arrow_nanos(world: &World, view: &weir_consent::ConsentView<'_>, out: &Filter
 #[cfg(not(feature = "lake"))]
 fn arrow_nanos(_: &World, _: &weir_consent::ConsentView<'_>, _: &Filtered) -> u64 {
     0
+}
+
+/// The filter and the lake, from records to tables on disk; the time is that of all threads.
+#[cfg(feature = "lake")]
+pub fn to_parquet<'c>(world: &'c World, events: &'c Events, folder: &std::path::Path) -> Contestant<'c> {
+    use crate::race::timed_everywhere;
+    use weir_lake::{ClosedBatch, Lake, LakeConfig, PartitionId, Recheck, Span};
+
+    let config = LakeConfig::new(folder, REGION, "bench");
+    let lake = Lake::open(config, &world.keys.lake_key("bench")).expect("an empty folder takes a lake");
+    let (mut filter, records) = (world.filter(), events.records());
+    let mut round = 0;
+    contestant(TO_PARQUET.to_owned(), events, move || {
+        // Each round is a file of its own, so that its rows are new.
+        round += 1;
+        let partition = PartitionId { source: round.to_string().into(), topic: "bench".into(), partition: 0 };
+        lake.positions(std::slice::from_ref(&partition), NOW_MS).expect("a lake of one's own");
+        let span = Span { partition, from: 0, to: i64::try_from(events.len()).unwrap_or(i64::MAX) };
+        let (nanos, rows) = timed_everywhere(|| {
+            let mut filtered = Filtered::default();
+            let view = world.consent.view(NOW_MS, i64::MAX).expect("the store is current for ever");
+            for poll in records.chunks(POLL) {
+                filter.apply(poll, &view, NOW_MS, &mut filtered);
+            }
+            drop(view);
+            let policy = std::sync::Arc::clone(&world.policy);
+            let closed = ClosedBatch { filtered, spans: vec![(Origin(0), span)], policy, consent_position: 0 };
+            let now_ms = || NOW_MS;
+            let recheck =
+                Recheck { store: &world.consent, max_staleness_ms: i64::MAX, elapsed_ms: &now_ms, now_ms: &now_ms };
+            lake.commit(closed, recheck).expect("a lake of one's own").written().rows
+        });
+        assert!(rows > 0, "most events are written");
+        nanos
+    })
 }
 
 /// Parses into a tape, buffers reused.

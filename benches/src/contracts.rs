@@ -136,7 +136,6 @@ const TYPES: [(&str, &str); 8] = [
         message.retries       uint8:0..20       TR
         message.recipients[]  content
         message.attachments[].name content
-        message.attachments[].bytes uint32:0..10000000 T
         ",
     ),
     (

@@ -29,6 +29,14 @@ pub const FILTER_GOALS: &[Goal] = &[
     Goal { over: FILTER, under: SIMD_JSON, must: 1.3, stretch: 0.8 },
 ];
 
+/// Ratios of the filter under a larger load and a small one.
+pub const SCALE_GOALS: &[Goal] = &[
+    Goal { over: "filter, 1000 types", under: "filter, 8 types", must: 1.5, stretch: 1.2 },
+    Goal { over: "filter → Arrow, 1000 types", under: "filter → Arrow, 8 types", must: 1.5, stretch: 1.2 },
+    Goal { over: "filter, 10^8 consent records", under: "filter, 10^5 consent records", must: 1.25, stretch: 1.1 },
+    Goal { over: "filter, 10^7 consent records", under: "filter, 10^5 consent records", must: 1.25, stretch: 1.1 },
+];
+
 /// Writes goals as a table of Markdown; those whose contestants did not run are left out.
 pub fn table(goals: &[Goal], results: &[Result]) -> String {
     let mut out = "| ratio | measured | must | stretch | |\n|---|--:|--:|--:|---|\n".to_owned();

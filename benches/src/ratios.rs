@@ -40,10 +40,13 @@ pub fn print(size: &Size, out: &mut impl Write) -> Result<()> {
         size.people,
         size.rounds
     )?;
-    writeln!(out, "{}", race::table(&results, if cfg!(feature = "lake") { TO_ARROW } else { FILTER }))?;
+    writeln!(out, "{}", race::table(&results, WHOLE))?;
     writeln!(out, "{}", goals::table(FILTER_GOALS, &results))?;
     Ok(())
 }
+
+/// The name of what is measured: the filter, and on to Arrow where the lake is.
+pub const WHOLE: &str = if cfg!(feature = "lake") { TO_ARROW } else { FILTER };
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -60,25 +63,37 @@ impl Size {
     /// Enough to see that everything runs.
     pub const SMALL: Self = Self { events: 2_000, people: 2_000, rounds: 2 };
 
-    /// Reads the size from options such as `--events 1000`.
+    /// Enough for figures that hold from run to run.
+    pub const USUAL: Self = Self { events: 200_000, people: 1_000_000, rounds: 7 };
+
+    /// Changes the size by options such as `--events 1000`.
     ///
     /// # Errors
     /// When an option is not known or its number none.
-    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut size = Self { events: 200_000, people: 1_000_000, rounds: 7 };
+    pub fn parse(self, arguments: impl Iterator<Item = String>) -> Result<Self> {
+        self.parse_with("", arguments).map(|(size, _)| size)
+    }
+
+    /// Does the same, and returns the number of one more option.
+    ///
+    /// # Errors
+    /// When an option is not known or its number none.
+    pub fn parse_with(self, more: &str, mut arguments: impl Iterator<Item = String>) -> Result<(Self, Option<u32>)> {
+        let (mut size, mut number_of_more) = (self, None);
         while let Some(argument) = arguments.next() {
-            let mut number = || -> Result<u64> {
+            let mut number = || -> Result<u32> {
                 let text = arguments.next().with_context(|| format!("{argument} wants a number"))?;
                 text.parse().with_context(|| format!("{argument} wants a number, not {text}"))
             };
             match argument.as_str() {
-                "--events" => size.events = number()?.max(1),
-                "--people" => size.people = u32::try_from(number()?)?,
+                "--events" => size.events = number()?.max(1).into(),
+                "--people" => size.people = number()?,
                 "--rounds" => size.rounds = usize::try_from(number()?.max(1))?,
                 "--small" => size = Self::SMALL,
+                known if known == more => number_of_more = Some(number()?),
                 other => bail!("no such option: {other}"),
             }
         }
-        Ok(size)
+        Ok((size, number_of_more))
     }
 }

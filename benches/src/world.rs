@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use weir_consent::ConsentStore;
+use weir_consent::{ConsentStore, Standing, StateRecord, Status};
 use weir_filter::{Filter, Headers, Limits, Origin, Record};
-use weir_keys::{KeyRing, KeySet};
-use weir_policy::Policy;
+use weir_keys::{KeyRing, KeySet, canonical};
+use weir_policy::{Policy, PurposeId};
 use weir_testkit::corpus::{Corpus, Flaws, Options, Produced};
 
 use crate::contracts;
@@ -80,16 +80,56 @@ impl World {
         Ok(Self { policy, keys, consent, people })
     }
 
+    /// Makes a world in which so many persons have made their choices for all purposes that records of them would not fit.
+    ///
+    /// # Errors
+    /// When there is no room for temporary files.
+    pub fn vast(types: usize, people: u32) -> Result<Self> {
+        let policy = Arc::new(contracts::policy(types)?);
+        let corpus = Corpus::new(SEED, &policy, options(Mode::Mixed, people, 1));
+        let keys = keys(&policy, &corpus)?;
+        let agreements = corpus.consents().take_while(|record| !record.key.contains(&b'/'));
+        let lines: Vec<u8> =
+            agreements.filter_map(|record| record.value).flat_map(|line| [line, vec![b'\n']].concat()).collect();
+        let consent = ConsentStore::read_ndjson(&*lines, &keys, NOW_MS).context("the corpus makes good consents")?;
+        let standing = |status| Standing::new(status, 0, None).expect("1970 can be known");
+        let (given, refused) = (standing(Status::Given), standing(Status::Refused));
+        for start in (0..people).step_by(CHOICES_AT_ONCE) {
+            let some = start..people.min(start.saturating_add(u32::try_from(CHOICES_AT_ONCE)?));
+            consent.apply_all(some.flat_map(|number| {
+                let named = corpus.person(number);
+                let person = keys.person_key(named.tenant, "user", &canonical(&named.identifier("user")));
+                // Nine in ten agree: about as many as in the usual world, though to all or nothing.
+                let standing = if number % 10 == 0 { refused } else { given };
+                PurposeId::ALL.map(|purpose| StateRecord::Choice { person, purpose, standing })
+            }));
+        }
+        Ok(Self { policy, keys, consent, people })
+    }
+
     /// Returns the corpus that the world's events are taken from.
     ///
     /// # Errors
     /// When a contract has a fault.
     pub fn corpus(&self, mode: Mode, events: u64) -> Result<Corpus> {
-        let options = options(mode, self.people, events);
+        self.corpus_over(DAYS, mode, events)
+    }
+
+    /// Returns a corpus whose events spread over so many days.
+    ///
+    /// # Errors
+    /// When a contract has a fault.
+    pub fn corpus_over(&self, days: u32, mode: Mode, events: u64) -> Result<Corpus> {
+        let options = Options { days, ..options(mode, self.people, events) };
         Ok(match mode {
             Mode::Mixed | Mode::Stable => Corpus::new(SEED, &self.policy, options),
             Mode::One => Corpus::new(SEED, &contracts::policy_of_one(1)?, options),
         })
+    }
+
+    /// Returns the number of persons.
+    pub fn people(&self) -> u32 {
+        self.people
     }
 
     /// Returns a new filter.
@@ -166,7 +206,7 @@ fn options(mode: Mode, people: u32, events: u64) -> Options {
     let usual = Options {
         people,
         events,
-        days: 2,
+        days: DAYS,
         bytes: 0,
         content_bytes: 20,
         erased: 5,
@@ -193,5 +233,9 @@ fn keys(policy: &Policy, corpus: &Corpus) -> Result<Arc<KeySet>> {
     Ok(ring.snapshot())
 }
 
+/// Days over which events usually spread.
+const DAYS: u32 = 2;
+/// People whose choices are handed over together.
+const CHOICES_AT_ONCE: usize = 10_000;
 /// The same events on every machine.
 const SEED: u64 = 20_261_124;

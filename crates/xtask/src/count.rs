@@ -45,7 +45,7 @@ fn count() -> Result<Counts> {
     build.args(["--release", "--package", "weir-bench", "--bin", "count", "--no-default-features"]);
     report::step(&process::shown(&build));
     process::loudly(&mut build)?;
-    let program = target()?.join("release/count");
+    let program = tree::target()?.join("release/count");
     let mut counts = Counts::new();
     for mode in MODES {
         let mut valgrind = Command::new("valgrind");
@@ -61,15 +61,6 @@ fn count() -> Result<Counts> {
     }
     report::done("instructions counted", started.elapsed());
     Ok(counts)
-}
-
-/// Returns where cargo builds.
-fn target() -> Result<PathBuf> {
-    let mut metadata = cargo("metadata");
-    metadata.args(["--format-version", "1", "--no-deps", "--offline"]);
-    let said = process::quietly(&mut metadata)?;
-    let folder = said.split("\"target_directory\":\"").nth(1).and_then(|rest| rest.split('"').next());
-    folder.map(PathBuf::from).context("cargo names no target folder")
 }
 
 /// Reads `==7== Collected : 123456`.

@@ -13,6 +13,8 @@ pub(crate) enum Need {
     Compiler,
     /// Runs Apache Kafka.
     Java,
+    /// Builds peers of the bench that are written in it.
+    Go,
     /// Runs the build of OpenSSL and librdkafka.
     Make,
     /// Fetches Apache Kafka.
@@ -32,6 +34,8 @@ impl Need {
     pub(crate) const KAFKA: [Self; 2] = [Self::Java, Self::Maven];
     /// What counting instructions needs.
     pub(crate) const COUNT: [Self; 1] = [Self::Valgrind];
+    /// What the bench's peers need beside Python.
+    pub(crate) const PEERS: [Self; 1] = [Self::Go];
     /// What the readers need.
     pub(crate) const READERS: [Self; 1] = [Self::Python];
 
@@ -40,6 +44,7 @@ impl Need {
         match self {
             Self::Compiler => "a C compiler named cc (gcc or clang)",
             Self::Java => "Java 17 or newer named java (OpenJDK from your system's packages, or adoptium.net)",
+            Self::Go => "Go (go.dev)",
             Self::Make => "GNU make",
             Self::Maven => "Apache Maven named mvn (maven.apache.org)",
             Self::Perl => "Perl 5 with its core modules",
@@ -53,6 +58,7 @@ impl Need {
         match self {
             Self::Compiler => &["gcc libc6-dev"],
             Self::Java => &["openjdk-21-jre-headless", "openjdk-17-jre-headless", "default-jre-headless"],
+            Self::Go => &["golang-go"],
             Self::Make => &["make"],
             Self::Maven => &["maven"],
             Self::Perl => &["perl"],
@@ -73,6 +79,7 @@ impl Need {
             Self::Java => {
                 said("java", &["-version"]).and_then(|text| java_version(&text)).is_some_and(|major| major >= 17)
             }
+            Self::Go => said("go", &["version"]).is_some(),
             Self::Make => said("make", &["--version"]).is_some(),
             Self::Maven => said("mvn", &["--version"]).is_some(),
             Self::Perl => said("perl", &["-MIPC::Cmd", "-MFindBin", "-MFile::Compare", "-e", "1"]).is_some(),

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::process;
+use crate::test::cargo;
+
 /// Returns the root of the source tree.
 pub(crate) fn root() -> Result<PathBuf> {
     // Set by cargo at run time: a built xtask that was moved must not look where it was once compiled.
@@ -22,6 +25,15 @@ pub(crate) fn home() -> Result<PathBuf> {
     };
     fs::create_dir_all(&home).with_context(|| format!("could not make {}", home.display()))?;
     fs::canonicalize(&home).with_context(|| format!("could not find {}", home.display()))
+}
+
+/// Returns where cargo builds.
+pub(crate) fn target() -> Result<PathBuf> {
+    let mut metadata = cargo("metadata");
+    metadata.args(["--format-version", "1", "--no-deps", "--offline"]);
+    let said = process::quietly(&mut metadata)?;
+    let folder = said.split("\"target_directory\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    folder.map(PathBuf::from).context("cargo names no target folder")
 }
 
 /// Makes `folder` once, even if several runs want it at the same moment.
