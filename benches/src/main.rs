@@ -24,6 +24,3 @@ fn main() -> Result<()> {
         _ => ratios::print(&Size::USUAL.parse(arguments.into_iter())?, out),
     }
 }
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -28,9 +28,6 @@ use clap::Parser as _;
 use cli::{Cli, Verb};
 use exit::{Exit, Failure};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: how fast weir is, as ratios against other programs in the same run.
 //!
 //! `cargo xtask bench peers` first builds programs of other people, each from its own registry, below the target folder. CI
-//! never does: their builds take longer than weir's, and their figures change with the machine.
+//! never does: their builds take longer than weir's, and their figures change with the machine. `cargo xtask bench flow` sends
+//! events through a real broker into tables.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::machine::{self, Install, Need};
-use crate::test::cargo;
+use crate::test::{self, cargo};
 use crate::{process, report, tree};
 
 /// Builds the bench as weir is released and runs it.
@@ -24,8 +25,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             build_peers(&folder)?;
             process::loudly(bench.arg("peers").arg(folder).args(rest))
         }
+        [flow, rest @ ..] if flow == "flow" => measure_flow(rest.first().map_or("2000000", String::as_str)),
         _ => process::loudly(bench.args(arguments)),
     }
+}
+
+/// Lets the test that sends events through a broker do so with the program as it is released.
+fn measure_flow(events: &str) -> Result<()> {
+    process::loudly(cargo("build").args(["--release", "--package", "weir"]))?;
+    let binary = tree::target()?.join("release/weir");
+    let arguments = ["weir", "--", "events_flow", "--nocapture"].map(str::to_owned);
+    test::run_with(&arguments, &[("WEIR_TEST_BINARY", binary.as_os_str()), ("WEIR_TEST_EVENTS", events.as_ref())])
 }
 
 /// Builds each program in a folder of its own and leaves it there under the name `run`.

@@ -5,6 +5,7 @@
 //! a test that is skipped because its broker is missing would pass for the wrong reason. At the end of a run of the whole
 //! tree the filter's instructions are counted, which is the bench that a busy machine can run.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -20,6 +21,11 @@ use crate::{count, jars, process, python, report};
 
 /// Runs the tests.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    run_with(arguments, &[])
+}
+
+/// Runs the tests with more in their environment.
+pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> Result<()> {
     let started = Instant::now();
     // Asked before the build, which puts a new file in the place of the one that runs.
     let xtask = std::env::current_exe()?;
@@ -40,7 +46,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     built?;
 
     let mut tests = selection.cargo("test");
-    tests.arg("--no-fail-fast").args(&wish.rest);
+    tests.arg("--no-fail-fast").args(&wish.rest).envs(environment.iter().copied());
     if let Some(kafka) = &kafka {
         // With xtask itself a test starts a broker of its own, to kill it.
         tests.env("WEIR_TEST_KAFKA", kafka.address()).env("WEIR_TEST_XTASK", xtask);

@@ -39,7 +39,7 @@ impl<P: Purpose> Pool<P> {
 }
 
 /// Of each purpose; beside them stand the open rows and those that are being written.
-const KEPT_BYTES: usize = 48 << 20;
+const KEPT_BYTES: usize = 16 << 20;
 
 impl<P: Purpose> Clone for Pool<P> {
     fn clone(&self) -> Self {

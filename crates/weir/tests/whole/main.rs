@@ -21,6 +21,8 @@ mod expected;
 mod explain;
 #[cfg(feature = "real-readers")]
 mod file;
+#[cfg(feature = "real-kafka")]
+mod flow;
 
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod crash;

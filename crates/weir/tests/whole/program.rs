@@ -35,7 +35,9 @@ impl Weir {
 
     /// Prepares a call with another configuration of the world.
     pub(crate) fn with_config<'a>(world: &World, config: &str, arguments: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        // A measurement names another build of the same binary.
+        let binary = std::env::var("WEIR_TEST_BINARY");
+        let mut command = Command::new(binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_weir")));
         command.arg("-c").arg(world.path(config)).args(arguments).stdin(Stdio::null());
         // Temporary files, if weir makes any, are part of what it wrote.
         let temporary = world.path("tmp");
@@ -96,6 +98,12 @@ impl Daemon {
         weir.command.args(arguments);
         let child = weir.spawn();
         Self { weir, child, address }
+    }
+
+    /// Returns the number of its process.
+    #[cfg(feature = "real-kafka")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as a crash does: `kill -9`.

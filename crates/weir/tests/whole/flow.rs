@@ -1,0 +1,105 @@
+//! How fast events flow from a broker into committed tables, beside that broker; `cargo xtask bench flow` runs it.
+//!
+//! It asserts that everything arrives and prints the rest: what a machine takes is no test's business. As a test it is short,
+//! and on the development build.
+
+#![expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "figures for people")]
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use weir_testkit::corpus::Options;
+
+use crate::broker::Broker;
+use crate::program::{Daemon, has_committed, has_read};
+use crate::world::{Settings, World, name};
+
+/// Events of 1 KB over six partitions: what librdkafka alone takes to read them, and what weir takes to commit them.
+#[test]
+fn events_flow_into_tables_beside_their_broker() {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "5s", ..Settings::of_kafka(&broker.address, &name("flow")) };
+    let world = World::new(&settings);
+    broker.create_topics(&settings, PARTITIONS);
+    let events = events();
+    let corpus = world.corpus(12, Options { people: 20_000, tenants: 200, events, ..Options::ending(0) });
+    let topic = &settings.kafka.as_ref().unwrap().topic;
+    broker.consent(&settings, world.consents(&corpus));
+    let mut bytes = 0;
+    let records = (0..events).map(|number| corpus.event(number));
+    let records = records.inspect(|record| bytes += record.value.as_ref().map_or(0, Vec::len));
+    broker.produce(topic, PARTITIONS, records);
+    println!("{events} events of {} bytes over {PARTITIONS} partitions", bytes as u64 / events);
+
+    let alone = read_alone(&broker.address, topic, events);
+    println!("librdkafka alone: {:.0} ns of processor an event", per_event(alone, events));
+
+    let mut daemon = Daemon::start(&world, []);
+    daemon.until("the first record", |daemon| has_read(daemon, 1));
+    let (started, before) = (Instant::now(), Spent::of(daemon.id()));
+    // All batches but the last one are committed meanwhile; that one waits for its interval to end.
+    daemon.until("the last record", |daemon| has_read(daemon, events));
+    let wall = started.elapsed();
+    daemon.until("the last commit", |daemon| has_committed(daemon, events));
+    let after = Spent::of(daemon.id());
+    let processor = after.processor.saturating_sub(before.processor);
+    println!(
+        "weir run: {:.0} events/s, {:.0} ns of processor an event ({:.2} × librdkafka alone), {} MB resident at most",
+        events as f64 / wall.as_secs_f64(),
+        per_event(processor, events),
+        processor.as_secs_f64() / alone.as_secs_f64(),
+        after.peak_kb / 1024,
+    );
+}
+
+/// Reads a topic and does nothing with it; returns the processor time of all threads.
+fn read_alone(address: &str, topic: &str, events: u64) -> Duration {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address).set("group.id", "none").set("enable.auto.commit", "false");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut list = TopicPartitionList::new();
+    (0..PARTITIONS).for_each(|partition| list.add_partition_offset(topic, partition, Offset::Beginning).unwrap());
+    let own = std::process::id();
+    let before = Spent::of(own).processor;
+    consumer.assign(&list).unwrap();
+    let mut read = 0;
+    while read < events {
+        read += u64::from(matches!(consumer.poll(Duration::from_secs(5)), Some(Ok(_))));
+    }
+    Spent::of(own).processor.saturating_sub(before)
+}
+
+/// What a process has taken of the machine.
+struct Spent {
+    processor: Duration,
+    peak_kb: u64,
+}
+
+impl Spent {
+    fn of(process: u32) -> Self {
+        // After the name, which may hold anything but ends with the last bracket: times of all threads, also of ended ones.
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks: u64 = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak_kb = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok()).unwrap();
+        Self { processor: Duration::from_millis(ticks * TICK_MS), peak_kb }
+    }
+}
+
+fn per_event(time: Duration, events: u64) -> f64 {
+    time.as_nanos() as f64 / events as f64
+}
+
+/// Returns how many events to send.
+fn events() -> u64 {
+    std::env::var("WEIR_TEST_EVENTS").ok().map_or(20_000, |events| events.parse().unwrap())
+}
+
+const PARTITIONS: i32 = 6;
+/// What Linux calls a clock tick in `/proc`, on every machine.
+const TICK_MS: u64 = 10;
