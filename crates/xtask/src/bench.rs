@@ -35,7 +35,13 @@ fn measure_flow(events: &str) -> Result<()> {
     process::loudly(cargo("build").args(["--release", "--package", "weir"]))?;
     let binary = tree::target()?.join("release/weir");
     let arguments = ["weir", "--", "events_flow", "--nocapture"].map(str::to_owned);
-    test::run_with(&arguments, &[("WEIR_TEST_BINARY", binary.as_os_str()), ("WEIR_TEST_EVENTS", events.as_ref())])
+    let environment = [
+        ("WEIR_TEST_BINARY", binary.as_os_str()),
+        ("WEIR_TEST_EVENTS", events.as_ref()),
+        // As docker/Dockerfile has it.
+        ("MALLOC_ARENA_MAX", "2".as_ref()),
+    ];
+    test::run_with(&arguments, &environment)
 }
 
 /// Builds each program in a folder of its own and leaves it there under the name `run`.
