@@ -139,33 +139,21 @@ pub(crate) enum Leads {
 
 impl Leads {
     fn to(slot: &Slot) -> Self {
-        match &slot.field_type {
-            FieldType::Content => Self::Content,
-            FieldType::Float64 => Self::Float,
-            FieldType::Identifier { .. } => Self::Identifier,
-            FieldType::Bool => Self::Truth,
-            FieldType::HttpStatus | FieldType::Int(_) => Self::Whole,
-            FieldType::Age(_)
-            | FieldType::Country
-            | FieldType::Currency
-            | FieldType::Decimal { .. }
-            | FieldType::Duration(_)
-            | FieldType::Geo
-            | FieldType::HttpMethod
-            | FieldType::Ip
-            | FieldType::Locale
-            | FieldType::Route(_)
-            | FieldType::Semver
-            | FieldType::Timestamp { .. }
-            | FieldType::UInt64
-            | FieldType::UserAgent
-            | FieldType::Words(_) => {
-                if slot.is_listed {
-                    Self::Listed
-                } else {
-                    Self::Other
-                }
-            }
+        if slot.is_listed {
+            return Self::Listed;
+        }
+        match slot.field_type.storage() {
+            Storage::Bool => Self::Truth,
+            Storage::Float => Self::Float,
+            Storage::Int if matches!(slot.field_type, FieldType::HttpStatus | FieldType::Int(_)) => Self::Whole,
+            Storage::Nothing => Self::Content,
+            Storage::Pseudonym => Self::Identifier,
+            Storage::Decimal
+            | Storage::Int
+            | Storage::Network
+            | Storage::Semver
+            | Storage::Token
+            | Storage::UserAgent => Self::Other,
         }
     }
 }
@@ -278,7 +266,7 @@ fn small(number: usize) -> u32 {
     u32::try_from(number).expect("a policy has fewer than 2^32 fields")
 }
 
-/// The closed lists of a policy: contracts repeat each other's, and share what was looked up lately.
+/// The closed lists of a policy, but routes: contracts repeat each other's, and share what was looked up lately.
 #[derive(Default)]
 struct Lists(HashMap<Vec<String>, u32>);
 
@@ -287,8 +275,6 @@ impl Lists {
         let next = small(self.0.len());
         let list = if let FieldType::Words(words) = field_type {
             words.words().map(str::to_owned).collect()
-        } else if let FieldType::Route(_) = field_type {
-            vec![format!("routes {next}")]
         } else {
             vec![format!("{:?}", std::mem::discriminant(field_type))]
         };

@@ -92,6 +92,8 @@ const BYTES_TOGETHER: usize = 4 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Most bytes of a record's value.
+    ///
+    /// More than 256 MiB is too large whatever it says.
     pub record_bytes: usize,
     /// Deepest nesting of objects and arrays; the envelope itself is 1.
     pub depth: usize,

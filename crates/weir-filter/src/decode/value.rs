@@ -288,7 +288,12 @@ impl Reader<'_> {
     #[inline]
     fn word(&mut self, slot: &Slot, place: Place) -> Value {
         let find = |text: &[u8]| slot.field_type.token(text);
-        let token = self.words.find(slot.list, self.bytes.around(place), find);
+        let token = if let FieldType::Route(_) = slot.field_type {
+            // What fits a template is not the list's text but the event's own, and is not remembered.
+            find(self.bytes.at(place))
+        } else {
+            self.words.find(slot.list, self.bytes.around(place), find)
+        };
         token_value(token.unwrap_or(Token::OTHER))
     }
 
