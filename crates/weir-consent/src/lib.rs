@@ -10,6 +10,7 @@
 //! Nothing here reads or writes a topic, keeps a raw identifier, logs, or looks at a clock: the time is always a parameter.
 //! Instants are milliseconds since 1970.
 
+mod decision;
 mod inbox;
 mod judge;
 mod keeper;
@@ -19,6 +20,7 @@ mod state;
 mod status;
 mod store;
 
+pub use decision::{Decision, Undecidable, status_now};
 pub use inbox::{InboxFault, InboxRecord};
 pub use judge::Question;
 pub use keeper::{Keeper, Message, Verdict};

@@ -60,6 +60,11 @@ impl ConsentStore {
         self.known.read().current(key)
     }
 
+    /// Tells whether the record counts, or another that counts over it: what it said has arrived.
+    pub fn covers(&self, record: &StateRecord) -> bool {
+        self.current(&record.key()).is_some_and(|known| known.clone().merge(record.clone()) == known)
+    }
+
     /// Vouches that the store held all that was published at an instant of the caller's monotonic clock.
     ///
     /// `i64::MAX` vouches for ever: a file that was read whole cannot fall behind.

@@ -14,6 +14,7 @@
 //! person      = mac(C, identifier)
 //!           C = derive("weir 2026 consent person key", lp(consent secret) ‖ lp(tenant) ‖ lp(kind))
 //! lake key    = derive("weir 2026 lake key", lp(lake secret) ‖ lp(context))
+//! signing key = Ed25519 with the seed derive("weir 2026 signing key", lp(lake secret) ‖ lp(context))
 //! ```
 //! `purpose` is the word `troubleshooting`, `reliability` or `personalization`. A person's hash of sixteen zero bytes is replaced by
 //! a one and fifteen zeros. `vectors.json` beside this crate holds worked examples of all of them.
@@ -31,11 +32,13 @@ use zeroize::Zeroize;
 use crate::{
     keys::{LakeKey, PersonKey, PseudonymKey, RingId, first_half},
     secret::{SECRET_BYTES, Secret},
+    signing::SigningKey,
 };
 
 const PSEUDONYM_CONTEXT: &str = "weir 2026 pseudonym key";
 const PERSON_CONTEXT: &str = "weir 2026 consent person key";
 const LAKE_CONTEXT: &str = "weir 2026 lake key";
+const SIGNING_CONTEXT: &str = "weir 2026 signing key";
 
 /// The secrets of a ring at one moment.
 #[expect(missing_debug_implementations, reason = "secrets are never printed")]
@@ -88,6 +91,11 @@ impl KeySet {
     /// Returns the lake's key for one use; each context has an independent key.
     pub fn lake_key(&self, context: &str) -> LakeKey {
         LakeKey::new(derive(LAKE_CONTEXT, [self.lake.expose(), context.as_bytes()]))
+    }
+
+    /// Returns the key that signs for one use; each context has an independent key.
+    pub fn signing_key(&self, context: &str) -> SigningKey {
+        SigningKey::new(&derive(SIGNING_CONTEXT, [self.lake.expose(), context.as_bytes()]))
     }
 }
 

@@ -29,6 +29,7 @@ mod keys;
 mod lanes;
 mod ring;
 mod secret;
+mod signing;
 mod storage;
 
 pub use canonical::{canonical, is_canonical_at_sight};
@@ -37,3 +38,4 @@ pub use key_set::{KeySet, PersonDomain};
 pub use keys::{EVENT_ID_KIND, LakeKey, PersonKey, PseudonymKey, RingId};
 pub use lanes::{PersonQueue, PseudonymQueue};
 pub use ring::{KeyRing, tenant_name_is_sound};
+pub use signing::{PublicKey, SignatureFault, SigningKey};

@@ -1,6 +1,7 @@
 //! What may be done with whose data: the rule, the two topics, the file, and the laws they obey.
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
+mod decision;
 mod file;
 mod inbox;
 mod judge;
