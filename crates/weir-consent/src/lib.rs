@@ -16,6 +16,7 @@ mod judge;
 mod keeper;
 mod load;
 mod people;
+mod snapshot;
 mod state;
 mod status;
 mod store;

@@ -9,18 +9,24 @@
 //! ```
 //! 256 shards grow one by one: while a shard moves to a larger home, only that shard exists twice.
 
+use std::io::{self, Read, Write};
+
 use weir_keys::PersonKey;
 use weir_policy::PurposeId;
 
+use crate::snapshot::unsound;
 use crate::status::{Standing, Status};
 
-const SHARDS: usize = 256;
+/// Number of shards.
+pub(crate) const SHARDS: usize = 256;
 const ROW_BYTES: usize = 54;
 const STATES_AT: usize = 16;
 const TIMES_AT: usize = 18;
 /// Times of one purpose.
 const TIMES_BYTES: usize = 12;
 const NO_END: u64 = (1 << 48) - 1;
+/// Places that a shard is made ready for before the first of them is read: 5 MB, enough for 16 million people in all.
+const RESERVED_MAX: usize = 1 << 16;
 
 /// All people of whom something is known.
 pub(crate) struct People {
@@ -28,11 +34,13 @@ pub(crate) struct People {
     len: usize,
 }
 
-impl People {
-    pub(crate) fn new() -> Self {
+impl Default for People {
+    fn default() -> Self {
         Self { shards: (0..SHARDS).map(|_| Shard { rows: Vec::new(), len: 0 }).collect(), len: 0 }
     }
+}
 
+impl People {
     /// Returns the number of people.
     pub(crate) const fn len(&self) -> usize {
         self.len
@@ -75,6 +83,44 @@ impl People {
         }
         row.set(purpose, standing);
     }
+
+    /// Reads as many places of a shard, as [`Copied::write`] wrote them.
+    pub(crate) fn read_shard(&mut self, number: usize, count: u32, from: &mut impl Read) -> io::Result<()> {
+        let shard = &mut self.shards[number];
+        // No more than a moderate shard is made ready for on the word of a number.
+        shard.reserve(usize::try_from(count).unwrap_or(usize::MAX).min(RESERVED_MAX));
+        for _ in 0..count {
+            let mut row = Row([0; ROW_BYTES]);
+            from.read_exact(&mut row.0)?;
+            let person = row.person().filter(|person| shard_of(*person) == number && row.is_sound());
+            let person = person.ok_or_else(unsound)?;
+            shard.make_room();
+            let place = shard.place(person).filter(|place| shard.rows[*place].is_empty()).ok_or_else(unsound)?;
+            shard.rows[place] = row;
+            shard.len += 1;
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
+
+/// A copy of one shard, and the memory for it, which serves one shard after the other.
+#[derive(Default)]
+pub(crate) struct Copied(Vec<Row>);
+
+impl Copied {
+    /// Copies a shard, in the time that the memory takes.
+    pub(crate) fn take(&mut self, people: &People, shard: usize) {
+        self.0.clone_from(&people.shards[shard].rows);
+    }
+
+    /// Writes the number of people in the copy, and their places.
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let people = || self.0.iter().filter(|row| !row.is_empty());
+        let count = u32::try_from(people().count()).map_err(|_too_many| io::ErrorKind::InvalidInput)?;
+        out.write_all(&count.to_le_bytes())?;
+        people().try_for_each(|row| out.write_all(&row.0))
+    }
 }
 
 /// What one person said, a purpose each.
@@ -106,6 +152,11 @@ impl Shard {
             place = if place + 1 == self.rows.len() { 0 } else { place + 1 };
         }
         Some(place)
+    }
+
+    /// Makes places for so many people, two in three of which will be taken; the shard is empty.
+    fn reserve(&mut self, people: usize) {
+        self.rows = vec![Row([0; ROW_BYTES]); people + people / 2 + 8];
     }
 
     /// Grows by a quarter once three quarters are taken: between 60 and 75 of 100 places are in use at any size.
@@ -145,6 +196,13 @@ impl Row {
 
     fn person(&self) -> Option<PersonKey> {
         PersonKey::from_bytes(self.key())
+    }
+
+    /// Tells whether the store could have written the row: every state and instant is one that there is.
+    fn is_sound(&self) -> bool {
+        let states = u16::from_le_bytes([self.0[STATES_AT], self.0[STATES_AT + 1]]);
+        states >> 12 == 0
+            && PurposeId::ALL.iter().all(|purpose| self.state(*purpose) == 0 || Choices(self).of(*purpose).is_some())
     }
 
     fn state(&self, purpose: PurposeId) -> u8 {

@@ -11,6 +11,7 @@ use std::{
 
 use parking_lot::{RwLock, RwLockReadGuard};
 use weir_keys::PersonKey;
+use weir_policy::PurposeId;
 
 use crate::{
     people::People,
@@ -34,9 +35,7 @@ const NEVER: i64 = i64::MIN;
 impl ConsentStore {
     /// Makes an empty store that is not current yet.
     pub fn new() -> Self {
-        let known =
-            Known { people: People::new(), erased: HashMap::default(), tenants: Vec::new(), by_name: HashMap::new() };
-        Self { known: RwLock::new(known), current_as_of_ms: AtomicI64::new(NEVER) }
+        Self { known: RwLock::new(Known::default()), current_as_of_ms: AtomicI64::new(NEVER) }
     }
 
     /// Takes one record.
@@ -53,6 +52,21 @@ impl ConsentStore {
     /// Overwrites what is known by one record, whatever its `at`; erasures only grow.
     pub(crate) fn overwrite(&self, record: StateRecord) {
         self.known.write().put(record);
+    }
+
+    /// Opens the store for a copy of what is known, current or not.
+    pub(crate) fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read()
+    }
+
+    /// Fills an empty store; a store that knows something is left as it is, because indexes of its tenants are about.
+    pub(crate) fn fill(&self, known: Known) -> Result<(), Filled> {
+        let mut old = self.known.write();
+        if !old.is_empty() {
+            return Err(Filled);
+        }
+        *old = known;
+        Ok(())
     }
 
     /// Returns the record that counts for a key.
@@ -170,6 +184,10 @@ impl ConsentView<'_> {
     }
 }
 
+/// The store knows something already.
+pub(crate) struct Filled;
+
+#[derive(Default)]
 pub(crate) struct Known {
     pub(crate) people: People,
     pub(crate) erased: HashMap<PersonKey, i64, BuildHasherDefault<AlreadyHashed>>,
@@ -187,6 +205,23 @@ impl Known {
     pub(crate) fn tenant(&self, tenant: TenantIx) -> &Tenant {
         let place = usize::try_from(tenant.0).expect("an index of 32 bits fits");
         self.tenants.get(place).expect("the index is of this store")
+    }
+
+    fn is_empty(&self) -> bool {
+        self.people.len() == 0 && self.erased.is_empty() && self.tenants.is_empty()
+    }
+
+    /// Returns the agreements and erasures as records: all but what people chose.
+    pub(crate) fn records(&self) -> Vec<StateRecord> {
+        let agreements = self.tenants.iter().flat_map(|tenant| {
+            PurposeId::ALL.into_iter().filter_map(|purpose| {
+                let agreement = tenant.agreements[purpose.index()].clone()?;
+                Some(StateRecord::Agreement { tenant: tenant.name.clone(), purpose, agreement })
+            })
+        });
+        let erasure =
+            |(person, before_ms): (&PersonKey, &i64)| StateRecord::Erasure { person: *person, before_ms: *before_ms };
+        agreements.chain(self.erased.iter().map(erasure)).collect()
     }
 
     fn apply(&mut self, record: StateRecord) -> Applied {
@@ -226,7 +261,7 @@ impl Known {
         }
     }
 
-    fn put(&mut self, record: StateRecord) {
+    pub(crate) fn put(&mut self, record: StateRecord) {
         match record {
             StateRecord::Agreement { tenant, purpose, agreement } => {
                 self.intern(tenant).agreements[purpose.index()] = Some(agreement);

@@ -17,6 +17,7 @@ use std::time::Duration;
 use weir_lake::TableName;
 use weir_policy::diagnostic::{Diagnostic, Faults, Place, Report, Source};
 use weir_policy::reader::{Section, Table};
+use weir_source::SnapshotSettings;
 
 pub use page::default_file;
 pub use setting::{ByteSize, Count, FileUrl, Start, parse_duration};
@@ -65,6 +66,11 @@ section! {
         path: Option<PathBuf> = optional(r#""consent.ndjson""#),
         /// When the store has not been current for this long, the flow stops: nothing is lost, nothing written.
         max_staleness: Duration = standard(r#""5s""#),
+        /// A sealed copy of what `<topic>.state` said, so that a start reads the rest only. Each daemon has its own file; one that is
+        /// lost, changed or too old costs a longer start and nothing else.
+        snapshot: Option<PathBuf> = proposed(r#""consent.snapshot""#),
+        /// Shortest time between two of them.
+        snapshot_interval: Duration = standard(r#""15m""#),
     }
 }
 
@@ -140,6 +146,8 @@ pub struct Config {
     pub consent: ConsentSource,
     /// When a store that is not current stops the flow.
     pub max_staleness: Duration,
+    /// Where the store of a topic is kept from one start to the next.
+    pub snapshot: Option<SnapshotSettings>,
     /// Where rows go.
     pub lake: Lake,
     /// The key ring.
@@ -188,19 +196,22 @@ impl Config {
         let consent = within(&mut root, "consent", |section| {
             let consent = Consent::read(section)?;
             let source = one_source(&consent, section);
-            Some((source?, consent.max_staleness))
+            let interval = consent.snapshot_interval;
+            let snapshot = consent.snapshot.map(|path| SnapshotSettings { path, interval });
+            Some((source?, consent.max_staleness, snapshot))
         });
         let lake = within(&mut root, "lake", Lake::read);
         let keys = within(&mut root, "keys", Keys::read);
         let http = within(&mut root, "http", Http::read);
         let limits = within(&mut root, "limits", Limits::read);
         root.finish();
-        let (consent, max_staleness) = consent?;
+        let (consent, max_staleness, snapshot) = consent?;
         Some(Self {
             general: general?,
             kafka: kafka?,
             consent,
             max_staleness,
+            snapshot,
             lake: lake?,
             keys: keys?,
             http: http?,
@@ -297,8 +308,8 @@ mod tests {
         assert_eq!(load(&short, &[]).unwrap(), load(&written, &[]).unwrap());
     }
 
-    const SHORT: [&str; 9] =
-        ["contracts", "purposes", "region", "brokers", "topics", "group", "topic =", "root", "provider"];
+    const SHORT: [&str; 10] =
+        ["contracts", "purposes", "region", "brokers", "topics", "group", "topic =", "snapshot =", "root", "provider"];
 
     #[test]
     fn default_file_in_the_repository_is_up_to_date() {

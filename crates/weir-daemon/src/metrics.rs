@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 
 use labels::{
     BuildLabels, ClosingLabels, CodeLabels, CommitLabels, ContractLabels, FateLabels, FieldLabels, InvariantLabels,
-    ObstacleLabels, PartitionLabels, PolicyLabels, QueueLabels, RefusalLabels, ReloadLabels,
+    ObstacleLabels, PartitionLabels, PolicyLabels, QueueLabels, RefusalLabels, ReloadLabels, SnapshotLabels,
 };
 
 /// A gauge of seconds.
@@ -98,6 +98,12 @@ metrics! {
         consent_published: Counter = "weir_consent_published_total",
         /// Consent records that were refused, by code.
         consent_refused: Family<RefusalLabels, Counter> = "weir_consent_refused_total",
+        /// Starts from a snapshot of the consent store, by outcome: `loaded`, or why the whole state topic was read.
+        snapshot_loads: Family<SnapshotLabels, Counter> = "weir_consent_snapshot_loads_total",
+        /// Time since the newest snapshot of the consent store began.
+        snapshot_age_seconds: Seconds = "weir_consent_snapshot_age_seconds",
+        /// Size of the newest snapshot of the consent store.
+        snapshot_bytes: Gauge = "weir_consent_snapshot_bytes",
         /// Batches that wait in a queue.
         queue_depth: Family<QueueLabels, Gauge> = "weir_queue_depth",
         /// Memory of the columns of the batch that is being filled.
@@ -222,6 +228,7 @@ family_kinds! {
     CommitLabels, Counter, "counter (`outcome`)";
     PartitionLabels, Gauge, "gauge (`topic`, `partition`)";
     RefusalLabels, Counter, "counter (`code`)";
+    SnapshotLabels, Counter, "counter (`outcome`)";
     QueueLabels, Gauge, "gauge (`queue`)";
     ObstacleLabels, Gauge, "gauge (`obstacle`)";
     ReloadLabels, Counter, "counter (`outcome`)";

@@ -112,7 +112,7 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
     let ended = supervisor.watch(&shared);
     shared.over.store(true, Ordering::Relaxed);
     if let ConsentSource::Topic(_) = shared.config.consent {
-        supervisor.see_off();
+        supervisor.see_off(&shared);
     }
     ended
 }

@@ -15,6 +15,7 @@
 //!           C = derive("weir 2026 consent person key", lp(consent secret) ‖ lp(tenant) ‖ lp(kind))
 //! lake key    = derive("weir 2026 lake key", lp(lake secret) ‖ lp(context))
 //! signing key = Ed25519 with the seed derive("weir 2026 signing key", lp(lake secret) ‖ lp(context))
+//! file key    = derive("weir 2026 sealed file key", lp(lake secret) ‖ lp(context) ‖ lp(head) ‖ lp(salt))          (see `sealed`)
 //! ```
 //! `purpose` is the word `troubleshooting`, `reliability` or `personalization`. A person's hash of sixteen zero bytes is replaced by
 //! a one and fifteen zeros. `vectors.json` beside this crate holds worked examples of all of them.
@@ -39,6 +40,7 @@ const PSEUDONYM_CONTEXT: &str = "weir 2026 pseudonym key";
 const PERSON_CONTEXT: &str = "weir 2026 consent person key";
 const LAKE_CONTEXT: &str = "weir 2026 lake key";
 const SIGNING_CONTEXT: &str = "weir 2026 signing key";
+const FILE_CONTEXT: &str = "weir 2026 sealed file key";
 
 /// The secrets of a ring at one moment.
 #[expect(missing_debug_implementations, reason = "secrets are never printed")]
@@ -96,6 +98,11 @@ impl KeySet {
     /// Returns the key that signs for one use; each context has an independent key.
     pub fn signing_key(&self, context: &str) -> SigningKey {
         SigningKey::new(&derive(SIGNING_CONTEXT, [self.lake.expose(), context.as_bytes()]))
+    }
+
+    /// Returns the secret of one sealed file.
+    pub(crate) fn file_secret(&self, context: &str, head: &[u8], salt: &[u8]) -> Secret {
+        derive(FILE_CONTEXT, [self.lake.expose(), context.as_bytes(), head, salt])
     }
 }
 

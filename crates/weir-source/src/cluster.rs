@@ -168,6 +168,11 @@ impl Cluster {
     }
 }
 
+/// Tells whether an [incarnation](Cluster::incarnation) names the topic, and not the cluster alone.
+pub(crate) fn has_topic_id(incarnation: &str) -> bool {
+    incarnation.contains('/')
+}
+
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cluster").field("id", &*self.id.lock()).finish_non_exhaustive()

@@ -14,6 +14,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,7 +24,7 @@ use weir_keys::KeySet;
 
 use crate::{
     brokers::Brokers,
-    cluster::{AskError, Cluster},
+    cluster::{AskError, Cluster, has_topic_id},
     partition::TopicPartition,
     poll::of_question,
     problem::Problem,
@@ -32,9 +33,12 @@ use crate::{
 };
 
 mod inbox_keeper;
+mod snapshot;
 mod state_feed;
 
 use inbox_keeper::InboxKeeper;
+pub use snapshot::{Snapshot, SnapshotRefusal, SnapshotSettings};
+use snapshot::{Snapshots, Topic};
 pub use state_feed::FeedStop;
 use state_feed::StateFeed;
 
@@ -49,6 +53,8 @@ pub struct ConsentTopicsSettings {
     pub creates: StateTopicPolicy,
     /// How often the ends are asked for: at least every second, or `max_staleness` would mean nothing.
     pub ask_every: Duration,
+    /// Where the store is kept from one start to the next, if it is.
+    pub snapshot: Option<SnapshotSettings>,
 }
 
 /// What to do about a state topic that is missing or that the brokers cannot describe.
@@ -75,6 +81,7 @@ pub struct ConsentTopics {
     keeper: InboxKeeper,
     producer: Producer,
     asked: Option<Instant>,
+    snapshots: Option<Snapshots>,
 }
 
 /// The two clocks of a turn; they are parameters so that tests can move them.
@@ -103,6 +110,8 @@ pub struct Turned {
     pub problems: Vec<Problem>,
     /// Whether the store was vouched for in this turn.
     pub current: bool,
+    /// How the writing of a snapshot ended, if one did.
+    pub saved: Option<io::Result<()>>,
 }
 
 /// Why consent can no longer be followed; weir stops and waits for a person.
@@ -120,7 +129,8 @@ pub enum ConsentStop {
 }
 
 impl ConsentTopics {
-    /// Opens both topics; makes the state topic if it is missing and that is allowed.
+    /// Opens both topics; makes the state topic if it is missing and that is allowed. An empty store is filled from its
+    /// snapshot, which is told beside: without one, or with one that does not fit, the whole state topic is read.
     ///
     /// # Errors
     /// When the brokers do not answer, or the state topic is not fit to be trusted.
@@ -129,16 +139,33 @@ impl ConsentTopics {
         settings: ConsentTopicsSettings,
         store: Arc<ConsentStore>,
         keys: Arc<KeySet>,
-    ) -> Result<Self, ConsentStop> {
+        wall_ms: i64,
+    ) -> Result<(Self, Option<Result<Snapshot, SnapshotRefusal>>), ConsentStop> {
         let cluster = Cluster::connect(brokers)?;
         let inbox_partitions = cluster.partitions(&settings.inbox, PATIENCE)?.len();
         let state = settings.state_topic();
         state_feed::prepare(brokers, &cluster, &state, inbox_partitions, settings.creates)?;
-        let feed = StateFeed::open(brokers, &cluster, &state, &settings.group)?;
+        let mut feed = StateFeed::open(brokers, &cluster, &state, &settings.group)?;
+        let (snapshots, loaded) = open_snapshots(brokers, &settings, &feed, &store, &keys, wall_ms)?;
+        feed.begin(loaded.as_ref().and_then(|loaded| loaded.as_ref().ok()))?;
         let keeper = InboxKeeper::join(brokers, &settings.inbox, &settings.keeper_group(), keys)?;
         let tail = Tail::connect(brokers, &settings.group)?;
         let producer = Producer::connect(brokers)?;
-        Ok(Self { settings, brokers: brokers.clone(), cluster, tail, store, feed, keeper, producer, asked: None })
+        let brokers = brokers.clone();
+        let topics = Self { settings, brokers, cluster, tail, store, feed, keeper, producer, asked: None, snapshots };
+        Ok((topics, loaded))
+    }
+
+    /// Returns the newest snapshot that is on the disk.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshots.as_ref()?.newest()
+    }
+
+    /// Lets go of the topics; what the store learned since its newest snapshot goes into a last one. Tells how that ended.
+    pub fn close(self, clocks: Clocks) -> Option<io::Result<()>> {
+        // What a record says that cannot be read, no snapshot can hold.
+        let snapshots = self.snapshots.filter(|_| self.feed.unreadable() == 0)?;
+        snapshots.close(self.feed.reached(), clocks)
     }
 
     /// Does what there is to do, waiting at most `wait` for it.
@@ -174,6 +201,8 @@ impl ConsentTopics {
         if self.is_current(turned)? {
             self.store.mark_current(clocks.monotonic_ms);
             turned.current = true;
+            // Only now: a current store has no record that cannot be read, which no snapshot could hold.
+            turned.saved = self.snapshots.as_mut().and_then(|saved| saved.tend(self.feed.reached(), clocks));
         }
         Ok(())
     }
@@ -237,6 +266,32 @@ impl ConsentTopics {
     }
 }
 
+/// Fills the store from its snapshot; a topic without a name of its own, or that forgets when it likes, backs none.
+#[expect(clippy::type_complexity, reason = "the snapshots to come, and what became of the one that was there")]
+fn open_snapshots(
+    brokers: &Brokers,
+    settings: &ConsentTopicsSettings,
+    feed: &StateFeed,
+    store: &Arc<ConsentStore>,
+    keys: &Arc<KeySet>,
+    wall_ms: i64,
+) -> Result<(Option<Snapshots>, Option<Result<Snapshot, SnapshotRefusal>>), ConsentStop> {
+    let Some(wanted) = settings.snapshot.clone() else { return Ok((None, None)) };
+    let incarnation = feed.incarnation();
+    let stay_ms = match settings.creates {
+        StateTopicPolicy::Trust => None,
+        StateTopicPolicy::Create | StateTopicPolicy::Require => {
+            state_feed::tombstones_stay_ms(brokers, &settings.state_topic())?
+        }
+    };
+    let Some(stay_ms) = stay_ms.filter(|_| has_topic_id(&incarnation)) else {
+        return Ok((None, Some(Err(SnapshotRefusal::Indistinct))));
+    };
+    let topic = Topic { incarnation, reached: feed.reached(), age_max_ms: stay_ms / 2 };
+    let (snapshots, loaded) = Snapshots::open(wanted, Arc::clone(keys), Arc::clone(store), topic, wall_ms);
+    Ok((Some(snapshots), Some(loaded)))
+}
+
 /// Why the states of people could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StatesUnread {
@@ -263,6 +318,7 @@ pub fn read_states(
     let topic = state_topic(inbox);
     let cluster = Cluster::connect(brokers).map_err(Halt::from)?;
     let mut feed = StateFeed::open(brokers, &cluster, &topic, group).map_err(Halt::from)?;
+    feed.begin(None).map_err(Halt::from)?;
     let mut tail = Tail::connect(brokers, group).map_err(Halt::from)?;
     let (store, started) = (ConsentStore::new(), Instant::now());
     while started.elapsed() < patience {

@@ -166,6 +166,7 @@ fn consent_is_kept_on_the_broker_inside_the_process() {
         group: "weir".into(),
         creates: StateTopicPolicy::Trust,
         ask_every: Duration::from_millis(100),
+        snapshot: None,
     };
     broker.create(&settings.inbox, 2).expect("a new topic");
     broker.create(&settings.state_topic(), 2).expect("a new topic");
@@ -183,7 +184,8 @@ fn consent_is_kept_on_the_broker_inside_the_process() {
 
     let store = Arc::new(ConsentStore::new());
     let (brokers, keys_too) = (broker.brokers(), Arc::clone(&keys));
-    let mut topics = ConsentTopics::open(&brokers, settings, Arc::clone(&store), keys_too).expect("both topics");
+    let (mut topics, _) =
+        ConsentTopics::open(&brokers, settings, Arc::clone(&store), keys_too, 0).expect("both topics");
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         assert!(Instant::now() < deadline, "the store did not become current");

@@ -20,14 +20,14 @@ fn statuses() -> impl Strategy<Value = Status> {
 
 /// A record in plain words: the real ones cannot be printed when a law fails.
 #[derive(Clone, Copy, Debug)]
-enum Draft {
+pub(crate) enum Draft {
     Agreement(PurposeId, Standing, Option<&'static [&'static str]>),
     Choice(u8, PurposeId, Standing),
     Erasure(u8, i64),
 }
 
 impl Draft {
-    fn record(self) -> StateRecord {
+    pub(crate) fn record(self) -> StateRecord {
         match self {
             Self::Agreement(purpose, standing, regions) => agreement(purpose, standing, regions),
             Self::Choice(who, purpose, standing) => choice(person(who), purpose, standing),
@@ -37,7 +37,7 @@ impl Draft {
 }
 
 /// Few people and instants, so that records meet.
-fn drafts() -> impl Strategy<Value = Draft> {
+pub(crate) fn drafts() -> impl Strategy<Value = Draft> {
     let standings = || {
         (statuses(), 0..4_i64, prop::option::of(0..9_i64)).prop_map(|(status, at, until)| standing(status, at, until))
     };

@@ -7,6 +7,7 @@ mod inbox;
 mod judge;
 mod keeper;
 mod laws;
+mod snapshot;
 mod state;
 
 use std::sync::{Arc, LazyLock};

@@ -187,6 +187,13 @@ pub struct RefusalLabels {
     pub code: &'static str,
 }
 
+/// What became of a snapshot of the consent store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SnapshotLabels {
+    /// `loaded`, or the code of the refusal.
+    pub outcome: &'static str,
+}
+
 /// What closed a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ClosingLabels {

@@ -6,21 +6,23 @@
 //! a person has looked and started the daemon anew.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use weir_consent::{ConsentStore, InboxFault, LoadError};
 use weir_source::{
-    AskError, Brokers, Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, StateTopicPolicy, Turned,
+    AskError, Brokers, Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, Snapshot, SnapshotRefusal,
+    StateTopicPolicy, Turned,
 };
 
 use crate::config::{Config, ConsentSource};
 use crate::health::{Heart, Obstacle};
 use crate::logging::Throttle;
-use crate::metrics::labels::RefusalLabels;
+use crate::metrics::labels::{RefusalLabels, SnapshotLabels};
 use crate::pipeline::rules::Rules;
 use crate::pipeline::shared::{Shared, chain, seconds};
 
@@ -50,7 +52,8 @@ impl Follower {
         group: String,
         creates: StateTopicPolicy,
     ) -> Self {
-        let settings = ConsentTopicsSettings { inbox, group, creates, ask_every: ASK_EVERY };
+        let snapshot = shared.config.snapshot.clone();
+        let settings = ConsentTopicsSettings { inbox, group, creates, ask_every: ASK_EVERY, snapshot };
         let (heart, repeats) = (shared.heart("consent", STILL_MAX), Throttle::new(REPEAT_MIN));
         Self { shared: Arc::clone(shared), heart, brokers, settings, repeats }
     }
@@ -60,8 +63,14 @@ impl Follower {
         while !self.shared.is_over() {
             let keys = self.shared.rules.keys();
             let store = Arc::clone(&self.shared.consent);
-            let stop = match ConsentTopics::open(&self.brokers, self.settings.clone(), store, keys) {
-                Ok(topics) => self.follow(topics),
+            let now_ms = self.shared.clock.now_ms();
+            let stop = match ConsentTopics::open(&self.brokers, self.settings.clone(), store, keys, now_ms) {
+                Ok((topics, loaded)) => {
+                    if let Some(loaded) = loaded {
+                        self.note_loaded(loaded);
+                    }
+                    self.follow(topics)
+                }
                 Err(stop) => Some(stop),
             };
             let Some(stop) = stop else { break };
@@ -78,18 +87,51 @@ impl Follower {
     fn follow(&mut self, mut topics: ConsentTopics) -> Option<ConsentStop> {
         while !self.shared.is_over() {
             self.heart.beat(self.shared.clock.elapsed_ms());
-            let clock = &self.shared.clock;
-            let clocks = Clocks { wall_ms: clock.now_ms(), monotonic_ms: clock.elapsed_ms() };
-            match topics.turn(clocks, WAIT) {
+            match topics.turn(self.clocks(), WAIT) {
                 Ok(turned) => self.note(turned),
                 Err(stop) => return Some(stop),
             }
+            self.note_snapshot(topics.snapshot());
         }
+        topics.close(self.clocks()).into_iter().for_each(note_saved);
         None
     }
 
+    fn clocks(&self) -> Clocks {
+        Clocks { wall_ms: self.shared.clock.now_ms(), monotonic_ms: self.shared.clock.elapsed_ms() }
+    }
+
+    /// Says whether the store was filled from its snapshot.
+    fn note_loaded(&self, loaded: Result<Snapshot, SnapshotRefusal>) {
+        let shared = &self.shared;
+        let outcome = match loaded {
+            Ok(snapshot) => {
+                let age_ms = shared.clock.now_ms() - snapshot.written_ms;
+                info!(people = shared.consent.people(), age_ms, "the consent store is filled from its snapshot");
+                "loaded"
+            }
+            Err(SnapshotRefusal::Absent) => {
+                info!("there is no snapshot of the consent store: the whole state topic is read");
+                SnapshotRefusal::Absent.code()
+            }
+            Err(refusal) => {
+                warn!(code = refusal.code(), %refusal, "the snapshot is not used: the whole state topic is read");
+                refusal.code()
+            }
+        };
+        shared.metrics.snapshot_loads.get_or_create_owned(&SnapshotLabels { outcome }).inc();
+    }
+
+    fn note_snapshot(&self, snapshot: Option<&Snapshot>) {
+        let Some(snapshot) = snapshot else { return };
+        let metrics = &self.shared.metrics;
+        metrics.snapshot_age_seconds.set(seconds(self.shared.clock.now_ms() - snapshot.written_ms));
+        metrics.snapshot_bytes.set(i64::try_from(snapshot.bytes).unwrap_or(i64::MAX));
+    }
+
     fn note(&mut self, turned: Turned) {
-        let Turned { applied, published, refused, problems, current, .. } = turned;
+        let Turned { applied, published, refused, problems, current, saved, .. } = turned;
+        saved.into_iter().for_each(note_saved);
         let shared = &self.shared;
         shared.consent_position.fetch_add(i64::try_from(applied).unwrap_or(0), Ordering::Relaxed);
         shared.metrics.consent_published.inc_by(published);
@@ -141,6 +183,13 @@ fn is_final(stop: &ConsentStop) -> bool {
             FeedStop::MadeAnew { .. } | FeedStop::Repartitioned { .. } | FeedStop::Shrank { .. } => true,
             FeedStop::Ask(_) | FeedStop::Missing { .. } | FeedStop::NotCompacted { .. } => false,
         },
+    }
+}
+
+fn note_saved(saved: io::Result<()>) {
+    match saved {
+        Ok(()) => debug!("the snapshot of the consent store is written"),
+        Err(error) => warn!(%error, "the snapshot of the consent store could not be written"),
     }
 }
 

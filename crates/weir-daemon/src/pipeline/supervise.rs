@@ -3,6 +3,7 @@
 //! It does no work of its own but what is done once an hour or at a signal. The process ends when the source worker has
 //! ended, whatever the others do, and it ends with an error when any worker ended that should not have.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
@@ -22,12 +23,14 @@ use crate::pipeline::{RunError, Setup};
 pub(crate) struct Supervisor {
     events: SyncSender<Event>,
     inbox: Receiver<Event>,
+    /// When the workers must be done, once the daemon was asked to end.
+    stop_by_ms: Cell<Option<i64>>,
 }
 
 impl Supervisor {
     /// Takes both ends of the queue of events.
     pub(crate) fn new(events: SyncSender<Event>, inbox: Receiver<Event>) -> Self {
-        Self { events, inbox }
+        Self { events, inbox, stop_by_ms: Cell::new(None) }
     }
 
     /// Starts a worker whose end will be noticed.
@@ -59,9 +62,11 @@ impl Supervisor {
         }
     }
 
-    /// Waits until the consent worker has left its group, so that its successor need not wait for a time-out.
-    pub(crate) fn see_off(&self) {
-        for _ in 0..SEE_OFF_TURNS {
+    /// Waits until the consent worker has left its group, so that its successor need not wait for a time-out, and has kept its store.
+    pub(crate) fn see_off(&self, shared: &Shared) {
+        let longest = shared.clock.elapsed_ms() + millis(SEE_OFF_MAX);
+        let until_ms = self.stop_by_ms.get().map_or(longest, |stop_by| longest.min(stop_by + millis(SEE_OFF_LAST)));
+        while shared.clock.elapsed_ms() < until_ms {
             if let Ok(Event::Ended("consent", _)) = self.inbox.recv_timeout(TURN) {
                 return;
             }
@@ -70,14 +75,13 @@ impl Supervisor {
 
     /// Watches until the source worker is done.
     pub(crate) fn watch(&self, shared: &Shared) -> Result<(), RunError> {
-        let mut stop_by_ms = None;
         let mut tend_at_ms = shared.clock.elapsed_ms() + millis(TEND_EVERY);
         loop {
             let now_ms = shared.clock.elapsed_ms();
             if now_ms >= tend_at_ms {
                 tend_at_ms = now_ms + millis(if shared.tend_secrets() { TEND_EVERY } else { TEND_AGAIN });
             }
-            if stop_by_ms.is_some_and(|stop_by| now_ms >= stop_by) {
+            if self.stop_by_ms.get().is_some_and(|stop_by| now_ms >= stop_by) {
                 return Err(RunError::Late(STOP_MAX));
             }
             match self.inbox.recv_timeout(TURN) {
@@ -94,7 +98,7 @@ impl Supervisor {
                 }
                 Ok(Event::Stop) => {
                     info!("asked to end: what is held is committed first");
-                    stop_by_ms.get_or_insert(now_ms + millis(STOP_MAX));
+                    self.stop_by_ms.set(self.stop_by_ms.get().or(Some(now_ms + millis(STOP_MAX))));
                     shared.stop.store(true, Ordering::Relaxed);
                     shared.health.end();
                 }
@@ -108,8 +112,11 @@ impl Supervisor {
 /// Service managers kill after 30 s or more; the rest is for the process to end.
 const STOP_MAX: Duration = Duration::from_secs(28);
 const TURN: Duration = Duration::from_millis(200);
-/// Times [`TURN`]: two seconds, of which a healthy broker needs a tenth.
-const SEE_OFF_TURNS: u32 = 10;
+/// A healthy broker needs a tenth of a second to let the worker go; the snapshot of ten million people takes a few. One that is
+/// cut short leaves the one before in its place.
+const SEE_OFF_MAX: Duration = Duration::from_secs(10);
+/// What is left of the 30 s when a commit took all the time there is.
+const SEE_OFF_LAST: Duration = Duration::from_secs(2);
 const LAKE_RETRY: Duration = Duration::from_secs(2);
 /// Epochs last days, and their secrets are made one epoch ahead.
 const TEND_EVERY: Duration = Duration::from_hours(1);

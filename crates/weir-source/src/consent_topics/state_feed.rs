@@ -1,7 +1,7 @@
 //! The state topic, read whole and followed.
 //!
-//! All partitions, from their first record, by every daemon. The topic is the only memory of what people want, so weir
-//! reads it only where it can be trusted to hold everything: compacted, never cut, never made anew.
+//! All partitions, by every daemon, from their first record or from what its snapshot of the store lacks. The topic is the only
+//! memory of what people want, so weir reads it only where it can be trusted to hold everything: compacted, never cut, never made anew.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -13,7 +13,10 @@ use rdkafka::{
 };
 use weir_consent::{Applied, ConsentStore, StateKey, StateRecord};
 
-use super::{Halt, PATIENCE, StateTopicPolicy, Turned, is_at_end};
+use super::{
+    Halt, PATIENCE, StateTopicPolicy, Turned, is_at_end,
+    snapshot::{Reached, Snapshot},
+};
 use crate::{
     admin::{Admin, TopicPlan},
     brokers::Brokers,
@@ -83,6 +86,12 @@ struct Followed {
     end: i64,
 }
 
+/// Returns how long the topic keeps a tombstone that compaction could take away, in milliseconds; none if the brokers cannot tell.
+pub(super) fn tombstones_stay_ms(brokers: &Brokers, topic: &str) -> Result<Option<i64>, AskError> {
+    let answer = Admin::connect(brokers, PATIENCE)?.option(topic, "delete.retention.ms")?;
+    Ok(answer.and_then(|stay| stay.parse().ok()))
+}
+
 /// Makes sure that the state topic is there and keeps what it is told.
 pub(super) fn prepare(
     brokers: &Brokers,
@@ -125,7 +134,7 @@ fn create(admin: &Admin, cluster: &Cluster, topic: &str, partitions: usize) -> R
 }
 
 impl StateFeed {
-    /// Starts to read all partitions from their first record. `group` names no group that it joins.
+    /// Finds the topic; nothing is read before it is [begun](Self::begin). `group` names no group that it joins.
     pub(super) fn open(brokers: &Brokers, cluster: &Cluster, topic: &str, group: &str) -> Result<Self, FeedStop> {
         let incarnation = cluster.incarnation(topic, PATIENCE)?;
         let names = cluster.partitions(topic, PATIENCE)?;
@@ -137,9 +146,28 @@ impl StateFeed {
         }
         let client: BaseConsumer<Context> =
             brokers.reader(group).create_with_context(Context::default()).map_err(|error| of_client(&error))?;
-        let starts = placed(partitions.iter().map(|followed| (&followed.name, Offset::Offset(0))));
-        starts.and_then(|list| client.assign(&list)).map_err(|error| of_client(&error))?;
         Ok(Self { client, topic: topic.into(), incarnation, partitions, unreadable: HashSet::new() })
+    }
+
+    /// Starts to read all partitions: from their first record, or from what is new to the store's snapshot.
+    pub(super) fn begin(&mut self, snapshot: Option<&Snapshot>) -> Result<(), FeedStop> {
+        for (followed, next) in self.partitions.iter_mut().zip(snapshot.map_or(&[][..], Snapshot::next)) {
+            followed.next = *next;
+        }
+        let starts = placed(self.partitions.iter().map(|followed| (&followed.name, Offset::Offset(followed.next))));
+        starts.and_then(|list| self.client.assign(&list)).map_err(|error| of_client(&error))?;
+        Ok(())
+    }
+
+    /// Returns what tells the topic from others of its name.
+    pub(super) fn incarnation(&self) -> Arc<str> {
+        Arc::clone(&self.incarnation)
+    }
+
+    /// Returns how far each partition was read.
+    pub(super) fn reached(&self) -> Vec<Reached> {
+        let reached = |followed: &Followed| Reached { next: followed.next, end: followed.end.max(followed.next) };
+        self.partitions.iter().map(reached).collect()
     }
 
     /// Takes what has come into the store; returns the keys under which a late writer left something older.

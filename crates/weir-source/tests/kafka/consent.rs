@@ -15,8 +15,8 @@ use weir_consent::{ConsentStore, InboxFault, InboxRecord, Standing, StateKey, St
 use weir_keys::{KeyRing, KeySet};
 use weir_policy::PurposeId;
 use weir_source::{
-    Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, Outgoing, Problem, Producer, StateTopicPolicy,
-    Turned,
+    AskError, Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, Outgoing, Problem, Producer,
+    Snapshot, SnapshotRefusal, SnapshotSettings, StateTopicPolicy, Turned,
 };
 
 use crate::support::{PATIENCE, address, admin, brokers, create, unique};
@@ -29,6 +29,7 @@ struct Scene {
     inbox: String,
     keys: Arc<KeySet>,
     producer: Producer,
+    snapshot: Option<SnapshotSettings>,
 }
 
 /// One daemon.
@@ -36,6 +37,7 @@ struct Daemon {
     topics: ConsentTopics,
     store: Arc<ConsentStore>,
     total: Turned,
+    loaded: Option<Result<Snapshot, SnapshotRefusal>>,
 }
 
 impl Scene {
@@ -45,7 +47,7 @@ impl Scene {
         let folder = tempfile::tempdir().expect("a folder");
         let ring = KeyRing::init(&folder.path().join("keys")).expect("a new ring");
         let producer = Producer::connect(&brokers()).expect("a producer");
-        Self { inbox, keys: ring.snapshot(), producer }
+        Self { inbox, keys: ring.snapshot(), producer, snapshot: None }
     }
 
     fn settings(&self) -> ConsentTopicsSettings {
@@ -54,18 +56,28 @@ impl Scene {
             group: self.inbox.clone(),
             creates: StateTopicPolicy::Create,
             ask_every: Duration::from_millis(100),
+            snapshot: self.snapshot.clone(),
         }
     }
 
     fn open(&self) -> Result<Daemon, ConsentStop> {
         let store = Arc::new(ConsentStore::new());
         let keys = Arc::clone(&self.keys);
-        let topics = ConsentTopics::open(&brokers(), self.settings(), Arc::clone(&store), keys)?;
-        Ok(Daemon { topics, store, total: Turned::default() })
+        let (topics, loaded) = ConsentTopics::open(&brokers(), self.settings(), Arc::clone(&store), keys, wall_ms())?;
+        Ok(Daemon { topics, store, total: Turned::default(), loaded })
     }
 
+    /// Opens the topics as the consent worker does: again, when no broker answered in time.
     fn daemon(&self) -> Daemon {
-        self.open().unwrap_or_else(|stop| panic!("{stop}"))
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            let away = match self.open() {
+                Ok(daemon) => return daemon,
+                Err(ConsentStop::Ask(ask) | ConsentStop::Feed(FeedStop::Ask(ask))) => ask,
+                Err(stop) => panic!("{stop}"),
+            };
+            assert!(away == AskError::BrokersAway && Instant::now() < deadline, "{away}");
+        }
     }
 
     fn say(&self, subject: &str, status: Status, at_ms: i64) {
@@ -87,8 +99,7 @@ impl Scene {
 
 impl Daemon {
     fn turn(&mut self) -> Result<Turned, ConsentStop> {
-        let wall_ms = i64::try_from(now().as_millis()).expect("the clock is before the year 292,278,994");
-        let turned = self.topics.turn(Clocks { wall_ms, monotonic_ms: wall_ms }, Duration::from_millis(20))?;
+        let turned = self.topics.turn(clocks(), Duration::from_millis(20))?;
         self.total.applied += turned.applied;
         self.total.published += turned.published;
         self.total.written_back += turned.written_back;
@@ -120,8 +131,13 @@ impl Daemon {
     }
 }
 
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970")
+fn wall_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+    i64::try_from(now.as_millis()).expect("the clock is before the year 292,278,994")
+}
+
+fn clocks() -> Clocks {
+    Clocks { wall_ms: wall_ms(), monotonic_ms: wall_ms() }
 }
 
 /// Goal: once a daemon says that it is current, it knows what was said before, through whichever daemon it went.
@@ -313,4 +329,72 @@ fn foreign_record_on_the_state_topic_keeps_the_store_from_being_current() {
     }
     send(None);
     daemon.catch_up();
+}
+
+/// Goal: a restart from a snapshot ends in the store that reading everything gives, and what was said while the daemon was down is
+/// in it before it is current. Method: a daemon keeps a snapshot, another goes on without it, and the store of a third that starts
+/// from the snapshot is compared with that of a fourth that reads everything.
+#[test]
+fn restart_from_a_snapshot_knows_what_was_said_meanwhile() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scene = Scene::set("snapshot", 2);
+    let subjects: Vec<String> = (0..40).map(|number| format!("user-{number}")).collect();
+    for subject in &subjects {
+        scene.say(subject, Status::Given, DAY_MS);
+    }
+    scene.snapshot =
+        Some(SnapshotSettings { path: folder.path().join("consent.snapshot"), interval: Duration::from_hours(1) });
+    let mut first = scene.daemon();
+    assert_eq!(first.loaded, Some(Err(SnapshotRefusal::Absent)));
+    first.catch_up();
+    first.topics.close(clocks()).into_iter().for_each(|saved| saved.expect("the disk takes the snapshot"));
+
+    let with_snapshot = scene.snapshot.take();
+    let mut meanwhile = scene.daemon();
+    meanwhile.catch_up();
+    scene.say("user-7", Status::Withdrawn, 2 * DAY_MS);
+    meanwhile.catch_up();
+    drop(meanwhile);
+
+    scene.snapshot = with_snapshot;
+    let mut again = scene.daemon();
+    assert!(matches!(again.loaded, Some(Ok(_))), "{:?}", again.loaded);
+    assert_eq!(again.status(&scene.key("user-7")), Some(Status::Given), "the snapshot is from before");
+    assert_eq!(again.store.age_ms(0), None, "and makes nothing current");
+    again.catch_up();
+    assert_eq!(again.status(&scene.key("user-7")), Some(Status::Withdrawn));
+    assert_eq!(again.total.applied, 1, "only what the snapshot lacks was read");
+    again.topics.close(clocks()).into_iter().for_each(|saved| saved.expect("the disk takes the snapshot"));
+
+    scene.snapshot = None;
+    let mut whole = scene.daemon();
+    whole.catch_up();
+    for subject in &subjects {
+        assert!(again.store.current(&scene.key(subject)) == whole.store.current(&scene.key(subject)));
+    }
+}
+
+/// Goal: a snapshot of a topic that is gone is not trusted. Method: the state topic made anew between two starts.
+#[test]
+fn snapshot_of_a_state_topic_that_was_made_anew_is_not_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scene = Scene::set("snapshot-anew", 1);
+    scene.snapshot =
+        Some(SnapshotSettings { path: folder.path().join("consent.snapshot"), interval: Duration::from_hours(1) });
+    scene.say("a", Status::Given, DAY_MS);
+    let mut first = scene.daemon();
+    first.catch_up();
+    first.topics.close(clocks()).into_iter().for_each(|saved| saved.expect("the disk takes the snapshot"));
+    let state = scene.settings().state_topic();
+    admin().delete(&state).expect("the broker deletes the topic");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let again = loop {
+        assert!(Instant::now() < deadline, "the topic was not made anew");
+        // The broker may still be deleting, or may not know the new topic yet.
+        if let Ok(again) = scene.open() {
+            break again;
+        }
+    };
+    assert_eq!(again.loaded, Some(Err(SnapshotRefusal::OtherTopic)));
+    assert!(again.store.current(&scene.key("a")).is_none(), "nothing of the old topic is known");
 }
