@@ -69,6 +69,16 @@ impl KeySet {
         self.epochs.contains_key(&(purpose, epoch))
     }
 
+    /// Returns the epochs that have a secret, in order.
+    pub fn epochs(&self) -> impl Iterator<Item = (PurposeId, i32)> + '_ {
+        self.epochs.keys().copied()
+    }
+
+    /// Returns how many tenants have a secret.
+    pub fn tenants(&self) -> usize {
+        self.tenants.len()
+    }
+
     /// Returns the key of a purpose, epoch, tenant and kind; none when the epoch is closed or the tenant unknown.
     ///
     /// A derivation costs two hashes: keep the key for as long as the [`KeySet`] it came from.

@@ -23,6 +23,7 @@
 mod backup;
 mod canonical;
 mod error;
+mod heads;
 mod key_file;
 mod key_set;
 mod keys;
@@ -35,6 +36,7 @@ mod storage;
 
 pub use canonical::{canonical, is_canonical_at_sight};
 pub use error::KeyError;
+pub use heads::HeadFile;
 pub use key_set::{KeySet, PersonDomain};
 pub use keys::{EVENT_ID_KIND, LakeKey, PersonKey, PseudonymKey, RingId};
 pub use lanes::{PersonQueue, PseudonymQueue};

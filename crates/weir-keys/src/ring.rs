@@ -7,6 +7,8 @@
 //!     <purpose>-<epoch>        0600  one secret a purpose and epoch, or the mark that it was destroyed
 //!   tenants/                   0700
 //!     <32 hex digits>          0600  one secret a tenant; the name is a keyed hash, the tenant's name stands inside
+//!   heads/                     0700
+//!     <region>                 0600  the newest signed head of a lake's ledger; no secret, and no part of a backup
 //! ```
 //! The bytes of a file: see `key_file`. A ring serves one machine: two processes may share it, since a secret is put where
 //! nothing is yet and both then read what is there.
@@ -105,6 +107,10 @@ impl KeyRing {
         };
         let state = State { keys: Arc::new(keys), epoch_days: [None; 3] };
         Some(Self { folder: folder.to_owned(), file_names: three.next()?, state: Mutex::new(state) })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Returns the name of the ring.

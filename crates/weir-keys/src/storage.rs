@@ -90,6 +90,12 @@ pub(crate) fn put_if_absent(path: &Path, bytes: &[u8]) -> Result<bool, KeyError>
     }
 }
 
+/// Puts a file in place of whatever is there, at once; its bytes are durable, that it has replaced the former is not yet.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    let staged = stage(path, bytes)?;
+    fs::rename(&staged, path).map_err(|error| KeyError::io("replace", path, error))
+}
+
 /// Replaces a file at once and durably, then overwrites what it held.
 ///
 /// The overwriting is a courtesy to disks that write in place; a journal, a snapshot or a flash disk may keep the old bytes.

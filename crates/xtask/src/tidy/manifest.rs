@@ -95,8 +95,17 @@ fn dependencies(manifest: &str) -> Vec<Dependency<'_>> {
 }
 
 /// The order of the story: each crate may name only those before it.
-const CHAIN: [&str; 8] =
-    ["weir-policy", "weir-keys", "weir-consent", CORE, "weir-lake", "weir-source", "weir-daemon", "weir"];
+const CHAIN: [&str; 9] = [
+    "weir-policy",
+    "weir-keys",
+    "weir-consent",
+    CORE,
+    "weir-ledger",
+    "weir-lake",
+    "weir-source",
+    "weir-daemon",
+    "weir",
+];
 /// The trusted core.
 const CORE: &str = "weir-filter";
 const TESTKIT: &str = "weir-testkit";
