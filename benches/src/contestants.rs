@@ -89,10 +89,12 @@ fn arrow_nanos(_: &World, _: &weir_consent::ConsentView<'_>, _: &Filtered) -> u6
 #[cfg(feature = "lake")]
 pub fn to_parquet<'c>(world: &'c World, events: &'c Events, folder: &std::path::Path) -> Contestant<'c> {
     use crate::race::timed_everywhere;
+    use weir_keys::HeadFile;
     use weir_lake::{ClosedBatch, Lake, LakeConfig, PartitionId, Recheck, Span};
 
     let config = LakeConfig::new(folder, REGION, "bench");
-    let lake = Lake::open(config, &world.keys.lake_key("bench")).expect("an empty folder takes a lake");
+    let ledger = config.ledger(world.keys.signing_key("bench"), HeadFile::new(folder.join("head")));
+    let lake = Lake::open(config, &world.keys.lake_key("bench"), ledger).expect("an empty folder takes a lake");
     let (mut filter, records) = (world.filter(), events.records());
     let mut round = 0;
     contestant(TO_PARQUET.to_owned(), events, move || {

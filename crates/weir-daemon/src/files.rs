@@ -2,11 +2,14 @@
 //!
 //! One thread, one input after the other. An input is a source as a partition is: named by its digest, read from its
 //! watermark, committed with the bytes that it accounts for. Given twice, it adds nothing. What fails ends the run: whoever
-//! started it is there to start it again, and it goes on where the lake ends.
+//! started it is there to start it again, and it goes on where the lake ends. Files are gone through once without writing
+//! first, so that a policy which is broader than it was when their events happened is refused before anything is written.
+
+mod backfill;
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +17,7 @@ use std::time::Duration;
 use weir_filter::{Fate, Record};
 use weir_keys::KeyRing;
 use weir_lake::{CommitError, Interrupted, LakeError, Receipt};
+use weir_ledger::{Collector, Exposures, LedgerError};
 use weir_policy::{Policy, PurposeId};
 use weir_source::{FileError, Lines, PollLimits};
 
@@ -23,9 +27,10 @@ use crate::health::{Health, Heart};
 use crate::lake;
 use crate::metrics::Metrics;
 use crate::pipeline::batch::BatchLimits;
-use crate::pipeline::fill::Filling;
+use crate::pipeline::fill::{Filling, NotJudged};
 use crate::pipeline::shared::Shared;
 use crate::pipeline::{RunError, commit};
+use backfill::{Backfill, Digest, Refusal};
 
 /// Everything that a run over files needs, checked.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
@@ -38,6 +43,8 @@ pub struct FileSetup {
     pub ring: KeyRing,
     /// Where time comes from.
     pub clock: SharedClock,
+    /// Where the decision stands that takes more from older events than was exposed when they happened.
+    pub decision: Option<String>,
 }
 
 /// Something to read events from, one a line.
@@ -69,6 +76,11 @@ pub struct Accounting {
 /// Why a run over files ended early; what was committed before is accounted for.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
+    /// The policy exposes more of older events than was exposed when they happened, or nobody knows what was.
+    #[error(
+        "failed to take older events under a broader policy: these fields are not known to have been exposed when the events happened; --decision REFERENCE takes them all the same and tells the ledger\n{}", .0.to_string().trim_end()
+    )]
+    Broader(Exposures),
     /// A batch could not be committed.
     #[error("failed to commit")]
     Commit(#[source] CommitError),
@@ -81,6 +93,9 @@ pub enum FilesError {
     /// The lake cannot be used.
     #[error("failed to use the lake")]
     Lake(#[from] LakeError),
+    /// The ledger cannot be asked or told, or is not what it was.
+    #[error("failed to use the ledger")]
+    Ledger(#[from] LedgerError),
     /// Consent or the key ring cannot be used.
     #[error(transparent)]
     Start(#[from] RunError),
@@ -100,9 +115,24 @@ pub fn run(setup: FileSetup, inputs: &[Input]) -> Result<Accounting, FilesError>
     let mut run = Run::new(setup)?;
     for input in inputs {
         match input {
-            Input::Path(path) => run.read(&mut Lines::open(path, run.record_bytes)?)?,
+            Input::Path(path) => {
+                run.digest = Digest::OfFile(path.clone());
+                run.look_ahead(path)?;
+            }
+            // It can be read only once: its rows are judged before each commit.
+            Input::Stdin { .. } => {}
+        }
+    }
+    run.shared.tell_rules(Collector::Filter)?;
+    for input in inputs {
+        match input {
+            Input::Path(path) => {
+                run.digest = Digest::OfFile(path.clone());
+                run.read(&mut Lines::open(path, run.record_bytes)?)?;
+            }
             Input::Stdin { source } => {
-                run.read(&mut Lines::named(std::io::stdin().lock(), source, "stdin", run.record_bytes))?;
+                run.digest = Digest::OfName(source.clone());
+                run.read(&mut Lines::named(io::stdin().lock(), source, "stdin", run.record_bytes))?;
             }
         }
     }
@@ -116,11 +146,14 @@ struct Run {
     limits: BatchLimits,
     record_bytes: usize,
     accounting: Accounting,
+    backfill: Backfill,
+    /// How the ledger is told of the input that is being read.
+    digest: Digest,
 }
 
 impl Run {
     fn new(setup: FileSetup) -> Result<Self, FilesError> {
-        let FileSetup { config, policy, ring, clock } = setup;
+        let FileSetup { config, policy, ring, clock, decision } = setup;
         let lake = lake::open(&config, &ring)?;
         let shared = Shared::new((config, policy, ring, clock), lake, Health::default(), Arc::new(Metrics::new()))?;
         Ok(Self {
@@ -129,8 +162,49 @@ impl Run {
             limits: BatchLimits::of(&shared.config.lake),
             record_bytes: shared.config.limits.record_bytes.as_usize(),
             accounting: Accounting::default(),
+            backfill: Backfill::new(decision),
+            digest: Digest::OfName(String::new()),
             shared,
         })
+    }
+
+    /// Goes through a file from where the lake ends, writes nothing, and refuses what may not be taken from it.
+    fn look_ahead(&mut self, path: &Path) -> Result<(), FilesError> {
+        let mut lines = Lines::open(path, self.record_bytes)?;
+        let ends = self.shared.lake.watermarks(slice::from_ref(lines.partition()))?;
+        lines.skip_to(ends.into_iter().flatten().next().unwrap_or(0));
+        let mut filling = Filling::new(&self.shared);
+        let mut broader = Exposures::default();
+        let mut more = true;
+        while more {
+            more = match lines.read(&PollLimits::default(), None)? {
+                Some(read) => {
+                    let judged = filling.take_lines(&read, &self.shared, &self.heart, |_| false);
+                    judged.map_err(|NotJudged| self.stopped())?;
+                    true
+                }
+                None => false,
+            };
+            let is_full = filling.open.full(&self.limits, self.shared.clock.elapsed_ms()).is_some();
+            if let Some(closed) = (is_full || !more).then(|| filling.close(&self.shared)).flatten() {
+                broader.extend(&backfill::broader(&closed.filtered, &closed.policy, self.shared.lake.ledger())?);
+            }
+        }
+        self.admit(&broader)
+    }
+
+    fn admit(&mut self, broader: &Exposures) -> Result<(), FilesError> {
+        let (policy, now_ms) = (self.shared.rules.force().policy, self.shared.clock.now_ms());
+        let admitted = self.backfill.admit(&self.digest, broader, self.shared.lake.ledger(), &policy, now_ms);
+        admitted.map_err(|refusal| match refusal {
+            Refusal::Broader(exposures) => FilesError::Broader(exposures),
+            Refusal::Ledger(error) => FilesError::Ledger(error),
+        })
+    }
+
+    fn stopped(&self) -> FilesError {
+        let obstacles = self.shared.health.obstacles().into_iter().map(|(_, why)| why);
+        FilesError::Stopped(obstacles.collect::<Vec<_>>().join("; "))
     }
 
     /// Reads one input from where the lake ends to its own end.
@@ -154,10 +228,7 @@ impl Run {
             |record: &Record<'_>| batch.is_some_and(|batch| batch.quarantined.contains(&record.position()));
         while let Some(read) = lines.read(&PollLimits::default(), batch.map(|batch| batch.end))? {
             let judged = self.filling.take_lines(&read, &self.shared, &self.heart, is_decided);
-            if judged.is_err() {
-                let obstacles = self.shared.health.obstacles().into_iter().map(|(_, why)| why);
-                return Err(FilesError::Stopped(obstacles.collect::<Vec<_>>().join("; ")));
-            }
+            judged.map_err(|NotJudged| self.stopped())?;
             let now_ms = self.shared.clock.elapsed_ms();
             if batch.is_none() && self.filling.open.full(&self.limits, now_ms).is_some() {
                 self.commit()?;
@@ -168,6 +239,8 @@ impl Run {
 
     fn commit(&mut self) -> Result<(), FilesError> {
         let Some(closed) = self.filling.close(&self.shared) else { return Ok(()) };
+        let broader = backfill::broader(&closed.filtered, &closed.policy, self.shared.lake.ledger())?;
+        self.admit(&broader)?;
         let receipt = commit::put(&self.shared, closed).map_err(FilesError::Commit)?;
         self.accounting.add(&receipt);
         Ok(())

@@ -35,6 +35,8 @@ pub enum Obstacle {
     Keys,
     /// The lake cannot be read or written.
     Lake,
+    /// The lake's ledger cannot be written, or is not what it was.
+    Ledger,
     /// A table must not be written: another tool's, or of a newer protocol.
     TableRefused,
     /// A topic was made anew under its old name.
@@ -43,7 +45,7 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// Every obstacle, in alphabetical order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Assignment,
         Self::ConsentTopic,
         Self::ConsentStale,
@@ -53,6 +55,7 @@ impl Obstacle {
         Self::Kafka,
         Self::Keys,
         Self::Lake,
+        Self::Ledger,
         Self::TableRefused,
         Self::TopicMadeAnew,
     ];
@@ -69,6 +72,7 @@ impl Obstacle {
             Self::Kafka => "kafka",
             Self::Keys => "keys",
             Self::Lake => "lake",
+            Self::Ledger => "ledger",
             Self::TableRefused => "table_refused",
             Self::TopicMadeAnew => "topic_made_anew",
         }

@@ -4,6 +4,7 @@
 
 use weir_keys::{KeyRing, LakeKey};
 use weir_lake::{Lake, LakeConfig, LakeError};
+use weir_ledger::Ledger;
 
 use crate::config::Config;
 
@@ -12,7 +13,7 @@ use crate::config::Config;
 /// # Errors
 /// When the folder cannot be used, or belongs to another key ring or group.
 pub fn open(config: &Config, ring: &KeyRing) -> Result<Lake, LakeError> {
-    Lake::open(settings(config), &key(ring))
+    Lake::open(settings(config), &key(ring), ledger(config, ring))
 }
 
 /// Returns what a configuration says about the lake.
@@ -27,7 +28,15 @@ pub fn key(ring: &KeyRing) -> LakeKey {
     ring.snapshot().lake_key(KEY_CONTEXT)
 }
 
+/// Returns the ledger of the lake that a configuration names.
+pub fn ledger(config: &Config, ring: &KeyRing) -> Ledger {
+    let key = ring.snapshot().signing_key(LEDGER_CONTEXT);
+    settings(config).ledger(key, ring.head_file(&config.general.region))
+}
+
 /// The group of a lake that is filled from files only; the default file names the same.
 const FILES_GROUP: &str = "weir";
 /// The lake's keys are its own; another use of the ring must take another word.
 const KEY_CONTEXT: &str = "lake";
+/// Heads of the ledger are signed with a key of their own.
+const LEDGER_CONTEXT: &str = "ledger";

@@ -19,6 +19,7 @@ mod rules;
 pub(crate) mod shared;
 mod signals;
 mod supervise;
+mod tell;
 mod workers;
 
 use std::io;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use weir_consent::LoadError;
 use weir_keys::{KeyError, KeyRing};
 use weir_lake::{CommitError, LakeError};
+use weir_ledger::{Collector, LedgerError};
 use weir_policy::Policy;
 use weir_source::{AskError, Brokers, FirstOffset, Membership, OptionRefused, Problem};
 
@@ -94,6 +96,7 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
     let Some(lake) = supervisor.open_lake(&setup, &health)? else { return Ok(()) };
     let Setup { config, policy, ring, clock, .. } = setup;
     let shared = Arc::new(Shared::new((config, policy, ring, clock), lake, health, metrics)?);
+    shared.tell_rules(Collector::Run).map_err(RunError::Ledger)?;
 
     let (closed, batches) = sync_channel(CLOSED_MAX);
     let (outcomes, receipts) = sync_channel(RECEIPTS_MAX);
@@ -146,6 +149,9 @@ pub enum RunError {
     /// The lake belongs to another group or key ring, or is none.
     #[error("failed to open the lake")]
     Lake(#[source] LakeError),
+    /// The ledger cannot be written, or is not what it was.
+    #[error("failed to tell the ledger what is in force")]
+    Ledger(#[source] LedgerError),
     /// The configuration has no `[source.kafka]`.
     #[error("failed to find [source.kafka] in the configuration")]
     NoSource,

@@ -18,7 +18,6 @@ use crate::gap::LOST;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
 use crate::partition::{PartitionId, Span};
-use crate::seal::hex;
 use crate::store::is_dot;
 use crate::table_log::{TableError, TableLog};
 
@@ -253,8 +252,8 @@ impl Lake {
                     let mark = marks.get(&file.path).filter(|_| contents);
                     let is_changed = match mark {
                         Some(mark) => {
-                            let digest = log.folder.digest(&file.path).map_err(|error| at_table(error.into()))?;
-                            hex(&digest) != mark.digest
+                            let sha256 = log.folder.sha256(&file.path).map_err(|error| at_table(error.into()))?;
+                            sha256 != mark.sha256
                         }
                         None => false,
                     };

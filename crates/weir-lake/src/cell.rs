@@ -30,8 +30,9 @@ pub(crate) struct Cell {
 pub(crate) struct FileMark {
     pub(crate) path: String,
     pub(crate) rows: u64,
-    /// BLAKE3 in hex.
-    pub(crate) digest: String,
+    pub(crate) bytes: u64,
+    /// In hex: what the ledger says too, and what everybody has a tool for.
+    pub(crate) sha256: String,
 }
 
 /// Why a commit was made.

@@ -1,4 +1,4 @@
-//! One batch becomes visible: its tables in parallel, then the coverage, then a receipt.
+//! One batch becomes visible: its tables in parallel, then the coverage, then the ledger, then a receipt.
 //!
 //! [`Lake::commit`] is the order of things. Whatever happens in between, the batch counts only when the coverage says so:
 //! rows of a batch that did not come so far are finished by the partitions' next owner, or declared void.
@@ -135,12 +135,15 @@ impl Lake {
         let owned = self.admit(&spans)?;
         let mut accounts = Accounts::new(&filtered.tally, &policy);
         let batch = self.batch(owned, (origins, spans), policy, consent_position, recheck)?;
+        // What the ledger cannot be told must not be written.
+        self.tell_ledger(batch.shared.now_ms)?;
         let mut work = by_table(filtered, &batch.shared);
         self.refuse_skipped(&mut work, &mut accounts);
         let done = self.commit_tables(&batch, work, &accounts)?;
         let (claims, written) = settle(&batch, &mut accounts, done)?;
         self.commit_coverage(&batch, &accounts, claims)?;
         self.forget_interrupted(&batch.shared.spans);
+        self.tell_ledger((recheck.now_ms)())?;
         Ok(Receipt { spans: batch.shared.spans.clone(), written, totals: accounts.totals() })
     }
 

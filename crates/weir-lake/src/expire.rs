@@ -47,6 +47,7 @@ impl Lake {
             expired.extend(self.expire_days(&mut log, first_kept)?);
             self.record_removals(&log, &decided, now_ms)?;
         }
+        self.tell_ledger(now_ms)?;
         Ok(expired)
     }
 

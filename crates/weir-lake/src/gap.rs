@@ -1,6 +1,7 @@
 //! Offsets that the broker no longer has: an operator accepts their loss, and the coverage says so.
 
 use uuid::Uuid;
+use weir_ledger::{Decision, Entry as Told};
 
 use crate::cell::Entry;
 use crate::coverage::{Line, Stamp};
@@ -48,7 +49,10 @@ impl Lake {
             self.give_up_interrupted(&Span { partition: partition.clone(), from, to: end }, now_ms)?;
         }
         let span = Span { partition: partition.clone(), from, to };
+        let lost = span.to.abs_diff(span.from);
+        self.ledger.append(now_ms, Told::Decision(Decision::AcceptGap { lost })).map_err(LakeError::from)?;
         self.record_loss(&span, now_ms)?;
+        self.tell_ledger(now_ms)?;
         Ok(span)
     }
 

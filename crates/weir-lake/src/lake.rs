@@ -8,7 +8,8 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use parking_lot::Mutex;
 use uuid::Uuid;
-use weir_keys::LakeKey;
+use weir_keys::{HeadFile, LakeKey, SigningKey};
+use weir_ledger::{Decision, Entry as Told, Ledger, LedgerError};
 
 use crate::cell::Entry;
 use crate::coverage::Coverage;
@@ -36,6 +37,11 @@ pub struct LakeConfig {
 }
 
 impl LakeConfig {
+    /// Returns the ledger that lies in the lake.
+    pub fn ledger(&self, key: SigningKey, head_file: HeadFile) -> Ledger {
+        Ledger::new(self.root.join(&self.region).join(LEDGER), key, head_file)
+    }
+
     /// Returns the usual settings for a folder, region and group.
     pub fn new(root: impl Into<PathBuf>, region: impl Into<String>, group: impl Into<String>) -> Self {
         let (root, region, group) = (root.into(), region.into(), group.into());
@@ -52,6 +58,9 @@ pub enum LakeError {
     /// The Delta kernel did not start.
     #[error("start the Delta kernel")]
     Kernel(#[from] KernelRefusal),
+    /// The ledger can't be used, or is not what it was.
+    #[error("use the ledger")]
+    Ledger(#[from] LedgerError),
     /// A table can't be used.
     #[error("use table {table}")]
     Table {
@@ -84,9 +93,12 @@ impl LakeError {
     pub fn table(&self) -> Option<&TableName> {
         match self {
             Self::Table { table, .. } => Some(table),
-            Self::Kernel(_) | Self::MadeAnew { .. } | Self::NoCoverage | Self::OtherGroup { .. } | Self::Store(_) => {
-                None
-            }
+            Self::Kernel(_)
+            | Self::Ledger(_)
+            | Self::MadeAnew { .. }
+            | Self::NoCoverage
+            | Self::OtherGroup { .. }
+            | Self::Store(_) => None,
         }
     }
 }
@@ -98,20 +110,21 @@ pub struct Lake {
     pub(crate) folder: RegionFolder,
     pub(crate) kernel: Kernel,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) ledger: Ledger,
     pub(crate) coverage: Mutex<Coverage>,
     pub(crate) owned: Mutex<HashMap<PartitionId, Owned>>,
     tables: Mutex<HashMap<TableName, Arc<Mutex<TableLog>>>>,
 }
 
 impl Lake {
-    /// Opens the lake in a folder, which is made if it is absent.
+    /// Opens the lake in a folder, which is made if it is absent; its ledger is read when it is first needed.
     ///
     /// # Errors
     ///
     /// The folder can't be used, or it holds a lake of another key ring or consumer group.
-    pub fn open(config: LakeConfig, key: &LakeKey) -> Result<Self, LakeError> {
+    pub fn open(config: LakeConfig, key: &LakeKey, ledger: Ledger) -> Result<Self, LakeError> {
         // `fsync`: a commit that a receipt was given for must survive the machine.
-        Self::open_with_store(config, key, Arc::new(LocalFileSystem::new().with_fsync(true)))
+        Self::open_with_store(config, key, ledger, Arc::new(LocalFileSystem::new().with_fsync(true)))
     }
 
     /// Opens the lake with another way to write log entries, for tests of what can go wrong there.
@@ -122,6 +135,7 @@ impl Lake {
     pub fn open_with_store(
         config: LakeConfig,
         key: &LakeKey,
+        ledger: Ledger,
         objects: Arc<dyn ObjectStore>,
     ) -> Result<Self, LakeError> {
         let folder = RegionFolder::open(&config.root, &config.region)?;
@@ -135,6 +149,7 @@ impl Lake {
             config,
             folder,
             secrets,
+            ledger,
         };
         lake.check()?;
         Ok(lake)
@@ -145,18 +160,24 @@ impl Lake {
         self.folder.path()
     }
 
+    /// Returns the ledger, which is told more than commits.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// Gives the lake to this consumer group, whoever had it.
     ///
     /// # Errors
     ///
-    /// The coverage could not be written.
-    pub fn take_over(config: LakeConfig, key: &LakeKey, now_ms: i64) -> Result<(), LakeError> {
+    /// The ledger or the coverage could not be written.
+    pub fn take_over(config: LakeConfig, key: &LakeKey, ledger: &Ledger, now_ms: i64) -> Result<(), LakeError> {
         let folder = RegionFolder::open(&config.root, &config.region)?;
         let secrets = Arc::new(Secrets::new(key.expose()));
         let kernel = Kernel::new(Arc::new(LocalFileSystem::new().with_fsync(true)))?;
         let log = TableLog::new(TableName::Coverage, folder.table(&TableName::Coverage)?, secrets.clone());
         let mut coverage = Coverage::new(log, secrets);
         let at_coverage = |source| LakeError::Table { table: TableName::Coverage, source };
+        ledger.append(now_ms, Told::Decision(Decision::TakeOver))?;
         coverage.create(&kernel, now_ms).map_err(at_coverage)?;
         let id = Uuid::new_v4();
         loop {
@@ -212,5 +233,7 @@ pub(crate) fn at(table: &TableName, source: TableError) -> LakeError {
     LakeError::Table { table: table.clone(), source }
 }
 
+/// Not a purpose, so no table's folder.
+const LEDGER: &str = "_ledger";
 /// Commits mostly wait for the disk to sync.
 const COMMIT_THREADS: usize = 8;

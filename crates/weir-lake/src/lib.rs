@@ -1,11 +1,11 @@
 //! Delta tables: columns, Parquet, commits, coverage, maintenance, audit.
 //!
-//! A [`ClosedBatch`] of the filter's rows goes in, a [`Receipt`] comes out: by then the rows are in their tables, durable
-//! and accounted for, exactly once. A Kafka partition feeds many tables and a Delta commit is atomic for one, so the
-//! tables commit first and the coverage last, and only the coverage makes the batch count.
+//! A [`ClosedBatch`] of the filter's rows goes in, a [`Receipt`] comes out: by then the rows are in their tables, durable,
+//! accounted for, exactly once, and in the ledger. A Kafka partition feeds many tables and a Delta commit is atomic for
+//! one, so the tables commit first and the coverage last, and only the coverage makes the batch count.
 //!
 //! ```text
-//! Rows ─ columns ─▶ OpenFile ─ seal ─▶ SealedFile ─ commit ─▶ table logs ─▶ _coverage ─▶ Receipt
+//! Rows ─ columns ─▶ OpenFile ─ seal ─▶ SealedFile ─ commit ─▶ table logs ─▶ _coverage ─▶ ledger ─▶ Receipt
 //! ```
 //! Reading order: [`Lake::positions`] (where to start, what a crash left) → [`Lake::commit`] → `coverage` (who decides).
 //! Everything the Delta kernel does is asked for in `kernel`, everything about files and folders in `store`.
@@ -80,6 +80,7 @@
 
 mod accounts;
 mod audit;
+mod audit_ledger;
 mod cell;
 mod columns;
 mod commit;
@@ -104,11 +105,13 @@ mod secrets;
 mod store;
 mod sweep;
 mod table_log;
+mod tell;
 mod vacuum;
 mod work;
 
 pub use accounts::{Total, Unbalanced};
 pub use audit::{AuditReport, Discrepancy, FEW_PEOPLE};
+pub use audit_ledger::{LedgerDiscrepancy, LedgerReport};
 pub use columns::record_batches;
 pub use commit::{ClosedBatch, CommitError, Receipt, Recheck, Written};
 pub use expire::Expired;

@@ -21,6 +21,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 use weir_consent::TenantIx;
 use weir_filter::Rows;
+use weir_ledger::Sha256;
 use weir_policy::{Contract, Policy, Purpose, PurposeId};
 
 use crate::cell::FileMark;
@@ -73,7 +74,8 @@ pub(crate) struct WrittenFile {
     pub(crate) place: FilePlace,
     pub(crate) bytes: u64,
     pub(crate) rows: u64,
-    pub(crate) digest: [u8; 32],
+    /// In hex.
+    pub(crate) sha256: String,
     pub(crate) day: Option<i32>,
     pub(crate) times: Option<(i64, i64)>,
 }
@@ -163,7 +165,7 @@ impl WrittenFile {
 
     /// Returns what the sealed cell says about the file.
     pub(crate) fn mark(&self) -> FileMark {
-        FileMark { path: self.place.path(), rows: self.rows, digest: hex(&self.digest) }
+        FileMark { path: self.place.path(), rows: self.rows, bytes: self.bytes, sha256: self.sha256.clone() }
     }
 }
 
@@ -180,16 +182,6 @@ pub(crate) fn write_plain(
     written.day = day;
     Ok(written)
 }
-
-/// Writes bytes as hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        text.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-        text
-    })
-}
-
-const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
 /// A Parquet file on its way.
 struct PlainFile {
@@ -208,8 +200,7 @@ impl PlainFile {
     ) -> Result<Self, SealError> {
         let file = table.create_staged(&place)?;
         let path = table.path().join(place.staged_path());
-        let output =
-            Hashing { file: BufWriter::with_capacity(WRITE_BYTES, file), hasher: blake3::Hasher::new(), bytes: 0 };
+        let output = Hashing { file: BufWriter::with_capacity(WRITE_BYTES, file), hasher: Sha256::new(), bytes: 0 };
         // Arrow's schema in the footer would be one more description of the columns; Parquet's own is enough.
         let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(output, schema.clone().into(), options);
@@ -225,15 +216,15 @@ impl PlainFile {
         let output = self.writer.into_inner().map_err(SealError::Parquet)?;
         let file = output.file.into_inner().map_err(|error| io_error("write", &self.path)(error.into_error()))?;
         file.sync_all().map_err(io_error("sync", &self.path))?;
-        let digest = *output.hasher.finalize().as_bytes();
-        Ok(WrittenFile { place: self.place, bytes: output.bytes, rows: self.rows, digest, day: None, times: None })
+        let sha256 = output.hasher.hex();
+        Ok(WrittenFile { place: self.place, bytes: output.bytes, rows: self.rows, sha256, day: None, times: None })
     }
 }
 
-/// Hashes what goes to the file, so that the sealed cell can tell whether it was changed.
+/// Hashes what goes to the file, so that the sealed cell and the ledger can tell whether it was changed.
 struct Hashing {
     file: BufWriter<File>,
-    hasher: blake3::Hasher,
+    hasher: Sha256,
     bytes: u64,
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use url::Url;
+use weir_ledger::Sha256;
 use weir_policy::PurposeId;
 
 use crate::layout::{FilePlace, TableName};
@@ -237,16 +238,16 @@ impl TableFolder {
         entries(&self.log())?.iter().filter(|entry| !entry.path().is_dir()).map(found).collect()
     }
 
-    /// Hashes a data file's bytes.
-    pub(crate) fn digest(&self, relative: &str) -> Result<[u8; 32], StoreError> {
+    /// Hashes the bytes of a file of the data or of the log; returns hex.
+    pub(crate) fn sha256(&self, relative: &str) -> Result<String, StoreError> {
         let path = self.path.join(relative);
         let mut file = File::open(&path).map_err(io_error("open", &path))?;
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = Sha256::new();
         let mut buffer = vec![0; 1 << 16];
         loop {
             let read = file.read(&mut buffer).map_err(io_error("read", &path))?;
             if read == 0 {
-                return Ok(*hasher.finalize().as_bytes());
+                return Ok(hasher.hex());
             }
             hasher.update(&buffer[..read]);
         }

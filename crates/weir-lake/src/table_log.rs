@@ -213,6 +213,12 @@ impl TableLog {
         Ok(history)
     }
 
+    /// Returns the cell of a version; `None` if the log no longer holds it.
+    pub(crate) fn cell_of(&self, version: u64) -> Result<Option<Cell>, TableError> {
+        let Some(commit) = log::read_commit(&self.folder, version)? else { return Ok(None) };
+        self.open(&commit).map(Some).ok_or(TableError::Foreign { version })
+    }
+
     /// Writes a checkpoint of the newest version.
     pub(crate) fn checkpoint_now(&mut self, kernel: &Kernel) -> Result<(), TableError> {
         if let Some(head) = self.head(kernel)? {
@@ -329,7 +335,8 @@ fn check_protocol(protocol: Option<Protocol>) -> Result<(), TableError> {
 }
 
 const FORMAT_KEY: &str = "weir.format";
-const FORMAT: &str = "1";
+/// 2: digests of files are SHA-256.
+const FORMAT: &str = "2";
 const MARK_KEY: &str = "weir.lake";
 /// A reader then replays fifty entries at most.
 const CHECKPOINT_COMMITS: u64 = 50;

@@ -33,6 +33,8 @@ impl Lake {
     ///
     /// A table can't be read or written.
     pub fn vacuum(&self, older_than_ms: i64, now_ms: i64) -> Result<Vacuumed, LakeError> {
+        // The logs tell the ledger what it does not know yet, so that comes before they are cleaned.
+        self.tell_ledger(now_ms)?;
         let mut vacuumed = Vacuumed::default();
         let cutoff_ms = now_ms.saturating_sub(older_than_ms);
         let decided = self.decided()?;
@@ -52,6 +54,8 @@ impl Lake {
             self.vacuum_table(&mut coverage.log, cutoff_ms, &mut vacuumed)?;
             vacuumed.log_files += self.clean_log(&mut coverage.log, cutoff_ms.saturating_sub(MARGIN_MS))?;
         }
+        drop(coverage);
+        self.tell_ledger(now_ms)?;
         Ok(vacuumed)
     }
 

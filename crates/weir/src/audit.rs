@@ -1,7 +1,9 @@
 //! `weir audit`: the offline proof that every record has exactly one fate, and that the tables hold what was written.
 //!
 //! It needs the folder and the key ring, no broker and no event. With `--broker` it also compares the ends of the partitions with
-//! what the broker has. It ends with 0, or with 65 and a name for each thing that must not be.
+//! what the broker has. It ends with 0, or with 65 and a name for each thing that must not be. `--ledger` is a proof of its own.
+
+mod ledger;
 
 use std::fmt;
 
@@ -24,6 +26,12 @@ pub(crate) struct Args {
     /// Compares the ends of the partitions with the broker's.
     #[arg(long, env = "WEIR_AUDIT_BROKER")]
     broker: bool,
+    /// Proves instead that nobody changed the lake behind the ledger's back, and prints the ledger's newest head.
+    #[arg(long, env = "WEIR_AUDIT_LEDGER", conflicts_with = "broker")]
+    ledger: bool,
+    /// A head that was kept elsewhere, which the ledger has to contain: a file, or the head itself.
+    #[arg(long, env = "WEIR_AUDIT_HEAD", requires = "ledger", value_name = "FILE|JWS")]
+    head: Option<String>,
     /// Form of the findings.
     #[arg(long, env = "WEIR_FORMAT", value_enum, default_value = "text")]
     format: OutputFormat,
@@ -35,6 +43,14 @@ pub(crate) struct Args {
 /// When the lake cannot be read far enough to tell, or the broker does not answer.
 pub(crate) fn audit(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let config = setup::config(global)?;
+    if args.ledger {
+        let findings = ledger::audit(&config, !args.quick, args.head.as_deref())?;
+        match args.format {
+            OutputFormat::Json => output::print_json(&findings.json())?,
+            OutputFormat::Text => output::print(&findings)?,
+        }
+        return Ok(if findings.is_sound() { Exit::Done } else { Exit::Data });
+    }
     let report = setup::lake(&config)?.audit(!args.quick).map_err(setup::lake_failure)?;
     let lags = if args.broker { compare(&config, &report)? } else { Vec::new() };
     let findings = Findings { report, lags };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use weir_daemon::SystemClock;
 use weir_daemon::files::{self, Accounting, FileSetup, FilesError, Input};
+use weir_lake::{CommitError, LakeError};
 
 use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure};
@@ -20,6 +21,9 @@ pub(crate) struct Args {
     /// Names standard input, so that the same input is not taken twice; a file is named by its digest.
     #[arg(long, env = "WEIR_SOURCE", value_name = "NAME")]
     source: Option<String>,
+    /// Takes from older events what was not exposed when they happened, by a decision that stands there; the ledger is told.
+    #[arg(long, env = "WEIR_DECISION", value_name = "REFERENCE")]
+    decision: Option<String>,
     /// Form of the accounting.
     #[arg(long, env = "WEIR_FORMAT", value_enum, default_value = "text")]
     format: OutputFormat,
@@ -34,8 +38,8 @@ pub(crate) fn filter(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let config = setup::config(global)?;
     let (policy, _) = setup::policy(global, &config)?;
     let ring = setup::key_ring(&config)?;
-    let clock = SystemClock::start();
-    let accounting = files::run(FileSetup { config, policy, ring, clock }, &inputs)
+    let (clock, decision) = (SystemClock::start(), args.decision.clone().filter(|reference| !reference.is_empty()));
+    let accounting = files::run(FileSetup { config, policy, ring, clock, decision }, &inputs)
         .map_err(|why| Failure::new(exit_of(&why), why))?;
     match args.format {
         OutputFormat::Json => output::print_json(&lines(&accounting))?,
@@ -92,7 +96,15 @@ fn table(accounting: &Accounting) -> Table {
 
 fn exit_of(why: &FilesError) -> Exit {
     match why {
-        FilesError::Commit(_) | FilesError::Lake(_) => Exit::Io,
+        FilesError::Broader(_) => Exit::NotAllowed,
+        FilesError::Commit(CommitError::Lake(LakeError::Ledger(ledger)))
+        | FilesError::Lake(LakeError::Ledger(ledger))
+        | FilesError::Ledger(ledger)
+            if ledger.is_refusal() =>
+        {
+            Exit::NotAllowed
+        }
+        FilesError::Commit(_) | FilesError::Lake(_) | FilesError::Ledger(_) => Exit::Io,
         FilesError::ConsentTopic => Exit::Config,
         FilesError::Input(_) => Exit::NoInput,
         FilesError::Start(_) => Exit::Data,

@@ -9,6 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use weir_daemon::config::parse_duration;
 use weir_lake::{Dialect, Lake, TableSummary, views};
+use weir_ledger::{Decision, Entry};
 
 use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure};
@@ -109,7 +110,8 @@ pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
             assert!(args.yes, "the command line requires it");
             let (lake, ring) = (weir_daemon::lake::settings(&config), setup::key_ring(&config)?);
             let group = lake.group.clone();
-            let taken = Lake::take_over(lake, &weir_daemon::lake::key(&ring), setup::now_ms());
+            let (key, ledger) = (weir_daemon::lake::key(&ring), weir_daemon::lake::ledger(&config, &ring));
+            let taken = Lake::take_over(lake, &key, &ledger, setup::now_ms());
             taken.map_err(setup::lake_failure)?;
             output::print(format_args!("the lake belongs to group {group} now\n"))?;
         }
@@ -125,6 +127,10 @@ fn vacuum(lake: &Lake, args: &VacuumArgs) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, why));
     }
     let older_than_ms = i64::try_from(args.older_than.as_millis()).unwrap_or(i64::MAX);
+    if args.older_than < SAFE {
+        let decision = Entry::Decision(Decision::Vacuum { older_than_ms });
+        lake.ledger().append(setup::now_ms(), decision).map_err(|why| setup::lake_failure(why.into()))?;
+    }
     let removed = lake.vacuum(older_than_ms, setup::now_ms()).map_err(setup::lake_failure)?;
     output::print(format_args!(
         "removed {} files of {} bytes, {} entries of logs, {} commits that nobody claims\n",

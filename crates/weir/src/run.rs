@@ -42,6 +42,13 @@ fn exit_of(why: &RunError) -> Exit {
         RunError::Http(_) => Exit::Io,
         RunError::Kafka(_) | RunError::Source(_) => Exit::Unavailable,
         RunError::Keys(_) | RunError::Lake(_) => Exit::NotAllowed,
+        RunError::Ledger(ledger) => {
+            if ledger.is_refusal() {
+                Exit::NotAllowed
+            } else {
+                Exit::Io
+            }
+        }
         RunError::Late(_) => Exit::Retry,
         RunError::NoSource | RunError::Option(_) => Exit::Config,
     }

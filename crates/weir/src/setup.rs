@@ -120,7 +120,8 @@ pub(crate) fn lake_failure(why: LakeError) -> Failure {
     let exit = match &why {
         LakeError::Kernel(_) => Exit::Software,
         LakeError::MadeAnew { .. } | LakeError::NoCoverage => Exit::Data,
-        LakeError::OtherGroup { .. } => Exit::NotAllowed,
+        LakeError::Ledger(ledger) if !ledger.is_refusal() => Exit::Io,
+        LakeError::Ledger(_) | LakeError::OtherGroup { .. } => Exit::NotAllowed,
         LakeError::Store(_) | LakeError::Table { .. } => Exit::Io,
     };
     Failure::new(exit, why)

@@ -125,8 +125,13 @@ impl Filling {
 
     /// Makes the secrets of tenants that are new in the view.
     fn admit_tenants(&mut self, view: &ConsentView<'_>, shared: &Shared) -> Result<(), KeyError> {
+        let mut any_new = false;
         for (_, tenant) in view.tenants().skip(self.tenants) {
-            shared.rules.ensure_tenant(tenant)?;
+            any_new |= shared.rules.ensure_tenant(tenant)?;
+        }
+        if any_new {
+            // If that fails it stands in the way of commits too, and is done when secrets are tended next.
+            shared.tell_keys();
         }
         self.tenants = view.tenants().len();
         Ok(())

@@ -49,12 +49,16 @@ impl Rules {
         self.ring.snapshot()
     }
 
-    /// Reads contracts and purposes anew and puts them in force unless they have faults.
-    pub(crate) fn reload(&self, metrics: &Metrics) {
+    /// Reads contracts and purposes anew and puts them in force unless they have faults, or `admit` says no.
+    pub(crate) fn reload(&self, metrics: &Metrics, admit: impl FnOnce(&Policy) -> bool) {
         let outcome = match Policy::load(&self.source) {
-            Ok((policy, _warnings)) => {
+            Ok((policy, _warnings)) if admit(&policy) => {
                 self.put_in_force(policy, metrics);
                 ReloadOutcome::Applied
+            }
+            Ok(_) => {
+                error!(generation = self.force().generation, "new contracts and purposes must wait, the old ones stay");
+                ReloadOutcome::Refused
             }
             Err(report) => {
                 refuse(&report, self.force().generation);
@@ -77,15 +81,12 @@ impl Rules {
         Ok(())
     }
 
-    /// Makes sure that a tenant has a secret; its agreement may be applied then.
+    /// Makes sure that a tenant has a secret, and tells whether it came into view; its agreement may be applied then.
     ///
     /// # Errors
     /// When the ring cannot be written; the agreement must wait.
-    pub(crate) fn ensure_tenant(&self, tenant: &str) -> Result<(), KeyError> {
-        if !self.ring.snapshot().has_tenant(tenant) {
-            self.ring.ensure_tenant(tenant)?;
-        }
-        Ok(())
+    pub(crate) fn ensure_tenant(&self, tenant: &str) -> Result<bool, KeyError> {
+        if self.ring.snapshot().has_tenant(tenant) { Ok(false) } else { self.ring.ensure_tenant(tenant) }
     }
 
     fn put_in_force(&self, policy: Policy, metrics: &Metrics) {

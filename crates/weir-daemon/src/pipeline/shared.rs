@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use weir_consent::{ConsentStore, ConsentView, Stale};
 use weir_keys::{KeyError, KeyRing};
 use weir_lake::{Lake, LakeError, TableError};
+use weir_ledger::LedgerError;
 use weir_policy::Policy;
 
 use crate::clock::{SharedClock, millis};
@@ -118,7 +119,7 @@ impl Shared {
             Ok(()) => drop(self.health.clear(Obstacle::Keys)),
             Err(error) => self.keys_fail(&error),
         }
-        !self.health.stands(Obstacle::Keys)
+        self.tell_keys() && !self.health.stands(Obstacle::Keys)
     }
 
     /// Notes that the key ring cannot be used.
@@ -130,7 +131,7 @@ impl Shared {
 
     /// Notes that the lake does what it is asked.
     pub(crate) fn lake_answers(&self) {
-        for obstacle in [Obstacle::DiskFull, Obstacle::Lake, Obstacle::TableRefused] {
+        for obstacle in [Obstacle::DiskFull, Obstacle::Lake, Obstacle::Ledger, Obstacle::TableRefused] {
             if self.health.clear(obstacle) {
                 info!(obstacle = obstacle.code(), "the lake answers again");
             }
@@ -175,9 +176,11 @@ fn obstacle_of(error: &LakeError) -> Obstacle {
     match error {
         LakeError::Table { source: TableError::Store(_) | TableError::Seal(_) | TableError::Log(_), .. }
         | LakeError::Kernel(_)
+        | LakeError::Ledger(LedgerError::Io { .. })
         | LakeError::NoCoverage
         | LakeError::OtherGroup { .. }
         | LakeError::Store(_) => Obstacle::Lake,
+        LakeError::Ledger(_) => Obstacle::Ledger,
         LakeError::MadeAnew { .. } => Obstacle::TopicMadeAnew,
         LakeError::Table { .. } => Obstacle::TableRefused,
     }

@@ -44,12 +44,14 @@ impl Supervisor {
     /// Opens the lake, for as long as it takes; `None` when the daemon is asked to end meanwhile.
     pub(crate) fn open_lake(&self, setup: &Setup, health: &Health) -> Result<Option<Lake>, RunError> {
         loop {
-            match lake::open(&setup.config, &setup.ring) {
+            let opened = lake::open(&setup.config, &setup.ring);
+            match opened.and_then(|lake| lake.ledger().check().map(|_| lake).map_err(LakeError::Ledger)) {
                 Ok(lake) => {
                     health.clear(Obstacle::Lake);
                     return Ok(Some(lake));
                 }
-                Err(error @ LakeError::Store(_)) => {
+                Err(LakeError::Ledger(error)) if error.is_refusal() => return Err(RunError::Ledger(error)),
+                Err(error @ (LakeError::Ledger(_) | LakeError::Store(_))) => {
                     if health.raise(Obstacle::Lake, chain(&error)) {
                         warn!(error = chain(&error), "the lake cannot be opened yet");
                     }
@@ -93,7 +95,7 @@ impl Supervisor {
                 }
                 Ok(Event::Ended(worker, None)) => return Err(RunError::Panicked { worker }),
                 Ok(Event::Reload) => {
-                    shared.rules.reload(&shared.metrics);
+                    shared.reload();
                     tend_at_ms = now_ms;
                 }
                 Ok(Event::Stop) => {

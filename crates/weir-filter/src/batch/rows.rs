@@ -97,6 +97,11 @@ impl<P: Purpose> Rows<P> {
         &self.body.times
     }
 
+    /// Returns the time of the oldest event, in milliseconds since 1970 and as exact as it came.
+    pub fn earliest_ms(&self) -> Option<i64> {
+        self.body.hidden.events_ms.iter().copied().min()
+    }
+
     /// Returns the declared columns, in the order of [`Contract::columns`].
     pub fn columns(&self) -> &[Column<P>] {
         &self.body.columns

@@ -206,7 +206,7 @@ fn quarantine_holds_coordinates() {
 fn a_skipped_table_is_denied_and_counted() {
     let world = World::new(&[SHOP, SPEED]);
     let config = LakeConfig { skip: [speed_table()].into(), ..world.config() };
-    let lake = weir_lake::Lake::open(config, &world.key()).unwrap();
+    let lake = weir_lake::Lake::open(config, &world.key(), world.ledger()).unwrap();
     world.add(&lake, 0, &[shops(0..3), speeds(0..4)].concat());
     let report = audited(&lake);
     assert_eq!(counted(&report, "denied", Some("table_refused")), 4);

@@ -9,6 +9,8 @@ mod faults;
 #[cfg(test)]
 mod faulty_store;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod reader;
 #[cfg(test)]
 mod refusals;

@@ -26,6 +26,7 @@ fn refusal(world: &World) -> TableError {
     match error {
         LakeError::Table { source, .. } => source,
         LakeError::Kernel(_)
+        | LakeError::Ledger(_)
         | LakeError::MadeAnew { .. }
         | LakeError::NoCoverage
         | LakeError::OtherGroup { .. }
@@ -81,7 +82,7 @@ fn another_key_ring_is_refused() {
     world.add(&world.open(), 0, &shops(0..3));
     let folder = tempfile::tempdir().unwrap();
     let other = KeyRing::init(&folder.path().join("keys")).unwrap().snapshot().lake_key("lake");
-    let refused = Lake::open(world.config(), &other);
+    let refused = Lake::open(world.config(), &other, world.ledger());
     assert!(matches!(refused, Err(LakeError::Table { source: TableError::OtherKeys, .. })));
 }
 
@@ -90,7 +91,7 @@ fn a_lake_without_coverage_is_refused() {
     let world = World::new(&[SHOP]);
     world.add(&world.open(), 0, &shops(0..3));
     fs::remove_dir_all(world.root().join("eu/_coverage")).unwrap();
-    assert!(matches!(Lake::open(world.config(), &world.key()), Err(LakeError::NoCoverage)));
+    assert!(matches!(Lake::open(world.config(), &world.key(), world.ledger()), Err(LakeError::NoCoverage)));
 }
 
 #[test]
@@ -98,11 +99,11 @@ fn another_group_is_refused_until_it_takes_over() {
     let world = World::new(&[SHOP]);
     world.add(&world.open(), 0, &shops(0..3));
     let other = LakeConfig { group: "other".into(), ..world.config() };
-    let open = |config: LakeConfig| Lake::open(config, &world.key());
+    let open = |config: LakeConfig| Lake::open(config, &world.key(), world.ledger());
     assert!(matches!(open(other.clone()), Err(LakeError::OtherGroup { .. })));
     let old = world.open();
     take(&old, 0);
-    Lake::take_over(other.clone(), &world.key(), NOW_MS).unwrap();
+    Lake::take_over(other.clone(), &world.key(), &world.ledger(), NOW_MS).unwrap();
     let refused = world.commit(&old, world.batch(0, 3, &shops(0..3)));
     assert!(matches!(refused, Err(CommitError::Lake(LakeError::OtherGroup { .. }))));
     assert!(matches!(open(world.config()), Err(LakeError::OtherGroup { .. })));

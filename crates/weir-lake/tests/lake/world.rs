@@ -13,6 +13,7 @@ use weir_lake::{
     AuditReport, ClosedBatch, CommitError, Lake, LakeConfig, PartitionId, Position, Receipt, Recheck, Span, TableName,
     Written,
 };
+use weir_ledger::Ledger;
 use weir_policy::{Faults, Policy, PurposeId, Source};
 
 /// 2026-11-23T10:20:00Z.
@@ -96,6 +97,11 @@ impl World {
         self.ring.snapshot().lake_key("lake")
     }
 
+    pub(crate) fn ledger(&self) -> Ledger {
+        let key = self.ring.snapshot().signing_key("ledger");
+        self.config().ledger(key, self.ring.head_file("eu"))
+    }
+
     pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("lake")
     }
@@ -109,13 +115,13 @@ impl World {
     }
 
     pub(crate) fn open(&self) -> Lake {
-        Lake::open(self.config(), &self.key()).unwrap()
+        Lake::open(self.config(), &self.key(), self.ledger()).unwrap()
     }
 
     pub(crate) fn open_with(&self, objects: Arc<dyn ObjectStore>) -> Lake {
         // One thread, so that tests know in which order tables are committed.
         let config = LakeConfig { commit_threads: 1, ..self.config() };
-        Lake::open_with_store(config, &self.key(), objects).unwrap()
+        Lake::open_with_store(config, &self.key(), self.ledger(), objects).unwrap()
     }
 
     /// Filters events whose offsets start at `from` in partition `number`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use weir_filter::{Filter, Filtered, Headers, Limits, Origin, Record};
+use weir_keys::HeadFile;
 use weir_lake::{ClosedBatch, Lake, LakeConfig, PartitionId, Recheck, Span, Written};
 use weir_policy::{Policy, PurposeId};
 
@@ -31,7 +32,8 @@ pub(crate) struct Measured {
 /// When the lake cannot be written.
 pub(crate) fn measure(policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<Measured, Failure> {
     let config = LakeConfig::new(load.folder.path().join("lake"), REGION, "bench");
-    let lake = Lake::open(config, &load.keys.lake_key("bench")).or_exit(Exit::CannotCreate)?;
+    let ledger = config.ledger(load.keys.signing_key("bench"), HeadFile::new(load.folder.path().join("head")));
+    let lake = Lake::open(config, &load.keys.lake_key("bench"), ledger).or_exit(Exit::CannotCreate)?;
     let mut fastest: Option<Measured> = None;
     for round in 0..rounds {
         let (filtered, filter_ns) = filter(policy, load);

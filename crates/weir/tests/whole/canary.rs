@@ -26,7 +26,7 @@ fn no_marker_leaves_the_way_from_files() {
     fs::write(world.path("events.ndjson"), lines(&planted.records)).unwrap();
     fs::write(world.path("consent.ndjson"), lines(&planted.consents)).unwrap();
     let file = world.path("events.ndjson");
-    let filter = ["-vv", "filter", file.to_str().unwrap()];
+    let filter = ["-vv", "filter", "--decision", "TEST-2", file.to_str().unwrap()];
 
     fs::write(world.path("lake"), "a file where a folder belongs").unwrap();
     let failed = Weir::new(&world, filter).run();

@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "a real program takes real time")]
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
+mod backfill;
 mod canary;
 mod program;
 mod world;
