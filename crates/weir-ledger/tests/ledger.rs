@@ -240,6 +240,24 @@ fn chain_that_was_written_on_elsewhere_is_refused() {
     assert!(matches!(world.ledger().check(), Err(LedgerError::RolledBack { seq: 3, .. })));
 }
 
+/// An entry of the same ring, number and place, from a chain that was written on elsewhere: only the next one can tell.
+#[test]
+fn entry_of_another_chain_of_the_same_ring_is_found_and_refused() {
+    let world = World::filled(1);
+    let (copied, first) = (world.folder.path().join("copy"), world.kept());
+    copy(&world.path(""), &copied);
+    let elsewhere = weir_keys::HeadFile::new(world.folder.path().join("elsewhere"));
+    let other = Ledger::new(&copied, world.ring.snapshot().signing_key("ledger"), elsewhere);
+    other.append(NOW_MS + 2 * MINUTE_MS, receipts(9)).unwrap();
+    let ledger = world.ledger();
+    (2..4).for_each(|number| drop(ledger.append(NOW_MS + number * MINUTE_MS, receipts(number)).unwrap()));
+    fs::copy(copied.join(ENTRIES[2]), world.path(ENTRIES[2])).unwrap();
+    assert_eq!(world.faults(), [Fault::Unchained { entry: ENTRIES[3].to_owned() }]);
+    // Whoever remembers the entry before reads on from there.
+    world.ring.head_file("eu").keep(first.trim()).unwrap();
+    assert!(matches!(world.ledger().check(), Err(LedgerError::Changed { entry, .. }) if entry == ENTRIES[3]));
+}
+
 #[test]
 fn entries_and_heads_of_another_key_are_found() {
     let world = World::filled(2);
