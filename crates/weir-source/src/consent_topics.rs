@@ -9,7 +9,8 @@
 //!    offsets say so, and they are committed only after all replicas have what the records led to;
 //! 2. the state topic was read to its end, asked for after the first question.
 //!
-//! So what a person said before that instant is in the store, through whichever daemon it went.
+//! So what a person said before that instant is in the store, through whichever daemon it went. What is said after it does not
+//! matter: the ends that were asked for are waited for, however much comes behind them.
 #![expect(clippy::disallowed_methods, reason = "how long a broker takes is real time, and nothing is judged by it")]
 
 use std::{
@@ -24,7 +25,7 @@ use weir_keys::KeySet;
 
 use crate::{
     brokers::Brokers,
-    cluster::{AskError, Cluster, has_topic_id},
+    cluster::{AskError, Bounds, Cluster, has_topic_id},
     partition::TopicPartition,
     poll::of_question,
     problem::Problem,
@@ -81,7 +82,16 @@ pub struct ConsentTopics {
     keeper: InboxKeeper,
     producer: Producer,
     asked: Option<Instant>,
+    open: Option<Question>,
     snapshots: Option<Snapshots>,
+}
+
+/// Where the topics ended when it was asked; once all of that is read, the store is current as of then.
+struct Question {
+    as_of_ms: i64,
+    inbox: Vec<(TopicPartition, Bounds)>,
+    /// Asked for when the inbox was done.
+    state: Option<Vec<Bounds>>,
 }
 
 /// The two clocks of a turn; they are parameters so that tests can move them.
@@ -151,8 +161,8 @@ impl ConsentTopics {
         let keeper = InboxKeeper::join(brokers, &settings.inbox, &settings.keeper_group(), keys)?;
         let tail = Tail::connect(brokers, &settings.group)?;
         let producer = Producer::connect(brokers)?;
-        let brokers = brokers.clone();
-        let topics = Self { settings, brokers, cluster, tail, store, feed, keeper, producer, asked: None, snapshots };
+        let (brokers, asked, open) = (brokers.clone(), None, None);
+        let topics = Self { settings, brokers, cluster, tail, store, feed, keeper, producer, asked, open, snapshots };
         Ok((topics, loaded))
     }
 
@@ -194,12 +204,12 @@ impl ConsentTopics {
         self.repair(&late)?;
         self.keeper.answer(&self.cluster, &mut self.feed, &mut self.tail, turned)?;
         self.keep(clocks, turned)?;
-        if self.asked.is_some_and(|asked| asked.elapsed() < self.settings.ask_every) {
-            return Ok(());
+        if self.asked.is_none_or(|asked| asked.elapsed() >= self.settings.ask_every) {
+            self.asked = Some(Instant::now());
+            self.ask(clocks)?;
         }
-        self.asked = Some(Instant::now());
-        if self.is_current(turned)? {
-            self.store.mark_current(clocks.monotonic_ms);
+        if let Some(as_of_ms) = self.current_as_of(turned)? {
+            self.store.mark_current(as_of_ms);
             turned.current = true;
             // Only now: a current store has no record that cannot be read, which no snapshot could hold.
             turned.saved = self.snapshots.as_mut().and_then(|saved| saved.tend(self.feed.reached(), clocks));
@@ -254,15 +264,37 @@ impl ConsentTopics {
         self.producer.flush(FLUSH_PATIENCE).map_err(unsent)
     }
 
-    /// Tells whether nothing that was said before this call is missing from the store. The order of the questions matters.
-    fn is_current(&mut self, turned: &mut Turned) -> Result<bool, Halt> {
-        let inbox_is_done = self.keeper.is_done(&self.cluster, &mut self.tail)?;
-        let state_is_read = self.feed.is_read(&self.cluster, &mut self.tail)?;
+    /// Asks where the topics end; while a question is open, only whether the state topic is still what it was.
+    fn ask(&mut self, clocks: Clocks) -> Result<(), Halt> {
+        // An inbox that was made anew never gets to its old end.
+        let is_old = |question: &Question| clocks.monotonic_ms.saturating_sub(question.as_of_ms) > QUESTION_MS_MAX;
+        if self.open.as_ref().is_some_and(|question| !is_old(question)) {
+            return self.feed.look(&self.cluster).map(drop);
+        }
+        let inbox = self.keeper.ends(&self.cluster)?;
+        self.open = Some(Question { as_of_ms: clocks.monotonic_ms, inbox, state: None });
+        Ok(())
+    }
+
+    /// Returns the instant before which nothing that was said is missing from the store, when that is known. The order of the
+    /// questions matters.
+    fn current_as_of(&mut self, turned: &mut Turned) -> Result<Option<i64>, Halt> {
+        let Some(question) = &mut self.open else { return Ok(None) };
+        let state = match &mut question.state {
+            Some(state) => state,
+            None if !self.keeper.is_done(&question.inbox, &mut self.tail)? => return Ok(None),
+            None => question.state.insert(self.feed.look(&self.cluster)?),
+        };
+        if !self.feed.is_at(state, &mut self.tail)? {
+            return Ok(None);
+        }
+        let as_of_ms = question.as_of_ms;
+        self.open = None;
         if self.feed.unreadable() > 0 {
             turned.problems.push(Problem::ForeignRecords { topic: self.settings.state_topic() });
-            return Ok(false);
+            return Ok(None);
         }
-        Ok(inbox_is_done && state_is_read)
+        Ok(Some(as_of_ms))
     }
 }
 
@@ -392,6 +424,9 @@ const MARKERS_MAX: i64 = 64;
 
 /// How long a reader that asks once waits for the next record before it looks whether there is one.
 const READ_WAIT: Duration = Duration::from_millis(100);
+
+/// An answer that old would be of no use.
+const QUESTION_MS_MAX: i64 = 30_000;
 
 /// How long a question may hold a turn.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -194,6 +194,22 @@ fn consent_is_kept_on_the_broker_inside_the_process() {
             break;
         }
     }
+    // One more choice before each turn, so that the topics never stand still: what was said before is known all the same.
+    for turn in 2.. {
+        assert!(Instant::now() < deadline, "the store is not current while choices come");
+        let subject = format!("n{turn}");
+        let record = InboxRecord::choice("acme", "user", &subject, PurposeId::Reliability, standing).expect("sound");
+        let (key, value) = (record.key(), record.value());
+        let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
+        producer.send(&Outgoing { topic: "consent", key, value, ..Outgoing::default() }).expect("it fits");
+        producer.flush(Duration::from_secs(10)).expect("the broker takes the record");
+        let clocks = Clocks { wall_ms: 2 * 86_400_000, monotonic_ms: turn };
+        if topics.turn(clocks, Duration::ZERO).expect("the broker answers").current
+            && store.age_ms(turn) < Some(turn - 1)
+        {
+            break;
+        }
+    }
     for subject in ["a", "b", "c"] {
         let key =
             StateKey::Choice { person: keys.person_key("acme", "user", subject), purpose: PurposeId::Reliability };

@@ -15,7 +15,7 @@ use weir_lake::Span;
 use super::{ConsentStop, Halt, PATIENCE, Turned, is_at_end, state_feed::StateFeed};
 use crate::{
     brokers::Brokers,
-    cluster::{AskError, Cluster},
+    cluster::{AskError, Bounds, Cluster},
     consumer::{Assigned, Consumer, FirstOffset, Membership, Start, of_id},
     partition::TopicPartition,
     poll::{PollLimits, Polled, Records},
@@ -122,12 +122,18 @@ impl InboxKeeper {
         }
     }
 
-    /// Tells whether the group has processed everything that the inbox holds now.
-    pub(super) fn is_done(&self, cluster: &Cluster, tail: &mut Tail) -> Result<bool, Halt> {
+    /// Returns where the partitions of the inbox end now.
+    pub(super) fn ends(&self, cluster: &Cluster) -> Result<Vec<(TopicPartition, Bounds)>, Halt> {
         let names = cluster.partitions(&self.membership.topics[0], PATIENCE)?;
         let bounds = cluster.bounds(&names, PATIENCE)?;
+        Ok(names.into_iter().zip(bounds).collect())
+    }
+
+    /// Tells whether the group has processed everything before these ends.
+    pub(super) fn is_done(&self, ends: &[(TopicPartition, Bounds)], tail: &mut Tail) -> Result<bool, Halt> {
+        let names: Vec<_> = ends.iter().map(|(name, _)| name.clone()).collect();
         let committed = self.consumer.committed(&names, PATIENCE)?;
-        for ((name, bounds), committed) in names.iter().zip(bounds).zip(committed) {
+        for ((name, bounds), committed) in ends.iter().zip(committed) {
             let next = committed.unwrap_or(bounds.start).max(bounds.start);
             if !is_at_end(tail, name, next, bounds.end)? {
                 return Ok(false);

@@ -212,7 +212,7 @@ impl StateFeed {
     }
 
     /// Asks where the partitions end, and whether the topic is still the one that was opened.
-    fn look(&mut self, cluster: &Cluster) -> Result<Vec<Bounds>, Halt> {
+    pub(super) fn look(&mut self, cluster: &Cluster) -> Result<Vec<Bounds>, Halt> {
         let topic = self.topic.to_string();
         let source = match cluster.incarnation(&topic, PATIENCE) {
             Err(AskError::TopicMissing(_)) => return Err(FeedStop::MadeAnew { topic }.into()),
@@ -233,7 +233,8 @@ impl StateFeed {
         Ok(bounds)
     }
 
-    fn is_at(&self, bounds: &[Bounds], tail: &mut Tail) -> Result<bool, AskError> {
+    /// Tells whether everything before these ends was read.
+    pub(super) fn is_at(&self, bounds: &[Bounds], tail: &mut Tail) -> Result<bool, AskError> {
         for (followed, bounds) in self.partitions.iter().zip(bounds) {
             if !is_at_end(tail, &followed.name, followed.next, bounds.end)? {
                 return Ok(false);
