@@ -16,8 +16,8 @@ use weir_keys::{KeySet, canonical, tenant_name_is_sound};
 use weir_policy::PurposeId;
 
 use crate::{
-    state::{Agreement, REGION_BYTES_MAX, REGIONS_MAX, StateRecord},
-    status::{Standing, Status, TIME_MS_MAX},
+    state::{Agreement, REGION_BYTES_MAX, REGIONS_MAX, StateKey, StateRecord},
+    status::{Standing, Status, TIME_MS_MAX, instant_text},
 };
 
 mod fault;
@@ -205,6 +205,39 @@ impl InboxRecord {
     }
 }
 
+impl StateKey {
+    /// Returns the key of a person's choice, whatever the spelling of the identifier.
+    ///
+    /// # Errors
+    ///
+    /// A name or the identifier cannot be one.
+    pub fn of_person(
+        keys: &KeySet,
+        (tenant, kind, subject): (&str, &str, &str),
+        purpose: PurposeId,
+    ) -> Result<Self, InboxFault> {
+        Ok(Self::Choice { person: Who::new(tenant, kind, subject)?.person(keys), purpose })
+    }
+
+    /// Returns the key of a tenant's agreement.
+    ///
+    /// # Errors
+    ///
+    /// The tenant's name cannot be one.
+    pub fn of_tenant(tenant: &str, purpose: PurposeId) -> Result<Self, InboxFault> {
+        Ok(Self::Agreement { tenant: sound_tenant(tenant)?.into(), purpose })
+    }
+}
+
+/// Reads an instant as records write it: RFC 3339, cut to the millisecond.
+///
+/// # Errors
+///
+/// It is none, or lies before 1970 or after 9999.
+pub fn instant_ms(text: &str) -> Result<i64, InboxFault> {
+    Ok(instant(text)?.as_millisecond())
+}
+
 fn says_tenant(raw: &Raw, now_ms: i64) -> Result<Says, InboxFault> {
     let tenant = sound_tenant(&raw.tenant)?.to_owned();
     let regions = raw.regions.as_ref().map(|regions| sound_regions(regions.iter().map(String::as_str))).transpose()?;
@@ -233,8 +266,8 @@ impl Raw {
             return Err(InboxFault::Shape);
         };
         let status = Status::parse(status).ok_or(InboxFault::Status)?;
-        let at_ms = not_ahead(instant_down(at)?, now_ms)?;
-        let valid_until_ms = self.valid_until.as_deref().map(instant_down).transpose()?;
+        let at_ms = not_ahead(instant_ms(at)?, now_ms)?;
+        let valid_until_ms = self.valid_until.as_deref().map(instant_ms).transpose()?;
         Ok((purpose, Standing::new(status, at_ms, valid_until_ms).ok_or(InboxFault::Time)?))
     }
 
@@ -298,18 +331,10 @@ fn instant(text: &str) -> Result<Timestamp, InboxFault> {
     parsed.filter(|instant| (0..=TIME_MS_MAX).contains(&instant.as_millisecond())).ok_or(InboxFault::Time)
 }
 
-fn instant_down(text: &str) -> Result<i64, InboxFault> {
-    Ok(instant(text)?.as_millisecond())
-}
-
 /// An erasure reaches a little further rather than less far.
 fn instant_up(text: &str) -> Result<i64, InboxFault> {
     let instant = instant(text)?;
     Ok(instant.as_millisecond() + i64::from(instant.subsec_nanosecond() % 1_000_000 > 0))
-}
-
-fn instant_text(instant_ms: i64) -> String {
-    Timestamp::from_millisecond(instant_ms).expect("a checked instant lies between 1970 and 9999").to_string()
 }
 
 fn not_ahead(instant_ms: i64, now_ms: i64) -> Result<i64, InboxFault> {

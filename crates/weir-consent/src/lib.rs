@@ -22,10 +22,10 @@ mod status;
 mod store;
 
 pub use decision::{Decision, Undecidable, status_now};
-pub use inbox::{InboxFault, InboxRecord};
+pub use inbox::{InboxFault, InboxRecord, instant_ms};
 pub use judge::Question;
 pub use keeper::{Keeper, Message, Verdict};
 pub use load::{LineFault, LoadError};
 pub use state::{Agreement, StateFault, StateKey, StateRecord};
-pub use status::{Standing, Status};
+pub use status::{Standing, Status, instant_text};
 pub use store::{Applied, ConsentStore, ConsentView, Stale, TenantIx};

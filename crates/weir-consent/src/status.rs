@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use jiff::Timestamp;
 use weir_policy::DenyReason;
 
 /// Latest instant that can be known: the end of 9999, beyond which RFC 3339 has no words. It fits the 48 bits of the store.
@@ -161,4 +162,13 @@ impl Standing {
         };
         self.at_ms.cmp(&other.at_ms).then(self.status.code().cmp(&other.status.code())).then(ends)
     }
+}
+
+/// Returns an instant as RFC 3339 has it, as far as that has words.
+///
+/// # Panics
+///
+/// The instant cannot be one of a [`Standing`]: it lies before 1970 or after 9999.
+pub fn instant_text(instant_ms: i64) -> String {
+    Timestamp::from_millisecond(instant_ms).expect("a checked instant lies between 1970 and 9999").to_string()
 }

@@ -110,6 +110,36 @@ section! {
 }
 
 section! {
+    /// The API /v1/consents: decisions in, and looked up. Without this section there is none. It needs `consent.topic`.
+    pub struct ApiRules at "api" {
+        /// Address and port; a loopback unless there is `api.tls`.
+        listen: SocketAddr = required(r#""127.0.0.1:9465""#),
+        /// Who may ask, and for which tenants: a TOML file that only its owner may read. Read anew at SIGHUP.
+        tokens: PathBuf = required(r#""api-tokens.toml""#),
+        /// How long a decision may wait for all replicas; after that it is unknown whether it will count.
+        deadline: Duration = standard(r#""10s""#),
+        /// Most connections at once; more wait outside.
+        connections: Count = standard("256"),
+        /// So many decisions about one person or tenant may come at once,
+        person_burst: Count = standard("20"),
+        /// and then one each such time; a no has an account of its own.
+        person_every: Duration = standard(r#""10s""#),
+    }
+}
+
+section! {
+    /// TLS 1.3 of the API. Read anew at SIGHUP.
+    pub struct ApiTls at "api.tls" {
+        /// The certificate of the API and those between it and its CA, in PEM.
+        certificate: PathBuf = required(r#""api.pem""#),
+        /// Its private key, in PEM; only its owner may read it.
+        key: PathBuf = required(r#""api-key.pem""#),
+        /// The CA that clients' certificates must be of; with it, nobody without one is listened to.
+        client_ca: Option<PathBuf> = optional(r#""clients-ca.pem""#),
+    }
+}
+
+section! {
     /// Past these a record is malformed, never passed through.
     pub struct Limits at "limits" {
         /// Most bytes of a record.
@@ -135,6 +165,15 @@ impl Limits {
     }
 }
 
+/// The API, and how connections to it are secured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Api {
+    /// Where it listens, to whom, and how much it takes.
+    pub rules: ApiRules,
+    /// Its TLS; without it, it listens on a loopback.
+    pub tls: Option<ApiTls>,
+}
+
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -154,6 +193,8 @@ pub struct Config {
     pub keys: Keys,
     /// The pages.
     pub http: Http,
+    /// The API; without it there is none.
+    pub api: Option<Api>,
     /// What a record may be.
     pub limits: Limits,
 }
@@ -203,7 +244,12 @@ impl Config {
         let lake = within(&mut root, "lake", Lake::read);
         let keys = within(&mut root, "keys", Keys::read);
         let http = within(&mut root, "http", Http::read);
+        let api = if_there(&mut root, "api", read_api);
         let limits = within(&mut root, "limits", Limits::read);
+        if let (Some(Some(_)), Some((ConsentSource::Path(_), ..))) = (&api, &consent) {
+            let fault = Diagnostic::error(root.place(), "api_without_topic", "`api` needs `consent.topic`");
+            faults.add(fault.hint("decisions go to the inbox topic; a file of records is nobody's to write"));
+        }
         root.finish();
         let (consent, max_staleness, snapshot) = consent?;
         Some(Self {
@@ -215,6 +261,7 @@ impl Config {
             lake: lake?,
             keys: keys?,
             http: http?,
+            api: api?,
             limits: limits?,
         })
     }
@@ -257,6 +304,32 @@ fn read_kafka(root: &mut Section<'_>) -> Option<Option<Kafka>> {
     kafka.map(Some)
 }
 
+/// Reads a table that may be absent; the outer `None` is a fault.
+#[expect(clippy::option_option, reason = "absent and faulty differ, and the caller asks with `?` for the one")]
+fn if_there<T>(
+    parent: &mut Section<'_>,
+    key: &'static str,
+    read: fn(&mut Section<'_>) -> Option<T>,
+) -> Option<Option<T>> {
+    let Some(node) = parent.take(key) else { return Some(None) };
+    let mut section = Section::new(node.table(parent.faults())?, parent.faults());
+    let value = read(&mut section);
+    section.finish();
+    value.map(Some)
+}
+
+fn read_api(section: &mut Section<'_>) -> Option<Api> {
+    let tls = if_there(section, "tls", ApiTls::read);
+    let rules = ApiRules::read(section)?;
+    if matches!(tls, Some(None)) && !rules.listen.ip().is_loopback() {
+        let message = "tokens and names would cross the network in clear: `api` has no `tls`";
+        let fault = Diagnostic::error(section.place(), "api_without_tls", message);
+        section.faults().add(fault.hint("add `api.tls`, or listen on a loopback such as \"127.0.0.1:9465\""));
+        return None;
+    }
+    Some(Api { rules, tls: tls? })
+}
+
 fn one_source(consent: &Consent, section: &Section<'_>) -> Option<ConsentSource> {
     let message = match (&consent.topic, &consent.path) {
         (Some(topic), None) => return Some(ConsentSource::Topic(topic.clone())),
@@ -269,9 +342,12 @@ fn one_source(consent: &Consent, section: &Section<'_>) -> Option<ConsentSource>
     None
 }
 
-/// Every section, in the order of the default file.
+/// Every section that counts without being there, or must be there, in the order of the default file.
 const PAGES: [section::SectionPage; 7] =
     [General::PAGE, Kafka::PAGE, Consent::PAGE, Lake::PAGE, Keys::PAGE, Http::PAGE, Limits::PAGE];
+
+/// What is off without its section.
+const SPARE_PAGES: [section::SectionPage; 2] = [ApiRules::PAGE, ApiTls::PAGE];
 
 #[cfg(test)]
 mod tests {
@@ -294,9 +370,38 @@ mod tests {
         let commented = ["source.kafka.instance_id=weir-1", "source.kafka.client.security.protocol=ssl", &skip];
         let config = load(&default_file(), &commented).unwrap();
         assert_eq!(config.lake.skip, [table.parse().unwrap()]);
+        assert!(config.api.is_none());
         let kafka = config.kafka.unwrap();
         assert_eq!(kafka.instance_id.as_deref(), Some("weir-1"));
         assert_eq!(kafka.client["security.protocol"], "ssl");
+    }
+
+    /// The sections that are off are configurations too, once their signs of comment are taken away.
+    #[test]
+    fn spare_sections_are_configurations() {
+        let written = default_file();
+        let (plain, spare) = written.split_at(written.find("# [api]").unwrap());
+        let is_code =
+            |line: &&str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let spare: Vec<_> = spare.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_code).collect();
+        let api = load(&format!("{plain}\n{}", spare.join("\n")), &[]).unwrap().api.unwrap();
+        assert_eq!(api.rules.tokens, Path::new("/etc/weir/api-tokens.toml"));
+        assert_eq!(api.tls.unwrap().client_ca.unwrap(), Path::new("/etc/weir/clients-ca.pem"));
+    }
+
+    #[test]
+    fn api_is_secured_or_local_and_has_an_inbox() {
+        let code = |settings: &[&str]| {
+            let tokens = ["api.tokens=tokens.toml"];
+            let report = load(&default_file(), &[&tokens, settings].concat()).unwrap_err();
+            report.diagnostics.iter().map(|fault| fault.code).collect::<Vec<_>>()
+        };
+        assert_eq!(code(&["api.listen=0.0.0.0:9465"]), ["api_without_tls"]);
+        let by_file = default_file().replace("topic = \"weir.consent\"", "path = \"consent.ndjson\"");
+        let settings = ["api.tokens=tokens.toml", "api.listen=[::1]:9465"];
+        let report = load(&by_file, &settings).unwrap_err();
+        assert_eq!(report.diagnostics.iter().map(|fault| fault.code).collect::<Vec<_>>(), ["api_without_topic"]);
+        assert!(load(&default_file(), &settings).unwrap().api.is_some());
     }
 
     /// Defaults need no key at all: what the file writes out is what holds without it.

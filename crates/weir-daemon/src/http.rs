@@ -41,8 +41,8 @@ pub struct Pages {
 #[derive(Debug, thiserror::Error)]
 #[error("failed to listen on {listen}")]
 pub struct HttpError {
-    listen: SocketAddr,
-    source: io::Error,
+    pub(crate) listen: SocketAddr,
+    pub(crate) source: io::Error,
 }
 
 /// Opens the listener and serves on a thread of its own until the process ends; returns the address in use.

@@ -2,8 +2,9 @@
 //!
 //! [`pipeline`] is the file to read: it wires the stages of the crates below in the order in which an event passes them.
 //! The rest serves it: [`config`] turns files into checked values, [`lake`] says which lake they mean, [`health`] and [`metrics`] say how it goes, [`http`]
-//! shows both, and [`clock`] is where time comes from.
+//! shows both, `api` takes decisions about consent, and [`clock`] is where time comes from.
 
+mod api;
 pub mod clock;
 pub mod config;
 pub mod files;
@@ -14,6 +15,7 @@ pub mod logging;
 pub mod metrics;
 pub mod pipeline;
 
+pub use api::{ApiFault, FileFault, check as check_api};
 pub use clock::{Clock, HandClock, SharedClock, SystemClock};
 pub use config::Config;
 pub use health::{Health, Heart, Obstacle};

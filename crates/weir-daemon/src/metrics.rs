@@ -18,8 +18,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use labels::{
-    BuildLabels, ClosingLabels, CodeLabels, CommitLabels, ContractLabels, FateLabels, FieldLabels, InvariantLabels,
-    ObstacleLabels, PartitionLabels, PolicyLabels, QueueLabels, RefusalLabels, ReloadLabels, SnapshotLabels,
+    ApiLabels, BuildLabels, ClosingLabels, CodeLabels, CommitLabels, ContractLabels, FateLabels, FieldLabels,
+    InvariantLabels, LimitLabels, ObstacleLabels, PartitionLabels, PolicyLabels, QueueLabels, RefusalLabels,
+    ReloadLabels, SnapshotLabels,
 };
 
 /// A gauge of seconds.
@@ -104,6 +105,12 @@ metrics! {
         snapshot_age_seconds: Seconds = "weir_consent_snapshot_age_seconds",
         /// Size of the newest snapshot of the consent store.
         snapshot_bytes: Gauge = "weir_consent_snapshot_bytes",
+        /// Requests to the API, by endpoint, role and class of status.
+        api_requests: Family<ApiLabels, Counter> = "weir_api_requests_total",
+        /// Seconds from a decision to its answer, which waits for all replicas.
+        api_decision_seconds: Histogram = "weir_api_decision_seconds",
+        /// Requests to the API that were too many, by the limit.
+        api_rate_limited: Family<LimitLabels, Counter> = "weir_api_rate_limited_total",
         /// Batches that wait in a queue.
         queue_depth: Family<QueueLabels, Gauge> = "weir_queue_depth",
         /// Memory of the columns of the batch that is being filled.
@@ -229,6 +236,8 @@ family_kinds! {
     PartitionLabels, Gauge, "gauge (`topic`, `partition`)";
     RefusalLabels, Counter, "counter (`code`)";
     SnapshotLabels, Counter, "counter (`outcome`)";
+    ApiLabels, Counter, "counter (`endpoint`, `role`, `status`)";
+    LimitLabels, Counter, "counter (`by`)";
     QueueLabels, Gauge, "gauge (`queue`)";
     ObstacleLabels, Gauge, "gauge (`obstacle`)";
     ReloadLabels, Counter, "counter (`outcome`)";

@@ -35,6 +35,10 @@ use weir_ledger::{Collector, LedgerError};
 use weir_policy::Policy;
 use weir_source::{AskError, Brokers, FirstOffset, Membership, OptionRefused, Problem};
 
+use crate::api::desk::Ground;
+use crate::api::inbox::Sender;
+use crate::api::serve::Listener;
+use crate::api::{Api, ApiFault};
 use crate::clock::SharedClock;
 use crate::config::{Config, ConsentSource, Kafka, Start};
 use crate::http::{self, HttpError, Pages};
@@ -100,7 +104,9 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
 
     let (closed, batches) = sync_channel(CLOSED_MAX);
     let (outcomes, receipts) = sync_channel(RECEIPTS_MAX);
+    let mut api = None;
     if let ConsentSource::Topic(inbox) = &shared.config.consent {
+        api = open_api(&supervisor, &shared, &brokers, inbox)?;
         let (inbox, group) = (inbox.clone(), kafka.group.clone());
         let follower = Follower::new(&shared, brokers.clone(), inbox, group, state_topic);
         supervisor.spawn("consent", move || {
@@ -112,12 +118,45 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
     supervisor.spawn("source", move || intake.run())?;
     let (for_commit, heart) = (Arc::clone(&shared), shared.heart("commit", COMMIT_STILL_MAX));
     supervisor.spawn("commit", move || commit::commit(&for_commit, &heart, &batches, &outcomes))?;
-    let ended = supervisor.watch(&shared);
+    let ended = supervisor.watch(&shared, api.as_deref());
     shared.over.store(true, Ordering::Relaxed);
     if let ConsentSource::Topic(_) = shared.config.consent {
         supervisor.see_off(&shared);
     }
     ended
+}
+
+/// Opens the API, if there is to be one: a thread that answers, and one that sends.
+fn open_api(
+    supervisor: &Supervisor,
+    shared: &Arc<Shared>,
+    brokers: &Brokers,
+    inbox: &str,
+) -> Result<Option<Arc<Api>>, RunError> {
+    let Some(settings) = shared.config.api.clone() else { return Ok(None) };
+    let (batches, to_send) = sync_channel(BATCHES_MAX);
+    let sender = Sender::new(shared, brokers.clone(), inbox.to_owned(), to_send).map_err(RunError::Kafka)?;
+    let listen = settings.rules.listen;
+    let ground = Ground {
+        store: Arc::clone(&shared.consent),
+        news: shared.consent_news.subscribe(),
+        keys: shared.rules.keys(),
+        clock: Arc::clone(&shared.clock),
+        health: shared.health.clone(),
+        max_staleness: shared.config.max_staleness,
+    };
+    let api = Arc::new(Api::new(settings, ground, batches, Arc::clone(&shared.metrics)).map_err(RunError::Api)?);
+    let listener = Listener::open(listen).map_err(|source| HttpError { listen, source })?;
+    supervisor.spawn("inbox", move || {
+        sender.run();
+        Ok(())
+    })?;
+    let answers = Arc::clone(&api);
+    supervisor.spawn("api", move || {
+        listener.serve(answers);
+        Ok(())
+    })?;
+    Ok(Some(api))
 }
 
 fn membership(kafka: Kafka) -> Membership {
@@ -131,6 +170,9 @@ fn membership(kafka: Kafka) -> Membership {
 /// Why a run ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// A file of the API cannot be used.
+    #[error("failed to open the api")]
+    Api(#[source] ApiFault),
     /// The counts of a batch do not add up, or its offsets do not join: a bug.
     #[error("failed to account for a batch")]
     Accounting(#[source] CommitError),
@@ -180,6 +222,8 @@ pub enum RunError {
     },
 }
 
+/// Decisions that wait to be sent, each about one person; more are refused.
+const BATCHES_MAX: usize = 256;
 /// The batch that waits for the commit worker; the source closes no further one before its receipt is back.
 const CLOSED_MAX: usize = 1;
 const RECEIPTS_MAX: usize = 1;

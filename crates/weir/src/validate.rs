@@ -1,15 +1,15 @@
 //! `weir validate`: every fault of the configuration, the contracts and the purposes, at once.
 //!
 //! It checks what `weir run` checks before it reads the first record, and nothing that needs a broker; without
-//! `--no-environment` also what is on this machine: the key ring and the consent file. Faults end it with 78; with
+//! `--no-environment` also what is on this machine: the key ring, the files of the API and the consent file. Faults end it with 78; with
 //! `--deny-warnings` warnings do too.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 use weir_consent::{ConsentStore, LineFault, LoadError};
-use weir_daemon::Config;
 use weir_daemon::config::ConsentSource;
+use weir_daemon::{Config, check_api};
 use weir_policy::diagnostic::render;
 use weir_source::Brokers;
 
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Fails on warnings too; for CI.
     #[arg(long, env = "WEIR_DENY_WARNINGS")]
     deny_warnings: bool,
-    /// Leaves out what depends on this machine: the key ring and the consent file.
+    /// Leaves out what depends on this machine: the key ring, the files of the API and the consent file.
     #[arg(long, env = "WEIR_NO_ENVIRONMENT")]
     no_environment: bool,
 }
@@ -53,9 +53,11 @@ pub(crate) fn validate(global: &Global, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Checks what is on this machine: that the ring opens, and that every line of a consent file is a record.
+/// Checks what is on this machine: that the ring opens, that the API's files serve, and that every line of a consent file is a
+/// record.
 fn environment(config: &Config) -> Result<(), Failure> {
     let ring = setup::key_ring(config)?;
+    config.api.as_ref().map_or(Ok(()), check_api).or_exit(Exit::Config)?;
     let ConsentSource::Path(file) = &config.consent else { return Ok(()) };
     match ConsentStore::load_ndjson(file, &ring.snapshot(), setup::now_ms()) {
         Ok(_) => Ok(()),

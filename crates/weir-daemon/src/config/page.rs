@@ -4,19 +4,23 @@
 
 use std::fmt::Write as _;
 
-use super::PAGES;
 use super::section::SectionPage;
+use super::{PAGES, SPARE_PAGES};
 
 /// Returns the text of `config/weir.toml`: every key with its meaning and its default.
 pub fn default_file() -> String {
     let mut text = String::from(HEAD);
     for page in &PAGES {
-        write_section(&mut text, page);
+        write_section(&mut text, page, "");
+    }
+    for page in &SPARE_PAGES {
+        write_section(&mut text, page, "# ");
     }
     text
 }
 
-fn write_section(text: &mut String, page: &SectionPage) {
+/// Writes a section; `mark` stands before what counts.
+fn write_section(text: &mut String, page: &SectionPage, mark: &str) {
     text.push('\n');
     for line in page.doc {
         push_line(text, format_args!("#{line}"));
@@ -24,14 +28,14 @@ fn write_section(text: &mut String, page: &SectionPage) {
     if page.path.is_empty() {
         text.push('\n');
     } else {
-        push_line(text, format_args!("[{}]", page.path));
+        push_line(text, format_args!("{mark}[{}]", page.path));
     }
     for key in page.keys {
         for line in key.doc {
             push_line(text, format_args!("#{line}"));
         }
-        let comment = if key.mode == "optional" { "# " } else { "" };
-        push_line(text, format_args!("{comment}{} = {}", key.key, key.sample));
+        let mark = if key.mode == "optional" { "# " } else { mark };
+        push_line(text, format_args!("{mark}{} = {}", key.key, key.sample));
     }
 }
 

@@ -135,6 +135,22 @@ words! {
         /// The new set has faults; the old one stays in force.
         Refused = "refused",
     }
+    /// What a request of the API was too much for.
+    Limit {
+        /// The pace of decisions about one person or tenant.
+        Person = "person",
+        /// The pace of a token.
+        Token = "token",
+    }
+    /// The class of an HTTP status.
+    StatusClass {
+        /// It was done.
+        Success = "2xx",
+        /// The request was at fault.
+        Client = "4xx",
+        /// It could not be done now.
+        Server = "5xx",
+    }
     /// A bounded queue between two workers.
     QueueName {
         /// Closed batches, from the source to the commit worker.
@@ -192,6 +208,24 @@ pub struct RefusalLabels {
 pub struct SnapshotLabels {
     /// `loaded`, or the code of the refusal.
     pub outcome: &'static str,
+}
+
+/// Endpoint × role × class of status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ApiLabels {
+    /// Which endpoint; empty for a path that there is not.
+    pub endpoint: &'static str,
+    /// The role of who asked; empty for somebody unknown.
+    pub role: &'static str,
+    /// How it was answered.
+    pub status: Word<StatusClass>,
+}
+
+/// What a request was too much for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimitLabels {
+    /// The limit that was reached.
+    pub by: Word<Limit>,
 }
 
 /// What closed a batch.

@@ -133,6 +133,9 @@ impl Follower {
         let Turned { applied, published, refused, problems, current, saved, .. } = turned;
         saved.into_iter().for_each(note_saved);
         let shared = &self.shared;
+        if applied + published > 0 || current {
+            shared.consent_news.send_replace(());
+        }
         shared.consent_position.fetch_add(i64::try_from(applied).unwrap_or(0), Ordering::Relaxed);
         shared.metrics.consent_published.inc_by(published);
         count_refused(shared, refused);
@@ -202,7 +205,8 @@ fn count_refused(shared: &Shared, refused: HashMap<InboxFault, u64>) {
 
 /// At least once a second, or `max_staleness` would mean little.
 const ASK_EVERY: Duration = Duration::from_millis(500);
-const WAIT: Duration = Duration::from_millis(100);
+/// What a decision waits for at most before the keeper looks into the inbox; fifty looks a second cost nothing that can be measured.
+const WAIT: Duration = Duration::from_millis(20);
 const REST: Duration = Duration::from_secs(1);
 const REPEAT_MIN: Duration = Duration::from_secs(30);
 /// A turn may wait for a producer's own time-out.

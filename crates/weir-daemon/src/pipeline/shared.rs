@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 use weir_consent::{ConsentStore, ConsentView, Stale};
 use weir_keys::{KeyError, KeyRing};
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rules: Rules,
     pub(crate) consent: Arc<ConsentStore>,
+    /// Changes with the store, for who waits for it.
+    pub(crate) consent_news: watch::Sender<()>,
     pub(crate) lake: Lake,
     pub(crate) stop: AtomicBool,
     pub(crate) over: AtomicBool,
@@ -56,6 +59,7 @@ impl Shared {
             metrics,
             rules,
             consent: Arc::new(consent),
+            consent_news: watch::Sender::new(()),
             lake,
             stop: AtomicBool::new(false),
             over: AtomicBool::new(false),

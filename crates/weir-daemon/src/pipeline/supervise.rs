@@ -11,6 +11,7 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 use weir_lake::{Lake, LakeError};
 
+use crate::api::Api;
 use crate::clock::millis;
 use crate::health::{Health, Obstacle};
 use crate::lake;
@@ -76,7 +77,7 @@ impl Supervisor {
     }
 
     /// Watches until the source worker is done.
-    pub(crate) fn watch(&self, shared: &Shared) -> Result<(), RunError> {
+    pub(crate) fn watch(&self, shared: &Shared, api: Option<&Api>) -> Result<(), RunError> {
         let mut tend_at_ms = shared.clock.elapsed_ms() + millis(TEND_EVERY);
         loop {
             let now_ms = shared.clock.elapsed_ms();
@@ -96,6 +97,7 @@ impl Supervisor {
                 Ok(Event::Ended(worker, None)) => return Err(RunError::Panicked { worker }),
                 Ok(Event::Reload) => {
                     shared.reload();
+                    reload(api);
                     tend_at_ms = now_ms;
                 }
                 Ok(Event::Stop) => {
@@ -108,6 +110,15 @@ impl Supervisor {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
         }
+    }
+}
+
+/// Reads tokens and certificates anew; those in force stay where the new ones have faults.
+fn reload(api: Option<&Api>) {
+    match api.map(Api::reload) {
+        Some(Err(fault)) => error!(error = chain(&fault), "new files of the api are refused, the old ones stay"),
+        Some(Ok(())) => info!("files of the api are in force"),
+        None => {}
     }
 }
 

@@ -15,6 +15,8 @@ mod program;
 mod world;
 
 #[cfg(feature = "real-kafka")]
+mod api;
+#[cfg(feature = "real-kafka")]
 mod broker;
 #[cfg(feature = "real-readers")]
 mod expected;
