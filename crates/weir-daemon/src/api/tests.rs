@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::access::tests::token;
 use super::problem::{Code, MEMBERS};
 use document::SEEN;
-use world::{Answer, World, request};
+use world::{Answer, Inbox, World, request};
 
 /// Much longer than anything takes here.
 const PATIENT: Duration = Duration::from_mins(2);
@@ -179,28 +179,45 @@ fn same_key_at_the_same_time_waits_its_turn() {
     });
 }
 
-/// A retry sends the decision that was taken, and does not ask the state machine for a second one.
+/// A retry sends the decision that was taken, and does not ask the state machine for a second one, whether the first arrived or not.
 #[test]
 fn retry_of_an_unconfirmed_decision_is_the_same_decision() {
-    let world = World::new(Duration::from_secs(1));
-    until_done(|| decide(&world, "agent", "u-1", "request"));
-    let grant = || world.post_with("agent", "/v1/consents", &consent("acme", "u-1", "grant"), "Idempotency-Key: k\r\n");
-    world.inbox.hold();
-    assert_eq!(grant().code(), (503, "not_confirmed"));
-    world.inbox.lose();
-    assert_eq!(until_done(grant).state("reliability"), "given");
+    for fate in [Inbox::lose, Inbox::release] {
+        let world = World::new(Duration::from_secs(1));
+        until_done(|| decide(&world, "agent", "u-1", "request"));
+        let grant =
+            || world.post_with("agent", "/v1/consents", &consent("acme", "u-1", "grant"), "Idempotency-Key: k\r\n");
+        world.inbox.hold();
+        assert_eq!(grant().code(), (503, "not_confirmed"));
+        fate(&world.inbox);
+        assert_eq!(until_done(grant).state("reliability"), "given");
+    }
 }
 
 /// A withdrawal that follows a grant whose fate is unknown is a withdrawal, not "nothing to change".
 #[test]
 fn withdrawal_waits_for_a_grant_that_is_under_way() {
-    let world = World::new(Duration::from_secs(1));
-    until_done(|| decide(&world, "agent", "u-1", "request"));
+    let world = World::new(Duration::from_secs(30));
+    decide(&world, "agent", "u-1", "request");
     world.inbox.hold();
-    assert_eq!(decide(&world, "agent", "u-1", "grant").code(), (503, "not_confirmed"));
-    assert_eq!(decide(&world, "agent", "u-1", "withdraw").code(), (503, "not_confirmed"));
-    world.inbox.release();
-    assert_eq!(until_done(|| decide(&world, "agent", "u-1", "withdraw")).state("reliability"), "withdrawn");
+    let head = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", token("agent"));
+    let grant = request("POST", "/v1/consents", &head, &consent("acme", "u-1", "grant"));
+    let mut gone = TcpStream::connect(world.address).unwrap();
+    gone.write_all(grant.as_bytes()).unwrap();
+    let received = || world.inbox.received.load(Ordering::SeqCst);
+    while received() < 2 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    drop(gone);
+    thread::scope(|scope| {
+        let withdrawal = scope.spawn(|| decide(&world, "agent", "u-1", "withdraw"));
+        // It sends the grant again, and waits.
+        while received() < 3 && !withdrawal.is_finished() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        world.inbox.release();
+        assert_eq!(withdrawal.join().unwrap().state("reliability"), "withdrawn");
+    });
 }
 
 /// Asks until the answer is not that it was too slow.
