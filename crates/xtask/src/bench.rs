@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask bench peers` first builds programs of other people, each from its own registry, below the target folder. CI
 //! never does: their builds take longer than weir's, and their figures change with the machine. `cargo xtask bench flow` sends
-//! events through a real broker into tables.
+//! events through a real broker into tables, `cargo xtask bench effect` lets people withdraw meanwhile.
 
 use std::fs;
 use std::path::Path;
@@ -25,21 +25,22 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             build_peers(&folder)?;
             process::loudly(bench.arg("peers").arg(folder).args(rest))
         }
-        [flow, rest @ ..] if flow == "flow" => measure_flow(rest.first().map_or("2000000", String::as_str)),
+        [what, rest @ ..] if what == "flow" || what == "effect" => {
+            let test = if what == "flow" { "events_flow" } else { "person_who_withdrew" };
+            measure(test, rest.first().map_or("2000000", String::as_str))
+        }
         _ => process::loudly(bench.args(arguments)),
     }
 }
 
-/// Lets the test that sends events through a broker do so with the program as it is released.
-fn measure_flow(events: &str) -> Result<()> {
+/// Lets a test that sends events through a broker do so with the program as it is released.
+fn measure(test: &str, events: &str) -> Result<()> {
     process::loudly(cargo("build").args(["--release", "--package", "weir"]))?;
     let binary = tree::target()?.join("release/weir");
-    let arguments = ["weir", "--", "events_flow", "--nocapture"].map(str::to_owned);
+    let arguments = ["weir", "--", test, "--nocapture"].map(str::to_owned);
     let environment = [
         ("WEIR_TEST_BINARY", binary.as_os_str()),
         ("WEIR_TEST_EVENTS", events.as_ref()),
-        // As docker/Dockerfile has it.
-        ("MALLOC_ARENA_MAX", "2".as_ref()),
     ];
     test::run_with(&arguments, &environment)
 }

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use weir_source::{Admin, Brokers, Outgoing, Producer, TopicPartition, TopicPlan};
+use weir_consent::ConsentStore;
+use weir_source::{Admin, Brokers, Outgoing, Producer, TopicPartition, TopicPlan, read_states};
 use weir_testkit::corpus::Produced;
 
 use crate::world::Settings;
@@ -77,13 +78,15 @@ impl Broker {
 
     /// Writes consents to the inbox; those of a person go to one partition, as their keys say.
     pub(crate) fn consent(&self, settings: &Settings, records: impl Iterator<Item = Produced>) {
-        let topic = settings.consent_topic.as_ref().unwrap();
-        let producer = Producer::connect(&self.brokers).unwrap();
-        for record in records {
-            let (key, value) = (Some(record.key.as_slice()), record.value.as_deref());
-            producer.send(&Outgoing { topic, partition: None, key, value, headers: &[] }).unwrap();
-        }
-        producer.flush(PATIENCE).unwrap();
+        let speaker = self.speaker(settings);
+        speaker.say(records);
+        speaker.flush();
+    }
+
+    /// Returns who writes to the inbox again and again.
+    pub(crate) fn speaker(&self, settings: &Settings) -> Speaker {
+        let inbox = settings.consent_topic.clone().unwrap();
+        Speaker { producer: Producer::connect(&self.brokers).unwrap(), inbox }
     }
 
     /// Returns the ids that the broker gave to the members of a group; a member that leaves and comes again gets another.
@@ -100,35 +103,8 @@ impl Broker {
 
     /// Returns every byte of a topic's records: keys, values, names and values of headers.
     pub(crate) fn bytes_of(&self, topic: &str) -> Vec<u8> {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.address).set("group.id", "none").set("enable.auto.commit", "false");
-        let consumer: BaseConsumer = config.create().unwrap();
-        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
-        let mut list = TopicPartitionList::new();
-        let mut left = 0;
-        for partition in metadata.topics()[0].partitions() {
-            let (start, end) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE).unwrap();
-            if end > start {
-                list.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
-                left += 1;
-            }
-        }
         let mut bytes = Vec::new();
-        let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
-        for element in list.elements() {
-            ends.insert(
-                element.partition(),
-                consumer.fetch_watermarks(topic, element.partition(), PATIENCE).unwrap().1,
-            );
-        }
-        consumer.assign(&list).unwrap();
-        let asked = Instant::now();
-        while left > 0 && asked.elapsed() < PATIENCE {
-            let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
-                // Compaction may have taken the last offsets: a partition is read when its position is at its end.
-                left = list.elements().iter().filter(|at| !is_read(&consumer, &ends, topic, at.partition())).count();
-                continue;
-            };
+        self.read(topic, |message| {
             bytes.extend_from_slice(message.key().unwrap_or_default());
             bytes.push(b'\n');
             bytes.extend_from_slice(message.payload().unwrap_or_default());
@@ -137,9 +113,76 @@ impl Broker {
                 bytes.extend_from_slice(header.key.as_bytes());
                 bytes.extend_from_slice(header.value.unwrap_or_default());
             }
+        });
+        bytes
+    }
+
+    /// Returns how many records a topic has, and how many it was given.
+    pub(crate) fn count(&self, topic: &str) -> (u64, u64) {
+        let mut records = 0;
+        let offsets = self.read(topic, |_| records += 1);
+        (records, offsets)
+    }
+
+    /// Returns what the state topic says now.
+    pub(crate) fn states(&self, settings: &Settings) -> ConsentStore {
+        let inbox = settings.consent_topic.as_ref().unwrap();
+        // What lets tests send large records has no place in a consumer.
+        let brokers = Brokers::new(&self.address, BTreeMap::new()).unwrap();
+        read_states(&brokers, inbox, "none", PATIENCE).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Reads a topic to its end; returns how many offsets it has.
+    pub(crate) fn read(&self, topic: &str, mut each: impl FnMut(&BorrowedMessage<'_>)) -> u64 {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address).set("group.id", "none").set("enable.auto.commit", "false");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+        let mut list = TopicPartitionList::new();
+        let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
+        for partition in metadata.topics()[0].partitions() {
+            let (start, end) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE).unwrap();
+            if end > start {
+                list.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
+                ends.insert(partition.id(), end);
+            }
+        }
+        let mut left = ends.len();
+        consumer.assign(&list).unwrap();
+        let asked = Instant::now();
+        while left > 0 && asked.elapsed() < PATIENCE {
+            let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else {
+                // Compaction may have taken the last offsets: a partition is read when its position is at its end.
+                left = list.elements().iter().filter(|at| !is_read(&consumer, &ends, topic, at.partition())).count();
+                continue;
+            };
+            each(&message);
         }
         assert_eq!(left, 0, "{topic} was not read to its end");
-        bytes
+        ends.values().map(|end| end.unsigned_abs()).sum()
+    }
+}
+
+/// A service that writes what people say to the inbox.
+pub(crate) struct Speaker {
+    producer: Producer,
+    inbox: String,
+}
+
+impl Speaker {
+    /// Writes consents, soon.
+    pub(crate) fn say(&self, records: impl Iterator<Item = Produced>) {
+        for record in records {
+            let (key, value) = (Some(record.key.as_slice()), record.value.as_deref());
+            self.producer
+                .send(&Outgoing { topic: &self.inbox, partition: None, key, value, headers: &[] })
+                .unwrap();
+        }
+    }
+
+    /// Waits until the broker has all of it.
+    pub(crate) fn flush(&self) {
+        self.producer.flush(PATIENCE).unwrap();
     }
 }
 

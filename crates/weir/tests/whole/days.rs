@@ -82,6 +82,45 @@ fn withdrawal_before_the_commit_counts() {
     assert_audit_passes(&scene.world);
 }
 
+/// The topic is read once more from its first offset, into an empty lake: who withdrew or was erased since does not come back
+/// (LK-29), and a yes that is given again does not reach back to the events of the no (LK-34).
+#[test]
+fn replay_brings_back_nobody_who_withdrew_or_was_erased() {
+    let broker = Broker::given();
+    let scene = Scene::new(&broker, Settings::of_kafka(&broker.address, &name("replay")), 27);
+    broker.create_topics(&scene.settings, 1);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    scene.send(&broker);
+    let run = || Weir::new(&scene.world, ["run", "--until-caught-up"]).run().assert_done();
+    run();
+    scene.assert_rows();
+
+    let replayed = |said: &[Produced]| {
+        broker.consent(&scene.settings, said.iter().cloned());
+        // An operator who wants a new lake says so: the ring remembers the ledger of the old one.
+        fs::remove_dir_all(scene.world.path("lake")).unwrap();
+        fs::remove_dir_all(scene.world.path("keys/heads")).unwrap();
+        run();
+        let consents = scene.world.consents(&scene.corpus).chain(said.iter().cloned());
+        let expected = Expected::of(&scene.world, &scene.corpus, consents, scene.events());
+        expected.assert_read_by(&scene.world, &[Engine::Deltalake]);
+        assert_audit_passes(&scene.world);
+        expected.rows()
+    };
+    let before = scene.rows_found();
+    let withdrawn = scene.withdrawals();
+    let left = replayed(&withdrawn);
+    assert!(0 < left && left < before, "{left} of {before} rows are left");
+    // After every event, also after those whose producers' clocks are ahead.
+    let later_ms = scene.world.now_ms + 570_000;
+    let again: Vec<_> = withdrawn.iter().map(|no| scene.with(no, "given", later_ms)).collect();
+    assert_eq!(replayed(&again), left, "a yes reached back");
+    assert!(covered(&scene.world, "reason = 'consent_after_event'") > 0);
+    let erasures = scene.world.consents(&scene.corpus).filter_map(|consent| erasure(&consent, later_ms));
+    let nobody = replayed(&again.into_iter().chain(erasures).collect::<Vec<_>>());
+    assert_eq!(nobody, covered(&scene.world, "fate = 'written' AND event_type LIKE '%.health'"), "somebody came back");
+}
+
 /// A lake that cannot be written stops the flow; what was read is written when it can be, and the daemon stays in its group.
 #[test]
 fn lake_that_is_away_stops_the_flow() {
@@ -299,6 +338,14 @@ impl Scene {
         given.step_by(2).collect()
     }
 
+    /// Returns what a person says of the same purpose at another instant.
+    fn with(&self, said: &Produced, status: &str, at_ms: i64) -> Produced {
+        let mut record: Value = serde_json::from_slice(said.value.as_deref().unwrap()).unwrap();
+        record["status"] = json!(status);
+        record["at"] = json!(rfc_3339(at_ms));
+        inbox_record(&record)
+    }
+
     /// Demands that the lake has the reference's rows, and its accounts add up.
     #[track_caller]
     fn assert_rows(&self) {
@@ -312,6 +359,15 @@ impl Scene {
     fn rows_found(&self) -> u64 {
         Expected::read(&self.world, Engine::Deltalake).rows()
     }
+}
+
+/// Returns the erasure of the person that a consent names; nothing for a tenant's agreement.
+fn erasure(consent: &Produced, before_ms: i64) -> Option<Produced> {
+    let record: Value = serde_json::from_slice(consent.value.as_deref().unwrap()).unwrap();
+    let (tenant, kind, subject) = (&record["tenant"], record.get("kind")?, record.get("subject")?);
+    Some(inbox_record(&json!({
+        "tenant": tenant, "kind": kind, "subject": subject, "purpose": "*", "erased_before": rfc_3339(before_ms),
+    })))
 }
 
 /// Asks a daemon to end, and demands that it does as it should.

@@ -18,6 +18,8 @@ mod world;
 mod api;
 #[cfg(feature = "real-kafka")]
 mod broker;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod effect;
 #[cfg(feature = "real-readers")]
 mod expected;
 #[cfg(feature = "real-kafka")]
@@ -27,6 +29,8 @@ mod file;
 #[cfg(feature = "real-kafka")]
 mod flow;
 
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod changes;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod crash;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
