@@ -21,6 +21,8 @@ pub(crate) struct Args {
 /// # Errors
 /// When something is wrong that no waiting mends.
 pub(crate) fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    share_heaps();
     let config = setup::config(global)?;
     let (policy, warnings) = setup::policy(global, &config)?;
     for warning in &warnings {
@@ -33,6 +35,30 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let clock = SystemClock::start();
     let ran = pipeline::run(Setup { config, policy, ring, clock, until, state_topic: StateTopicPolicy::Create });
     ran.map(|()| Exit::Done).map_err(|why| Failure::new(exit_of(&why), why))
+}
+
+/// Starts the program anew in its own process with two heaps for all threads, unless it was told how many to have.
+///
+/// glibc makes a heap for each thread and reads how many are allowed only at its start. A batch is filled by one thread
+/// and freed by another, which leaves every heap at its fullest: about 150 MB more than what is in use.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn share_heaps() {
+    use std::os::unix::process::CommandExt as _;
+
+    const HEAPS: &str = "MALLOC_ARENA_MAX";
+    if std::env::var_os(HEAPS).is_some() {
+        return;
+    }
+    let mut arguments = std::env::args_os();
+    let failure = std::env::current_exe().map(|program| {
+        let mut again = std::process::Command::new(program);
+        if let Some(name) = arguments.next() {
+            again.arg0(name);
+        }
+        again.args(arguments).env(HEAPS, "2").exec()
+    });
+    let (Ok(error) | Err(error)) = failure;
+    warn!(%error, "could not start anew with {HEAPS}=2: the daemon will take more memory");
 }
 
 fn exit_of(why: &RunError) -> Exit {
