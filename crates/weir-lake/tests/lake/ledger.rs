@@ -102,7 +102,9 @@ fn what_a_crash_left_untold_is_told_once() {
     assert_eq!((report.discrepancies.len(), report.waiting), (0, 1));
     assert!(told(&world).len() < before.len());
     let lakes = [world.open(), world.open()];
-    lakes.iter().for_each(|lake| lake.tell_ledger(NOW_MS).unwrap());
+    for lake in lakes {
+        lake.tell_ledger(NOW_MS).unwrap();
+    }
     assert_eq!(told(&world), before);
     assert_eq!(audit(&world).discrepancies, BTreeSet::new());
 }

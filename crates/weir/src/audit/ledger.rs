@@ -91,6 +91,7 @@ impl fmt::Display for LedgerFindings {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
     use std::path::Path;
 
     use weir_ledger::Fault;
@@ -149,7 +150,7 @@ mod tests {
         let mut page = String::new();
         for report in [report(), broken()] {
             let findings = LedgerFindings(report);
-            page += &format!("{findings}\n{}\n\n", serde_json::to_string_pretty(&findings.json()).unwrap());
+            writeln!(page, "{findings}\n{}\n", serde_json::to_string_pretty(&findings.json()).unwrap()).unwrap();
         }
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit/ledger.txt");
         if std::env::var_os("WEIR_BLESS").is_some() {

@@ -86,7 +86,7 @@ fn broader_policy_than_at_collection_needs_a_decision() {
     Weir::new(&world, ["audit", "--ledger", "--head", head]).run().assert_done();
     let kept = world.path("keys/heads/eu");
     Weir::new(&world, ["audit", "--ledger", "--head", kept.to_str().unwrap()]).run().assert_done();
-    let forged = format!("{}x", &head[..head.len() - 1]);
+    let forged = format!("{head}x");
     let found = Weir::new(&world, ["audit", "--ledger", "--head", &forged]).run();
     assert_eq!(found.status.code(), Some(65), "{}", found.stdout);
 
