@@ -2,7 +2,8 @@
 //!
 //! `cargo xtask bench peers` first builds programs of other people, each from its own registry, below the target folder. CI
 //! never does: their builds take longer than weir's, and their figures change with the machine. `cargo xtask bench flow` sends
-//! events through a real broker into tables, `cargo xtask bench effect` lets people withdraw meanwhile.
+//! events through a real broker into tables, `cargo xtask bench effect` lets people withdraw meanwhile, `cargo xtask bench
+//! changes` lets many change their minds while daemons and broker are killed.
 
 use std::fs;
 use std::path::Path;
@@ -25,24 +26,36 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             build_peers(&folder)?;
             process::loudly(bench.arg("peers").arg(folder).args(rest))
         }
-        [what, rest @ ..] if what == "flow" || what == "effect" => {
-            let test = if what == "flow" { "events_flow" } else { "person_who_withdrew" };
-            measure(test, rest.first().map_or("2000000", String::as_str))
+        [what, rest @ ..] if MEASURES.iter().any(|measure| measure.name == what) => {
+            MEASURES.iter().filter(|measure| measure.name == what).try_for_each(|measure| measure.take(rest.first()))
         }
         _ => process::loudly(bench.args(arguments)),
     }
 }
 
-/// Lets a test that sends events through a broker do so with the program as it is released.
-fn measure(test: &str, events: &str) -> Result<()> {
-    process::loudly(cargo("build").args(["--release", "--package", "weir"]))?;
-    let binary = tree::target()?.join("release/weir");
-    let arguments = ["weir", "--", test, "--nocapture"].map(str::to_owned);
-    let environment = [
-        ("WEIR_TEST_BINARY", binary.as_os_str()),
-        ("WEIR_TEST_EVENTS", events.as_ref()),
-    ];
-    test::run_with(&arguments, &environment)
+/// A test on a real broker that is long, and a measurement, when it runs with the program as it is released.
+struct Measure {
+    name: &'static str,
+    test: &'static str,
+    /// What in its environment says how much to do.
+    variable: &'static str,
+    usual: &'static str,
+}
+
+const MEASURES: [Measure; 3] = [
+    Measure { name: "changes", test: "changes_in_any_order", variable: "WEIR_TEST_CHANGES", usual: "1000000" },
+    Measure { name: "effect", test: "person_who_withdrew", variable: "WEIR_TEST_EVENTS", usual: "2000000" },
+    Measure { name: "flow", test: "events_flow", variable: "WEIR_TEST_EVENTS", usual: "2000000" },
+];
+
+impl Measure {
+    fn take(&self, number: Option<&String>) -> Result<()> {
+        process::loudly(cargo("build").args(["--release", "--package", "weir"]))?;
+        let binary = tree::target()?.join("release/weir");
+        let arguments = ["weir", "--", self.test, "--nocapture"].map(str::to_owned);
+        let number = number.map_or(self.usual, String::as_str);
+        test::run_with(&arguments, &[("WEIR_TEST_BINARY", binary.as_os_str()), (self.variable, number.as_ref())])
+    }
 }
 
 /// Builds each program in a folder of its own and leaves it there under the name `run`.

@@ -68,6 +68,8 @@ cargo xtask bench [--events N] [--people N] [--rounds N]   print how fast weir i
 cargo xtask bench scale [--records N]              the same with more event types, consents and dates
 cargo xtask bench peers [--events N] [--rounds N]  build other programs for the same work, and compare
 cargo xtask bench flow [EVENTS]                    events/s and memory from a real broker into committed tables
+cargo xtask bench effect [EVENTS]                  how long withdrawals take to have their effect meanwhile
+cargo xtask bench changes [CHANGES]                changes of consent in any order, while daemons and broker are killed
 cargo xtask count [--bless] [--install]            compare the filter's instructions with those that are committed
     --bless     commit to what is counted
 cargo xtask up [--port PORT] [--data DIR]          start Apache Kafka, print its address, stay until ctrl-c
