@@ -20,6 +20,7 @@ mod snapshot;
 mod state;
 mod status;
 mod store;
+mod sync;
 
 pub use decision::{Decision, Undecidable, status_now};
 pub use inbox::{InboxFault, InboxRecord, instant_ms};

@@ -6,16 +6,16 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
-    sync::atomic::{AtomicI64, Ordering as Memory},
+    sync::atomic::Ordering as Memory,
 };
 
-use parking_lot::{RwLock, RwLockReadGuard};
 use weir_keys::PersonKey;
 use weir_policy::PurposeId;
 
 use crate::{
     people::People,
     state::{Agreement, StateKey, StateRecord},
+    sync::{AtomicI64, RwLock, RwLockReadGuard},
 };
 
 /// The place of a tenant in a store; it never changes as long as the store lives.

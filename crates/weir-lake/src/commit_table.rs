@@ -1,7 +1,7 @@
 //! One table's part of a batch: written, and put on top of whatever the table is by now.
 //!
-//! An attempt starts over when someone else committed first, when a zombie's rows have to go before ours, or when consent
-//! ended meanwhile and rows left. A file that was sealed before is kept unless rows left it.
+//! An attempt starts over when someone else committed first or when a zombie's rows have to go before ours; each begins with what
+//! consent says by then (`attempt`). A file that was sealed before is kept unless rows left it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use weir_filter::{Fate, Origin};
 
 use crate::accounts::Accounts;
+use crate::attempt::{Target, put_permitted};
 use crate::cell::{BatchCell, Body, Cell, CellPart, Count};
 use crate::commit::{CommitError, Recheck, Written};
 use crate::delta_type::ColumnType;
@@ -51,77 +52,16 @@ impl Lake {
     ) -> Result<TableDone, CommitError> {
         let log = self.table(&table)?;
         let mut log = log.lock();
-        let mut done = TableDone { table, removals: Vec::new(), committed: None, written: Written::default() };
-        let mut files: Vec<WrittenFile> = Vec::new();
+        let done = TableDone { table, removals: Vec::new(), committed: None, written: Written::default() };
         work.drop_origins(&batch.accepted(&done.table));
-        let result = loop {
-            match self.try_table(batch, &mut log, &mut *work, &mut files, accounts, &mut done) {
-                Ok(Attempt::Done) => break Ok(done),
-                Ok(Attempt::Lost) => {}
-                Err(error) => break Err(error),
-            }
-        };
-        if !matches!(&result, Ok(done) if done.committed.is_some()) {
-            // Nothing names the files. After an error the last put may still have landed, so those stay for vacuum.
-            if result.is_ok() {
-                discard(&log, &mut files)?;
-            }
+        let (log, files) = (&mut *log, Vec::new());
+        let mut open = OpenTable { lake: self, batch, log, exists: false, files, accounts, done };
+        put_permitted(&batch.recheck, &mut *work, &mut open)?;
+        // Nothing names the files. After an error the last put may still have landed, so those stay for vacuum.
+        if open.done.committed.is_none() {
+            discard(open.log, &mut open.files)?;
         }
-        result
-    }
-
-    fn try_table(
-        &self,
-        batch: &Batch<'_>,
-        log: &mut TableLog,
-        work: &mut dyn Work,
-        files: &mut Vec<WrittenFile>,
-        accounts: &Accounts,
-        done: &mut TableDone,
-    ) -> Result<Attempt, CommitError> {
-        let table = done.table.clone();
-        let at_table = |source| at(&table, source);
-        let exists = log.refresh().map_err(at_table)?;
-        if exists && self.yields_to_zombies(batch, log)? {
-            return Ok(Attempt::Lost);
-        }
-        let removals = batch.ask_again(work)?;
-        if !removals.is_empty() {
-            done.removals.extend(removals);
-            discard(log, files)?;
-        }
-        if work.is_empty() {
-            return Ok(Attempt::Done);
-        }
-        if !exists {
-            log.create(&self.kernel, &work.columns(), true, batch.shared.now_ms).map_err(at_table)?;
-            return Ok(Attempt::Lost);
-        }
-        if files.is_empty() {
-            *files = work.write(&log.folder).map_err(|error| at_table(error.into()))?;
-        }
-        let Some(head) = log.head(&self.kernel).map_err(at_table)? else { return Ok(Attempt::Lost) };
-        let new_columns = missing_columns(&head, &work.columns()).map_err(at_table)?;
-        let cell = batch.cell(&table, work, files, accounts, &done.removals);
-        self.check_generations(batch)?;
-        log.folder.publish(files.iter().map(|file| &file.place)).map_err(|error| at_table(error.into()))?;
-        let change = Change {
-            adds: files.iter().map(|file| file.added(batch.modified_ms(&table))).collect(),
-            new_columns,
-            txns: cell.spans().iter().map(|span| log.offset_txn(&span.partition, span.to)).collect(),
-            ..Change::default()
-        };
-        let attempt = log.put(&self.kernel, change, &cell).map_err(at_table)?;
-        if attempt == Attempt::Done {
-            done.written = Written {
-                tables: 1,
-                files: count(files.len()),
-                rows: cell.rows(),
-                bytes: files.iter().map(|file| file.bytes).sum(),
-            };
-            done.committed = Some(cell);
-        }
-        Ok(attempt)
+        Ok(open.done)
     }
 
     /// Looks for rows of our spans that an older owner committed after we took over, and removes them.
@@ -167,13 +107,69 @@ impl Lake {
     }
 }
 
-impl Batch<'_> {
-    /// Asks consent again for every row that is left.
-    fn ask_again(&self, work: &mut dyn Work) -> Result<Removals, CommitError> {
-        let view = self.recheck.view()?;
-        Ok(work.recheck(&view, (self.recheck.now_ms)()))
+/// A table that rows are being put into.
+struct OpenTable<'b> {
+    lake: &'b Lake,
+    batch: &'b Batch<'b>,
+    log: &'b mut TableLog,
+    exists: bool,
+    /// Sealed, and named by no commit yet.
+    files: Vec<WrittenFile>,
+    accounts: &'b Accounts,
+    done: TableDone,
+}
+
+impl Target for OpenTable<'_> {
+    fn read_on(&mut self) -> Result<Attempt, CommitError> {
+        self.exists = self.log.refresh().map_err(|source| at(&self.done.table, source))?;
+        let changed = self.exists && self.lake.yields_to_zombies(self.batch, self.log)?;
+        Ok(if changed { Attempt::Lost } else { Attempt::Done })
     }
 
+    fn put(&mut self, work: &mut dyn Work, removals: Removals) -> Result<Attempt, CommitError> {
+        let Self { lake, batch, log, exists, files, accounts, done } = self;
+        if !removals.is_empty() {
+            done.removals.extend(removals);
+            discard(log, files)?;
+        }
+        if work.is_empty() {
+            return Ok(Attempt::Done);
+        }
+        let table = done.table.clone();
+        let at_table = |source| at(&table, source);
+        if !*exists {
+            log.create(&lake.kernel, &work.columns(), true, batch.shared.now_ms).map_err(at_table)?;
+            return Ok(Attempt::Lost);
+        }
+        if files.is_empty() {
+            *files = work.write(&log.folder).map_err(|error| at_table(error.into()))?;
+        }
+        let Some(head) = log.head(&lake.kernel).map_err(at_table)? else { return Ok(Attempt::Lost) };
+        let new_columns = missing_columns(&head, &work.columns()).map_err(at_table)?;
+        let cell = batch.cell(&table, work, files, accounts, &done.removals);
+        lake.check_generations(batch)?;
+        log.folder.publish(files.iter().map(|file| &file.place)).map_err(|error| at_table(error.into()))?;
+        let change = Change {
+            adds: files.iter().map(|file| file.added(batch.modified_ms(&table))).collect(),
+            new_columns,
+            txns: cell.spans().iter().map(|span| log.offset_txn(&span.partition, span.to)).collect(),
+            ..Change::default()
+        };
+        let attempt = log.put(&lake.kernel, change, &cell).map_err(at_table)?;
+        if attempt == Attempt::Done {
+            done.written = Written {
+                tables: 1,
+                files: count(files.len()),
+                rows: cell.rows(),
+                bytes: files.iter().map(|file| file.bytes).sum(),
+            };
+            done.committed = Some(cell);
+        }
+        Ok(attempt)
+    }
+}
+
+impl Batch<'_> {
     /// Returns the partitions whose rows of an interrupted batch the table has.
     fn accepted(&self, table: &TableName) -> BTreeSet<Origin> {
         let has = |owned: &Owned| owned.accepted.contains_key(table);

@@ -79,6 +79,7 @@
 //! ```
 
 mod accounts;
+mod attempt;
 mod audit;
 mod audit_ledger;
 mod cell;
@@ -110,6 +111,8 @@ mod vacuum;
 mod work;
 
 pub use accounts::{Total, Unbalanced};
+#[cfg(feature = "model")]
+pub use attempt::model;
 pub use audit::{AuditReport, Discrepancy, FEW_PEOPLE};
 pub use audit_ledger::{LedgerDiscrepancy, LedgerReport};
 pub use columns::record_batches;

@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask test`, `check`, `tidy`, `bench`, `count` and `up`.
+//! Developer commands: `cargo xtask test`, `model`, `check`, `tidy`, `bench`, `count` and `up`.
 //!
 //! One tool, in the language of the tree, for everything a developer or CI does beyond plain cargo. Nothing here is
 //! part of the product, and nothing of the product is used here: a broken crate must not take its test command down.
@@ -15,6 +15,7 @@ mod count;
 mod guard;
 mod jars;
 mod machine;
+mod model;
 mod process;
 mod python;
 mod report;
@@ -43,6 +44,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "bench" => bench::run(rest),
         "check" => check::run(rest),
         "count" => count::run(rest),
+        "model" => model::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),
         "up" => up::run(rest),
@@ -60,6 +62,7 @@ cargo xtask test [--install] [STAGE…] [-- ARGS…]   run every test, real comp
     --install   install what this machine lacks (where there is apt)
     STAGE       only these crates, by the last part of their name: policy, keys, … (`weir` is the program itself)
     ARGS        passed to `cargo test`, such as a part of a test's name
+cargo xtask model                                  walk every order in which a withdrawal and a commit can meet
 cargo xtask check                                  formatting, lints, tidy, documentation, dependencies
 cargo xtask tidy [--bless]                         the rules of the house that no compiler checks
     --bless     first rewrite the list of types without Debug in ARCHITECTURE.md

@@ -3,7 +3,8 @@
 //! The compiler, the broker's start and the readers' installation run beside each other; then the tests run once, with
 //! one profile and one set of features, so that nothing is built twice. A component that cannot start is a failure:
 //! a test that is skipped because its broker is missing would pass for the wrong reason. At the end of a run of the whole
-//! tree the filter's instructions are counted, which is the bench that a busy machine can run.
+//! tree a model checker walks the interleavings of consent and commit, in a build of its own, and the filter's instructions
+//! are counted, which is the bench that a busy machine can run.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use crate::broker::{self, Broker, Wish};
 use crate::machine::{self, Install, Need};
 use crate::tree::{self, Package};
-use crate::{count, jars, process, python, report};
+use crate::{count, jars, model, process, python, report};
 
 /// Runs the tests.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -60,6 +61,7 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
     let tally = run_tests(&mut tests)?;
     report::done("tests, with their build and the start of what they need", started.elapsed());
     if tally.verdict().is_ok() && selection.is_whole() && wish.rest.is_empty() {
+        model::check()?;
         count::check()?;
     }
     report::line(&format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped));
