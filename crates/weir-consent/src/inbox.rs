@@ -9,7 +9,9 @@
 //! A person's choice, a tenant's agreement, a person's erasure. `subject` is text or a whole number, which equals its decimal text.
 //! Instants are RFC 3339 and cut to the millisecond (`erased_before`: up to the next). A member of another name is ignored and
 //! never kept; `evidence` may be any JSON and stays in the inbox. The key of the message is `tenant/kind/subject`, of an agreement
-//! `tenant`. Nothing of a record is ever quoted in a fault: a code says what is wrong.
+//! `tenant`. `"minor": true` in a choice says that the person is under the age of consent: a yes is then void, and taken as
+//! `invalidated`, unless `evidence` is an object whose `parental_responsibility` names who authorised it (GDPR, article 8).
+//! Nothing of a record is ever quoted in a fault: a code says what is wrong.
 
 use jiff::Timestamp;
 use weir_keys::{KeySet, canonical, tenant_name_is_sound};
@@ -34,6 +36,8 @@ const KIND_BYTES_MAX: usize = 64;
 const SUBJECT_BYTES_MAX: usize = 1024;
 /// How far ahead of our clock a record may be: the same as an event's.
 const AHEAD_MS_MAX: i64 = 10 * 60 * 1000;
+/// Member of the evidence that says who authorised a child's yes.
+const AUTHORISED: &str = "parental_responsibility";
 /// Purpose of an erasure: all of them.
 const EVERY_PURPOSE: &str = "*";
 
@@ -126,13 +130,12 @@ impl InboxRecord {
             return Err(InboxFault::TooLarge);
         }
         let mut raw = Raw::parse(value).ok_or(InboxFault::Json)?;
-        let evidence = raw.evidence.take();
         let says = match (raw.kind.take(), raw.subject.take()) {
             (None, None) => says_tenant(&raw, now_ms)?,
             (Some(kind), Some(subject)) => says_person(Who::new(&raw.tenant, &kind, &subject)?, &raw, now_ms)?,
             (None, Some(_)) | (Some(_), None) => return Err(InboxFault::Shape),
         };
-        Ok(Self { says, evidence })
+        Ok(Self { says, evidence: raw.evidence })
     }
 
     /// Returns the key of the message.
@@ -241,6 +244,9 @@ pub fn instant_ms(text: &str) -> Result<i64, InboxFault> {
 fn says_tenant(raw: &Raw, now_ms: i64) -> Result<Says, InboxFault> {
     let tenant = sound_tenant(&raw.tenant)?.to_owned();
     let regions = raw.regions.as_ref().map(|regions| sound_regions(regions.iter().map(String::as_str))).transpose()?;
+    if raw.minor.is_some() {
+        return Err(InboxFault::Shape);
+    }
     let (purpose, standing) = raw.standing(now_ms)?;
     Ok(Says::Agreement { tenant, purpose, agreement: Agreement { standing, regions } })
 }
@@ -251,15 +257,30 @@ fn says_person(who: Who, raw: &Raw, now_ms: i64) -> Result<Says, InboxFault> {
     }
     if raw.purpose != EVERY_PURPOSE {
         let (purpose, standing) = raw.standing(now_ms)?;
-        return Ok(Says::Choice { who, purpose, standing });
+        return Ok(Says::Choice { who, purpose, standing: if raw.is_void() { void(standing) } else { standing } });
     }
-    match (&raw.erased_before, &raw.status, &raw.valid_until) {
-        (Some(before), None, None) => Ok(Says::Erasure { who, before_ms: not_ahead(instant_up(before)?, now_ms)? }),
+    match (&raw.erased_before, &raw.status, &raw.valid_until, &raw.minor) {
+        (Some(before), None, None, None) => {
+            Ok(Says::Erasure { who, before_ms: not_ahead(instant_up(before)?, now_ms)? })
+        }
         _ => Err(InboxFault::Shape),
     }
 }
 
+/// Makes of a yes that is void what it is; a no stays.
+fn void(standing: Standing) -> Standing {
+    let is_yes = standing.status().denial().is_none();
+    let void = Standing::new(Status::Invalidated, standing.at_ms(), None);
+    void.filter(|_| is_yes).unwrap_or(standing)
+}
+
 impl Raw {
+    /// Tells whether a child's yes lacks the word of who is responsible for the child (GDPR, article 8).
+    fn is_void(&self) -> bool {
+        let authorised = self.evidence.as_ref().and_then(|evidence| evidence.get(AUTHORISED)?.as_str());
+        self.minor == Some(true) && authorised.is_none_or(|who| who.trim().is_empty())
+    }
+
     fn standing(&self, now_ms: i64) -> Result<(PurposeId, Standing), InboxFault> {
         let purpose = PurposeId::parse(&self.purpose).ok_or(InboxFault::Purpose)?;
         let (Some(status), Some(at), None) = (&self.status, &self.at, &self.erased_before) else {

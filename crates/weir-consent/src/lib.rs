@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! inbox ─ InboxRecord ─▶ Keeper ─ StateRecord ─▶ state topic ─▶ ConsentStore ─▶ ConsentView::judge
+//!                                     └ Receipt ─▶ receipts topic
 //! ```
 //! Nothing here reads or writes a topic, keeps a raw identifier, logs, or looks at a clock: the time is always a parameter.
 //! Instants are milliseconds since 1970.
@@ -16,6 +17,7 @@ mod judge;
 mod keeper;
 mod load;
 mod people;
+mod receipt;
 mod snapshot;
 mod state;
 mod status;
@@ -27,6 +29,7 @@ pub use inbox::{InboxFault, InboxRecord, instant_ms};
 pub use judge::Question;
 pub use keeper::{Keeper, Message, Verdict};
 pub use load::{LineFault, LoadError};
+pub use receipt::{Issuer, Notice, Receipt, ReceiptFault, SignedReceipt, pseudonym, receipt_key};
 pub use state::{Agreement, StateFault, StateKey, StateRecord};
 pub use status::{Standing, Status, instant_text};
 pub use store::{Applied, ConsentStore, ConsentView, Stale, TenantIx};

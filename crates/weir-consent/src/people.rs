@@ -58,6 +58,12 @@ impl People {
         row.is_of(person).then_some(Choices(row))
     }
 
+    /// Returns everybody of whom something is known, in the order of the shards.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PersonKey, Choices<'_>)> {
+        let rows = self.shards.iter().flat_map(|shard| &shard.rows);
+        rows.filter_map(|row| Some((row.person()?, Choices(row))))
+    }
+
     /// Brings what is known of these people near, so that finding them soon costs little.
     ///
     /// The look-ups do not depend on each other: the processor has many under way at once, where one question after the other would wait for memory each time.

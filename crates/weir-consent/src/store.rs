@@ -74,6 +74,24 @@ impl ConsentStore {
         self.known.read().current(key)
     }
 
+    /// Hands out every record that counts; a record that is forgotten is none. Writers wait meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The first that `take` returns.
+    pub fn each<E>(&self, mut take: impl FnMut(StateRecord) -> Result<(), E>) -> Result<(), E> {
+        let known = self.known.read();
+        known.records().into_iter().try_for_each(&mut take)?;
+        for (person, choices) in known.people.iter() {
+            for purpose in PurposeId::ALL {
+                if let Some(standing) = choices.of(purpose) {
+                    take(StateRecord::Choice { person, purpose, standing })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Tells whether the record counts, or another that counts over it: what it said has arrived.
     pub fn covers(&self, record: &StateRecord) -> bool {
         self.current(&record.key()).is_some_and(|known| known.clone().merge(record.clone()) == known)

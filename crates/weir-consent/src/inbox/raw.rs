@@ -26,6 +26,9 @@ pub(super) struct Raw {
     pub(super) erased_before: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) regions: Option<Vec<String>>,
+    /// Only read: what it makes of the status is what is passed on.
+    #[serde(default, skip_serializing)]
+    pub(super) minor: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) evidence: Option<serde_json::Value>,
 }

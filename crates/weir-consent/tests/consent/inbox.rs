@@ -1,6 +1,6 @@
 //! What the inbox accepts, and that a refusal quotes nothing.
 
-use weir_consent::{InboxFault, InboxRecord, Status};
+use weir_consent::{InboxFault, InboxRecord, StateRecord, Status};
 use weir_policy::PurposeId;
 
 use super::{NOW_MS, keys, standing};
@@ -107,7 +107,7 @@ fn agreements_and_erasures_are_records_too() {
     let record = parse(json).ok().unwrap();
     let person = keys.person_key("acme", "user", "u-81");
     // Cut up, not down: an erasure reaches a little further rather than less far.
-    assert!(record.state(&keys) == weir_consent::StateRecord::Erasure { person, before_ms: NOW_MS + 1 });
+    assert!(record.state(&keys) == StateRecord::Erasure { person, before_ms: NOW_MS + 1 });
 }
 
 #[test]
@@ -126,4 +126,34 @@ fn built_records_are_what_the_inbox_reads() {
         assert_eq!(read.value(), built.value());
         assert!(read.state(&keys) == built.state(&keys));
     }
+}
+
+/// GDPR, article 8: a child's yes counts when the holder of parental responsibility gave or authorised it, a child's no
+/// always. What does not count is a no, and stays one when the record goes back under its canonical key.
+#[test]
+fn yes_of_a_child_needs_who_is_responsible() {
+    let keys = keys();
+    let status = |minor: &str, status: &str, evidence: &str| {
+        let json = format!(
+            r#"{{"tenant":"acme","kind":"user","subject":"u","purpose":"reliability","status":"{status}","at":"2026-01-01T00:00:00Z","minor":{minor},"evidence":{evidence}}}"#
+        );
+        let record = parse(&json).ok()?;
+        let again = parse(&record.value()).ok().unwrap();
+        assert!(record.state(&keys) == again.state(&keys));
+        match record.state(&keys) {
+            StateRecord::Choice { standing, .. } => Some(standing.status()),
+            StateRecord::Agreement { .. } | StateRecord::Erasure { .. } | StateRecord::Tombstone(_) => None,
+        }
+    };
+    let parent = r#"{"parental_responsibility":"form 12, mother"}"#;
+    assert_eq!(status("true", "given", "\"form 12\""), Some(Status::Invalidated));
+    assert_eq!(status("true", "renewed", r#"{"parental_responsibility":" "}"#), Some(Status::Invalidated));
+    assert_eq!(status("true", "given", r#"{"parental_responsibility":true}"#), Some(Status::Invalidated));
+    assert_eq!(status("true", "given", parent), Some(Status::Given));
+    assert_eq!(status("true", "withdrawn", "null"), Some(Status::Withdrawn));
+    assert_eq!(status("false", "given", "null"), Some(Status::Given));
+    assert_eq!(status("\"yes\"", "given", "null"), None);
+    let tenant =
+        r#"{"tenant":"acme","purpose":"reliability","status":"given","at":"2026-01-01T00:00:00Z","minor":true}"#;
+    assert_eq!(parse(tenant).err(), Some(InboxFault::Shape));
 }

@@ -7,6 +7,7 @@ mod inbox;
 mod judge;
 mod keeper;
 mod laws;
+mod receipt;
 mod snapshot;
 mod state;
 
