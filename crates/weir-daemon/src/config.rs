@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use weir_consent::Issuer;
 use weir_lake::TableName;
 use weir_policy::diagnostic::{Diagnostic, Faults, Place, Report, Source};
 use weir_policy::reader::{Section, Table};
@@ -71,6 +72,44 @@ section! {
         snapshot: Option<PathBuf> = proposed(r#""consent.snapshot""#),
         /// Shortest time between two of them.
         snapshot_interval: Duration = standard(r#""15m""#),
+    }
+}
+
+section! {
+    /// Signed receipts of what people decide, in `<topic>.receipts`. Without this section none are made; with it, every key is needed.
+    pub struct Receipts at "receipts" {
+        /// Name of the controller, who answers for the data.
+        controller: String = required(r#""Example GmbH""#),
+        /// How a register knows the controller: number, court, LEI.
+        identifier: String = required(r#""HRB 12345, Amtsgericht Berlin""#),
+        /// The controller's postal address.
+        address: String = required(r#""Weg 1, 10115 Berlin, Germany""#),
+        /// Where people reach the controller about their data.
+        contact: String = required(r#""privacy@example.com""#),
+        /// The law that holds: the code of a country, or EU.
+        jurisdiction: String = required(r#""DE""#),
+        /// Address of the privacy notice that people are shown.
+        privacy_notice: String = required(r#""https://example.com/privacy""#),
+        /// Language of the notice and of the purposes' descriptions.
+        language: String = required(r#""en""#),
+        /// How a person takes a consent back, in a sentence.
+        withdrawal: String = required(r#""Settings, Privacy: one switch for each purpose.""#),
+    }
+}
+
+impl Receipts {
+    /// Returns the same in the form that receipts are made with.
+    pub fn issuer(&self) -> Issuer {
+        Issuer {
+            name: self.controller.clone(),
+            identifier: self.identifier.clone(),
+            address: self.address.clone(),
+            contact: self.contact.clone(),
+            jurisdiction: self.jurisdiction.clone(),
+            privacy_notice: self.privacy_notice.clone(),
+            language: self.language.clone(),
+            withdrawal: self.withdrawal.clone(),
+        }
     }
 }
 
@@ -187,6 +226,8 @@ pub struct Config {
     pub max_staleness: Duration,
     /// Where the store of a topic is kept from one start to the next.
     pub snapshot: Option<SnapshotSettings>,
+    /// Who issues receipts; none are made without it.
+    pub receipts: Option<Receipts>,
     /// Where rows go.
     pub lake: Lake,
     /// The key ring.
@@ -241,6 +282,7 @@ impl Config {
             let snapshot = consent.snapshot.map(|path| SnapshotSettings { path, interval });
             Some((source?, consent.max_staleness, snapshot))
         });
+        let receipts = if_there(&mut root, "receipts", Receipts::read);
         let lake = within(&mut root, "lake", Lake::read);
         let keys = within(&mut root, "keys", Keys::read);
         let http = within(&mut root, "http", Http::read);
@@ -258,6 +300,7 @@ impl Config {
             consent,
             max_staleness,
             snapshot,
+            receipts: receipts?,
             lake: lake?,
             keys: keys?,
             http: http?,
@@ -347,7 +390,7 @@ const PAGES: [section::SectionPage; 7] =
     [General::PAGE, Kafka::PAGE, Consent::PAGE, Lake::PAGE, Keys::PAGE, Http::PAGE, Limits::PAGE];
 
 /// What is off without its section.
-const SPARE_PAGES: [section::SectionPage; 2] = [ApiRules::PAGE, ApiTls::PAGE];
+const SPARE_PAGES: [section::SectionPage; 3] = [Receipts::PAGE, ApiRules::PAGE, ApiTls::PAGE];
 
 #[cfg(test)]
 mod tests {

@@ -97,6 +97,8 @@ metrics! {
         consent_age_seconds: Seconds = "weir_consent_age_seconds",
         /// Consent records that the keeper published to the state topic.
         consent_published: Counter = "weir_consent_published_total",
+        /// Receipts of people's choices that were issued.
+        consent_receipts: Counter = "weir_consent_receipts_total",
         /// Consent records that were refused, by code.
         consent_refused: Family<RefusalLabels, Counter> = "weir_consent_refused_total",
         /// Starts from a snapshot of the consent store, by outcome: `loaded`, or why the whole state topic was read.

@@ -15,6 +15,7 @@ pub(crate) mod commit;
 mod consent;
 pub(crate) mod fill;
 mod intake;
+mod receipts;
 mod rules;
 pub(crate) mod shared;
 mod signals;

@@ -1,4 +1,4 @@
-//! The two topics of consent: choices in, states out, and the store kept current.
+//! The topics of consent: choices in, states and receipts out, and the store kept current.
 //!
 //! One value does it all, one turn after the other, on one thread: it reads the state topic into the store, takes the inbox
 //! as a member of a group, publishes what counts, and vouches for the store when nothing that was said is missing from it.
@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use weir_consent::{ConsentStore, InboxFault, StateKey};
+use weir_consent::{ConsentStore, InboxFault, Message, StateKey};
 use weir_keys::KeySet;
 
 use crate::{
@@ -34,10 +34,14 @@ use crate::{
 };
 
 mod inbox_keeper;
+mod own_topic;
+mod reading;
 mod snapshot;
 mod state_feed;
 
-use inbox_keeper::InboxKeeper;
+use inbox_keeper::{InboxKeeper, Taken};
+use own_topic::OwnTopic;
+pub use reading::{States, Unread, read_receipts};
 pub use snapshot::{Snapshot, SnapshotRefusal, SnapshotSettings};
 use snapshot::{Snapshots, Topic};
 pub use state_feed::FeedStop;
@@ -81,6 +85,7 @@ pub struct ConsentTopics {
     feed: StateFeed,
     keeper: InboxKeeper,
     producer: Producer,
+    clerk: Option<Box<dyn Clerk>>,
     asked: Option<Instant>,
     open: Option<Question>,
     snapshots: Option<Snapshots>,
@@ -92,6 +97,17 @@ struct Question {
     inbox: Vec<(TopicPartition, Bounds)>,
     /// Asked for when the inbox was done.
     state: Option<Vec<Bounds>>,
+}
+
+/// Who issues the receipts of states, before these are published.
+pub trait Clerk: Send {
+    /// Returns the receipts of states that are about to be published, as messages for the receipts topic.
+    ///
+    /// Whatever else must be durable before the states are, such as the ledger, is so when this returns.
+    ///
+    /// # Errors
+    /// In words, why not; the states are not published then, and their inbox records are taken again.
+    fn issue(&mut self, states: &[Message]) -> Result<Vec<Message>, String>;
 }
 
 /// The two clocks of a turn; they are parameters so that tests can move them.
@@ -110,6 +126,8 @@ pub struct Turned {
     pub applied: u64,
     /// Records of the inbox that led to a new state.
     pub published: u64,
+    /// Receipts of these states.
+    pub receipts: u64,
     /// Records of the inbox that went back under their canonical key.
     pub written_back: u64,
     /// Records of the inbox that say nothing new.
@@ -152,18 +170,27 @@ impl ConsentTopics {
         wall_ms: i64,
     ) -> Result<(Self, Option<Result<Snapshot, SnapshotRefusal>>), ConsentStop> {
         let cluster = Cluster::connect(brokers)?;
-        let inbox_partitions = cluster.partitions(&settings.inbox, PATIENCE)?.len();
+        OwnTopic::State.prepare(brokers, &cluster, &settings.inbox, settings.creates)?;
         let state = settings.state_topic();
-        state_feed::prepare(brokers, &cluster, &state, inbox_partitions, settings.creates)?;
         let mut feed = StateFeed::open(brokers, &cluster, &state, &settings.group)?;
         let (snapshots, loaded) = open_snapshots(brokers, &settings, &feed, &store, &keys, wall_ms)?;
         feed.begin(loaded.as_ref().and_then(|loaded| loaded.as_ref().ok()))?;
         let keeper = InboxKeeper::join(brokers, &settings.inbox, &settings.keeper_group(), keys)?;
         let tail = Tail::connect(brokers, &settings.group)?;
         let producer = Producer::connect(brokers)?;
-        let (brokers, asked, open) = (brokers.clone(), None, None);
-        let topics = Self { settings, brokers, cluster, tail, store, feed, keeper, producer, asked, open, snapshots };
+        let (brokers, clerk, asked, open) = (brokers.clone(), None, None, None);
+        let topics =
+            Self { settings, brokers, cluster, tail, store, feed, keeper, producer, clerk, asked, open, snapshots };
         Ok((topics, loaded))
+    }
+
+    /// Publishes receipts too, to `<inbox>.receipts`; makes that topic if it is missing and that is allowed.
+    ///
+    /// # Errors
+    /// When the brokers do not answer, or the topic would forget receipts.
+    pub fn with_receipts(self, clerk: Box<dyn Clerk>) -> Result<Self, ConsentStop> {
+        OwnTopic::Receipts.prepare(&self.brokers, &self.cluster, &self.settings.inbox, self.settings.creates)?;
+        Ok(Self { clerk: Some(clerk), ..self })
     }
 
     /// Returns the newest snapshot that is on the disk.
@@ -220,32 +247,49 @@ impl ConsentTopics {
     /// Takes what the inbox has; nothing is committed before all replicas have what it led to.
     fn keep(&mut self, clocks: Clocks, turned: &mut Turned) -> Result<(), Halt> {
         let Some(taken) = self.keeper.take(&self.store, clocks.wall_ms, turned)? else { return Ok(()) };
-        let state = self.settings.state_topic();
-        let sent = taken
-            .published
-            .iter()
-            .map(|message| (state.as_str(), message))
-            .chain(taken.written_back.iter().map(|message| (self.settings.inbox.as_str(), message)))
-            .try_for_each(|(topic, message)| {
-                let (key, value) = (Some(message.key.as_slice()), Some(message.value.as_slice()));
-                self.producer.send(&Outgoing { topic, key, value, ..Outgoing::default() })
-            })
-            .and_then(|()| self.producer.flush(FLUSH_PATIENCE));
-        match sent {
+        let receipts = match self.clerk.as_mut().map(|clerk| clerk.issue(&taken.published)).transpose() {
+            Ok(receipts) => receipts.unwrap_or_default(),
+            Err(why) => return Err(self.start_over(Problem::NoReceipts { why })),
+        };
+        match self.publish(&taken, &receipts) {
             Ok(()) => {
+                turned.receipts += u64::try_from(receipts.len()).unwrap_or(u64::MAX);
                 self.keeper.acknowledged(&self.store, &taken.spans);
                 Ok(())
             }
-            Err(error) => Err(self.start_over(error)),
+            Err(error) => {
+                tracing::warn!(%error, "could not publish consent; the inbox is taken again");
+                Err(self.start_over(Problem::BrokersAway))
+            }
         }
     }
 
+    /// Sends all that a turn's records led to, and waits until all replicas have it.
+    ///
+    /// Receipts first: were a state there without its receipt, its record would be known when it is taken again, and the
+    /// receipt never issued. The other way round a crash leaves a receipt twice.
+    fn publish(&self, taken: &Taken, receipts: &[Message]) -> Result<(), SendError> {
+        if !receipts.is_empty() {
+            self.send(&OwnTopic::Receipts.name(&self.settings.inbox), receipts)?;
+            self.producer.flush(FLUSH_PATIENCE)?;
+        }
+        self.send(&self.settings.state_topic(), &taken.published)?;
+        self.send(&self.settings.inbox, &taken.written_back)?;
+        self.producer.flush(FLUSH_PATIENCE)
+    }
+
+    fn send(&self, topic: &str, messages: &[Message]) -> Result<(), SendError> {
+        messages.iter().try_for_each(|message| {
+            let (key, value) = (Some(message.key.as_slice()), Some(message.value.as_slice()));
+            self.producer.send(&Outgoing { topic, key, value, ..Outgoing::default() })
+        })
+    }
+
     /// Goes back to what is committed: some of what was sent may have arrived, and taking a record twice changes nothing.
-    fn start_over(&mut self, error: SendError) -> Halt {
-        tracing::warn!(%error, "could not publish consent; the inbox is taken again");
+    fn start_over(&mut self, problem: Problem) -> Halt {
         let fresh = Producer::connect(&self.brokers).map(|producer| self.producer = producer);
         match fresh.and_then(|()| self.keeper.rejoin(&self.brokers)) {
-            Ok(()) => Halt::Passing(Problem::BrokersAway),
+            Ok(()) => Halt::Passing(problem),
             Err(error) => Halt::Passing(of_question(error)),
         }
     }
@@ -324,68 +368,15 @@ fn open_snapshots(
     Ok((Some(snapshots), Some(loaded)))
 }
 
-/// Why the states of people could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum StatesUnread {
-    /// It may pass by itself.
-    #[error("{0}")]
-    Passing(Problem),
-    /// The state topic cannot be trusted.
-    #[error(transparent)]
-    Stop(ConsentStop),
-}
-
-/// Reads what the state topic of an inbox says now, for who asks once; nothing is published and no group is joined.
-///
-/// What the inbox has and no daemon took yet is not in the store, and nobody keeps it current.
-///
-/// # Errors
-/// When the brokers do not answer in time, or the topic is not fit to be trusted.
-pub fn read_states(
-    brokers: &Brokers,
-    inbox: &str,
-    group: &str,
-    patience: Duration,
-) -> Result<ConsentStore, StatesUnread> {
-    let topic = state_topic(inbox);
-    let cluster = Cluster::connect(brokers).map_err(Halt::from)?;
-    let mut feed = StateFeed::open(brokers, &cluster, &topic, group).map_err(Halt::from)?;
-    feed.begin(None).map_err(Halt::from)?;
-    let mut tail = Tail::connect(brokers, group).map_err(Halt::from)?;
-    let (store, started) = (ConsentStore::new(), Instant::now());
-    while started.elapsed() < patience {
-        feed.read(&store, READ_WAIT, &mut Turned::default())?;
-        if !feed.is_read(&cluster, &mut tail)? {
-            continue;
-        }
-        let is_whole = feed.unreadable() == 0;
-        return if is_whole { Ok(store) } else { Err(StatesUnread::Passing(Problem::ForeignRecords { topic })) };
-    }
-    Err(StatesUnread::Passing(Problem::BrokersAway))
-}
-
-impl From<Halt> for StatesUnread {
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Passing(problem) => Self::Passing(problem),
-            Halt::Stop(stop) => Self::Stop(stop),
-        }
-    }
-}
-
 impl ConsentTopicsSettings {
     /// Returns the name of the state topic.
     pub fn state_topic(&self) -> String {
-        state_topic(&self.inbox)
+        OwnTopic::State.name(&self.inbox)
     }
 
     fn keeper_group(&self) -> String {
         format!("{}.consent", self.group)
     }
-}
-
-fn state_topic(inbox: &str) -> String {
-    format!("{inbox}.state")
 }
 
 /// Why a turn ended early.
@@ -421,9 +412,6 @@ fn is_at_end(tail: &mut Tail, at: &TopicPartition, next: i64, end: i64) -> Resul
 
 /// More offsets than this without a record are not worth looking for: the next record moves the position anyway.
 const MARKERS_MAX: i64 = 64;
-
-/// How long a reader that asks once waits for the next record before it looks whether there is one.
-const READ_WAIT: Duration = Duration::from_millis(100);
 
 /// An answer that old would be of no use.
 const QUESTION_MS_MAX: i64 = 30_000;

@@ -33,8 +33,8 @@ pub use admin::{Admin, TopicPlan};
 pub use brokers::{Brokers, OptionRefused};
 pub use cluster::{AskError, Bounds, Cluster};
 pub use consent_topics::{
-    Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, Snapshot, SnapshotRefusal, SnapshotSettings,
-    StateTopicPolicy, StatesUnread, Turned, read_states,
+    Clerk, Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, Snapshot, SnapshotRefusal,
+    SnapshotSettings, StateTopicPolicy, States, Turned, Unread, read_receipts,
 };
 pub use consumer::{Assigned, Consumer, FirstOffset, Membership, Revoked, Start, Started};
 pub use coverage::Position;

@@ -36,6 +36,11 @@ pub enum Problem {
         /// The offset after the last record that the broker has.
         end: i64,
     },
+    /// Receipts cannot be issued, and no state is published without its receipt.
+    NoReceipts {
+        /// Why, in words.
+        why: String,
+    },
     /// The brokers do not let this client read.
     NotAuthorized,
     /// Anything else that librdkafka reports, by its own words.
@@ -67,6 +72,7 @@ impl Problem {
             Self::ForeignRecords { .. } => "foreign_records",
             Self::Gap { .. } => "gap",
             Self::MadeAnew { .. } => "made_anew",
+            Self::NoReceipts { .. } => "no_receipts",
             Self::NotAuthorized => "not_authorized",
             Self::Other(_) => "other",
             Self::TopicMissing { .. } => "topic_missing",
@@ -79,6 +85,7 @@ impl Problem {
             Self::Gap { .. } | Self::MadeAnew { .. } => Reach::Partition,
             Self::BrokersAway
             | Self::ForeignRecords { .. }
+            | Self::NoReceipts { .. }
             | Self::NotAuthorized
             | Self::Other(_)
             | Self::TopicMissing { .. } => Reach::Passing,
@@ -127,6 +134,7 @@ impl fmt::Display for Problem {
                 "{partition} stopped: the next record to read is {wanted}, and the broker ends at {end}; the topic was \
                  made anew, and its records are not those that the tables know; give it another name"
             ),
+            Self::NoReceipts { why } => write!(f, "no receipt can be issued, so no consent is published: {why}"),
             Self::NotAuthorized => write!(f, "the brokers refuse access to the topics or the group"),
             Self::Other(code) => write!(f, "{code}"),
             Self::TopicMissing { topics } if topics.is_empty() => write!(f, "a topic does not exist"),

@@ -107,6 +107,22 @@ pub fn duckdb_sql(statements: &str) -> Vec<String> {
     split(&text, 1).remove(0)
 }
 
+/// Verifies a receipt against a JSON Web Key Set with a JOSE library and a JSON-LD processor of Python's.
+///
+/// # Errors
+///
+/// What the script says: the signature does not hold, or a mandatory field is missing.
+///
+/// # Panics
+///
+/// If there is no such Python.
+pub fn verify_receipt(keys: &Path, receipt: &Path) -> Result<String, String> {
+    let output = Command::new(python()).arg(script("verify_receipt.py")).arg(keys).arg(receipt).output();
+    let output = output.expect("the Python of WEIR_TEST_PYTHON starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
 /// Cuts the output at the lines that announce a table and its number of rows.
 fn split(text: &str, tables: usize) -> Vec<Vec<String>> {
     let mut lines = text.lines();

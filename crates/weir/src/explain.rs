@@ -9,15 +9,14 @@ mod show;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use weir_consent::{ConsentStore, Standing, StateRecord, Status};
 use weir_daemon::Config;
 use weir_daemon::config::ConsentSource;
 use weir_keys::KeySet;
-use weir_policy::values::time;
 use weir_policy::{Policy, PurposeId};
+use weir_source::States;
 
 use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure, OrExit as _};
@@ -40,16 +39,11 @@ pub(crate) struct Args {
     #[arg(long)]
     assume_consent: bool,
     /// The instant at which the event is judged; without it, now.
-    #[arg(long, value_name = "RFC3339", value_parser = instant)]
+    #[arg(long, value_name = "RFC3339", value_parser = setup::instant)]
     now: Option<i64>,
     /// Form of the output.
     #[arg(long, env = "WEIR_FORMAT", value_enum, default_value = "text")]
     format: OutputFormat,
-}
-
-fn instant(text: &str) -> Result<i64, String> {
-    let micros = time::parse(text.as_bytes()).ok_or("not an instant such as 2026-11-23T10:15:30Z")?;
-    Ok(micros.div_euclid(1_000))
 }
 
 /// Explains one event.
@@ -117,9 +111,10 @@ impl World {
 /// Reads what the daemons know now.
 fn states(config: &Config, inbox: &str) -> Result<ConsentStore, Failure> {
     let (kafka, brokers) = setup::brokers(config)?;
-    let store = weir_source::read_states(&brokers, inbox, &kafka.group, STATES_PATIENCE)
+    let store = States::read(&brokers, inbox, &kafka.group, setup::STATES_PATIENCE)
         .with_context(|| format!("consent of topic {inbox}.state; --consent names a file instead"))
-        .or_exit(Exit::Unavailable)?;
+        .or_exit(Exit::Unavailable)?
+        .into_store();
     store.mark_current(i64::MAX);
     Ok(store)
 }
@@ -148,9 +143,6 @@ fn agreed(policy: &Policy, record: &str, tenant: &str, keys: &KeySet) -> Consent
     }
     consent
 }
-
-/// A hundred million states come in this time, beside everything else that a broker does.
-const STATES_PATIENCE: Duration = Duration::from_mins(5);
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use weir_daemon::{Config, SystemClock};
 use weir_keys::KeyRing;
 use weir_lake::{Lake, LakeError};
 use weir_policy::diagnostic::{Diagnostic, Look, Report, render};
+use weir_policy::values::time;
 use weir_policy::{Policy, PolicySource};
 use weir_source::{Brokers, Cluster};
 
@@ -84,6 +85,15 @@ pub(crate) fn now_ms() -> i64 {
     SystemClock::start().now_ms()
 }
 
+/// Reads an instant of the command line, in milliseconds since 1970.
+///
+/// # Errors
+/// When it is not RFC 3339.
+pub(crate) fn instant(text: &str) -> Result<i64, String> {
+    let micros = time::parse(text.as_bytes()).ok_or("not an instant such as 2026-11-23T10:15:30Z")?;
+    Ok(micros.div_euclid(1_000))
+}
+
 /// Opens the lake that the configuration names; one that is not there is not made.
 ///
 /// # Errors
@@ -136,6 +146,9 @@ pub(crate) fn faults(global: &Global, report: &Report) -> Failure {
 pub(crate) fn look(global: &Global) -> Look {
     if global.color().on_stderr() { Look::Coloured } else { Look::Plain }
 }
+
+/// A hundred million states come in this time, beside everything else that a broker does.
+pub(crate) const STATES_PATIENCE: Duration = Duration::from_mins(5);
 
 /// How long the brokers may take to answer a question.
 pub(crate) const BROKER_PATIENCE: Duration = Duration::from_secs(10);

@@ -35,12 +35,12 @@ pub(crate) struct Args {
 pub(crate) fn validate(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let config = setup::config(global)?;
     let (policy, warnings) = setup::policy(global, &config)?;
-    if !warnings.is_empty() {
-        let rendered = render(&warnings, setup::look(global));
+    let rendered = (!warnings.is_empty()).then(|| render(&warnings, setup::look(global)));
+    for warning in rendered.into_iter().chain(receipts_warning(&config)) {
         if args.deny_warnings {
-            return Err(Failure::faults(rendered));
+            return Err(Failure::faults(warning));
         }
-        output::remark(&rendered);
+        output::remark(&warning);
     }
     if let Some(kafka) = &config.kafka {
         Brokers::new(&kafka.brokers, kafka.client.clone()).or_exit(Exit::Config)?;
@@ -51,6 +51,15 @@ pub(crate) fn validate(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let contracts = policy.contracts().len();
     output::print(format_args!("{contracts} contracts, policy {}: no fault\n", policy.hash()))?;
     Ok(Exit::Done)
+}
+
+/// Warns of a topic of consent without receipts: nobody could prove later what they decided.
+fn receipts_warning(config: &Config) -> Option<String> {
+    let is_missing = matches!(config.consent, ConsentSource::Topic(_)) && config.receipts.is_none();
+    is_missing.then(|| {
+        "warning[no_receipts]: the configuration has no [receipts], so people get no receipt of what they decide"
+            .to_owned()
+    })
 }
 
 /// Checks what is on this machine: that the ring opens, that the API's files serve, and that every line of a consent file is a
@@ -69,7 +78,7 @@ fn environment(config: &Config) -> Result<(), Failure> {
 }
 
 /// Writes `file:line: code: words` for each faulty line; never the line itself, which names people.
-fn line_faults(file: &Path, faults: &[LineFault], count: u64) -> String {
+pub(crate) fn line_faults(file: &Path, faults: &[LineFault], count: u64) -> String {
     let lines = faults
         .iter()
         .map(|LineFault { line, fault }| format!("{}:{line}: error[{}]: {fault}", file.display(), fault.code()));

@@ -23,6 +23,7 @@ use crate::config::{Config, ConsentSource};
 use crate::health::{Heart, Obstacle};
 use crate::logging::Throttle;
 use crate::metrics::labels::{RefusalLabels, SnapshotLabels};
+use crate::pipeline::receipts::ReceiptClerk;
 use crate::pipeline::rules::Rules;
 use crate::pipeline::shared::{Shared, chain, seconds};
 
@@ -64,7 +65,9 @@ impl Follower {
             let keys = self.shared.rules.keys();
             let store = Arc::clone(&self.shared.consent);
             let now_ms = self.shared.clock.now_ms();
-            let stop = match ConsentTopics::open(&self.brokers, self.settings.clone(), store, keys, now_ms) {
+            let opened = ConsentTopics::open(&self.brokers, self.settings.clone(), store, keys, now_ms);
+            let opened = opened.and_then(|(topics, loaded)| Ok((self.with_receipts(topics)?, loaded)));
+            let stop = match opened {
                 Ok((topics, loaded)) => {
                     if let Some(loaded) = loaded {
                         self.note_loaded(loaded);
@@ -80,6 +83,13 @@ impl Follower {
                 self.stand_still();
             }
             self.rest();
+        }
+    }
+
+    fn with_receipts(&self, topics: ConsentTopics) -> Result<ConsentTopics, ConsentStop> {
+        match ReceiptClerk::new(&self.shared) {
+            Some(clerk) => topics.with_receipts(Box::new(clerk)),
+            None => Ok(topics),
         }
     }
 
@@ -130,7 +140,7 @@ impl Follower {
     }
 
     fn note(&mut self, turned: Turned) {
-        let Turned { applied, published, refused, problems, current, saved, .. } = turned;
+        let Turned { applied, published, receipts, refused, problems, current, saved, .. } = turned;
         saved.into_iter().for_each(note_saved);
         let shared = &self.shared;
         if applied + published > 0 || current {
@@ -138,6 +148,7 @@ impl Follower {
         }
         shared.consent_position.fetch_add(i64::try_from(applied).unwrap_or(0), Ordering::Relaxed);
         shared.metrics.consent_published.inc_by(published);
+        shared.metrics.consent_receipts.inc_by(receipts);
         count_refused(shared, refused);
         if let Some(age_ms) = shared.consent.age_ms(shared.clock.elapsed_ms()) {
             shared.metrics.consent_age_seconds.set(seconds(age_ms));
@@ -184,7 +195,9 @@ fn is_final(stop: &ConsentStop) -> bool {
         ConsentStop::Ask(AskError::BrokersAway | AskError::Refused(_) | AskError::TopicMissing(_)) => false,
         ConsentStop::Feed(stop) => match stop {
             FeedStop::MadeAnew { .. } | FeedStop::Repartitioned { .. } | FeedStop::Shrank { .. } => true,
-            FeedStop::Ask(_) | FeedStop::Missing { .. } | FeedStop::NotCompacted { .. } => false,
+            FeedStop::Ask(_) | FeedStop::Forgets { .. } | FeedStop::Missing { .. } | FeedStop::NotCompacted { .. } => {
+                false
+            }
         },
     }
 }

@@ -331,6 +331,7 @@ impl Intake {
             Problem::BrokersAway
             | Problem::Fenced
             | Problem::ForeignRecords { .. }
+            | Problem::NoReceipts { .. }
             | Problem::NotAuthorized
             | Problem::Other(_)
             | Problem::TopicMissing { .. } => Obstacle::Kafka,

@@ -14,11 +14,11 @@ use rdkafka::{
 use weir_consent::{Applied, ConsentStore, StateKey, StateRecord};
 
 use super::{
-    Halt, PATIENCE, StateTopicPolicy, Turned, is_at_end,
+    Halt, PATIENCE, Turned, is_at_end,
     snapshot::{Reached, Snapshot},
 };
 use crate::{
-    admin::{Admin, TopicPlan},
+    admin::Admin,
     brokers::Brokers,
     cluster::{AskError, Bounds, Cluster, of_client},
     context::Context,
@@ -33,6 +33,18 @@ pub enum FeedStop {
     /// The brokers gave no answer when it was opened.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// The receipts topic drops records by age or size, or keeps only the newest.
+    #[error("the receipts topic {topic} has {option}={found}, which forgets what people decided; set it to {wanted}")]
+    Forgets {
+        /// Name of the topic.
+        topic: String,
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        found: String,
+        /// The value that keeps everything.
+        wanted: &'static str,
+    },
     /// It was deleted and made anew.
     #[error(
         "the state topic {topic} was made anew: what people want is not in it; stop every weir, and publish it again"
@@ -42,10 +54,12 @@ pub enum FeedStop {
         topic: String,
     },
     /// It is missing, and weir was told not to make it.
-    #[error("the state topic {topic} does not exist; make it with cleanup.policy=compact")]
+    #[error("topic {topic} does not exist; make it with cleanup.policy={policy}")]
     Missing {
         /// Name of the topic.
         topic: String,
+        /// The policy that it must have.
+        policy: &'static str,
     },
     /// It forgets records by age or size.
     #[error("the state topic {topic} has cleanup.policy={policy}, which forgets what people want; set it to compact")]
@@ -90,47 +104,6 @@ struct Followed {
 pub(super) fn tombstones_stay_ms(brokers: &Brokers, topic: &str) -> Result<Option<i64>, AskError> {
     let answer = Admin::connect(brokers, PATIENCE)?.option(topic, "delete.retention.ms")?;
     Ok(answer.and_then(|stay| stay.parse().ok()))
-}
-
-/// Makes sure that the state topic is there and keeps what it is told.
-pub(super) fn prepare(
-    brokers: &Brokers,
-    cluster: &Cluster,
-    topic: &str,
-    partitions: usize,
-    policy: StateTopicPolicy,
-) -> Result<(), FeedStop> {
-    if policy == StateTopicPolicy::Trust {
-        return Ok(());
-    }
-    let admin = Admin::connect(brokers, PATIENCE)?;
-    match (cluster.partitions(topic, PATIENCE), policy) {
-        (Ok(_), _) => {}
-        (Err(AskError::TopicMissing(_)), StateTopicPolicy::Create) => create(&admin, cluster, topic, partitions)?,
-        (Err(AskError::TopicMissing(_)), _) => return Err(FeedStop::Missing { topic: topic.to_owned() }),
-        (Err(error), _) => return Err(error.into()),
-    }
-    let found = admin.option(topic, "cleanup.policy")?.unwrap_or_default();
-    if found == "compact" {
-        return Ok(());
-    }
-    Err(FeedStop::NotCompacted { topic: topic.to_owned(), policy: found })
-}
-
-fn create(admin: &Admin, cluster: &Cluster, topic: &str, partitions: usize) -> Result<(), FeedStop> {
-    let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
-    admin.create(&TopicPlan { name: topic, partitions, replicas: None, options: STATE_TOPIC_OPTIONS })?;
-    tracing::info!(topic, partitions, "made the state topic");
-    // The brokers tell each other first; a second daemon may have made it in the same moment.
-    let mut answer = cluster.partitions(topic, PATIENCE);
-    for _ in 0..CREATION_LOOKS {
-        if answer.is_ok() {
-            break;
-        }
-        std::thread::sleep(CREATION_WAIT);
-        answer = cluster.partitions(topic, PATIENCE);
-    }
-    answer.map(drop).map_err(FeedStop::from)
 }
 
 impl StateFeed {
@@ -280,17 +253,5 @@ fn take(
     None
 }
 
-/// Compaction must not wait for a full segment of a topic that is small for years, and must not take a tombstone away
-/// before every daemon that was off for a weekend has read it.
-const STATE_TOPIC_OPTIONS: &[(&str, &str)] = &[
-    ("cleanup.policy", "compact"),
-    ("delete.retention.ms", "604800000"),
-    ("min.cleanable.dirty.ratio", "0.1"),
-    ("segment.ms", "86400000"),
-];
-
 /// Bounds one turn, so that the inbox has its turn while a large state topic is read.
 const RECORDS_PER_TURN: usize = 65_536;
-/// A new topic is known to all brokers within a second or two.
-const CREATION_LOOKS: usize = 50;
-const CREATION_WAIT: Duration = Duration::from_millis(100);

@@ -11,7 +11,7 @@ use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
 };
-use weir_consent::{ConsentStore, InboxFault, InboxRecord, Standing, StateKey, StateRecord, Status};
+use weir_consent::{ConsentStore, InboxFault, InboxRecord, Message, Standing, StateKey, StateRecord, Status};
 use weir_keys::{KeyRing, KeySet};
 use weir_policy::PurposeId;
 use weir_source::{
@@ -102,6 +102,7 @@ impl Daemon {
         let turned = self.topics.turn(clocks(), Duration::from_millis(20))?;
         self.total.applied += turned.applied;
         self.total.published += turned.published;
+        self.total.receipts += turned.receipts;
         self.total.written_back += turned.written_back;
         for (fault, count) in &turned.refused {
             *self.total.refused.entry(*fault).or_default() += count;
@@ -238,6 +239,46 @@ fn records(topic: &str) -> usize {
             Some(Err(_)) | None => return offsets.len(),
         }
     }
+}
+
+/// Refuses once, as a ledger on a full disk does.
+struct Clerk {
+    refused: bool,
+}
+
+impl weir_source::Clerk for Clerk {
+    fn issue(&mut self, states: &[Message]) -> Result<Vec<Message>, String> {
+        if !std::mem::replace(&mut self.refused, true) {
+            return Err("no room".to_owned());
+        }
+        Ok(states.iter().map(|state| Message { key: state.key.clone(), value: b"receipt".to_vec() }).collect())
+    }
+}
+
+/// Goal: no state without its receipt. Method: a clerk that refuses first; nothing may be published then, and all of it
+/// later. A topic that would forget receipts is refused.
+#[test]
+fn state_waits_for_its_receipt() {
+    let scene = Scene::set("receipts", 1);
+    let Daemon { topics, store, total, loaded } = scene.daemon();
+    let topics = topics.with_receipts(Box::new(Clerk { refused: false }));
+    let mut daemon = Daemon { topics: topics.unwrap_or_else(|stop| panic!("{stop}")), store, total, loaded };
+    scene.say("u-1", Status::Given, DAY_MS);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let refused = Problem::NoReceipts { why: "no room".to_owned() };
+    while !daemon.turn().unwrap_or_else(|stop| panic!("{stop}")).problems.contains(&refused) {
+        assert!(Instant::now() < deadline, "the clerk was not asked");
+    }
+    let (state, receipts) = (scene.settings().state_topic(), format!("{}.receipts", scene.inbox));
+    assert_eq!((records(&state), records(&receipts)), (0, 0));
+    daemon.catch_up();
+    assert_eq!(daemon.status(&scene.key("u-1")), Some(Status::Given));
+    assert_eq!((records(&state), records(&receipts), daemon.total.receipts), (1, 1, 1));
+
+    let forgetful = Scene::set("forgetful", 1);
+    create(&format!("{}.receipts", forgetful.inbox), 1, &[("retention.ms", "604800000")]);
+    let stop = forgetful.daemon().topics.with_receipts(Box::new(Clerk { refused: false })).err();
+    assert!(matches!(stop, Some(ConsentStop::Feed(FeedStop::Forgets { option: "retention.ms", .. }))));
 }
 
 /// Goal: what one daemon published and another has not read cannot be undone by the other. Method: a late writer puts an

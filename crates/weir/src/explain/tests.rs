@@ -24,7 +24,7 @@ fn policy() -> Arc<Policy> {
 
 fn explained(event: &str, assume_consent: bool) -> (String, String) {
     let policy = policy();
-    let now_ms = instant("2026-11-23T10:16:00Z").unwrap();
+    let now_ms = setup::instant("2026-11-23T10:16:00Z").unwrap();
     let mut sandbox = Sandbox::new(Arc::clone(&policy)).unwrap();
     let keys = sandbox.keys("acme", now_ms).unwrap();
     let consent = if assume_consent { agreed(&policy, event, "acme", &keys) } else { sandbox::consent_store() };

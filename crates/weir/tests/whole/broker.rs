@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use weir_consent::ConsentStore;
-use weir_source::{Admin, Brokers, Outgoing, Producer, TopicPartition, TopicPlan, read_states};
+use weir_source::{Admin, Brokers, Outgoing, Producer, States, TopicPartition, TopicPlan};
 use weir_testkit::corpus::Produced;
 
 use crate::world::Settings;
@@ -129,7 +129,7 @@ impl Broker {
         let inbox = settings.consent_topic.as_ref().unwrap();
         // What lets tests send large records has no place in a consumer.
         let brokers = Brokers::new(&self.address, BTreeMap::new()).unwrap();
-        read_states(&brokers, inbox, "none", PATIENCE).unwrap_or_else(|why| panic!("{why}"))
+        States::read(&brokers, inbox, "none", PATIENCE).unwrap_or_else(|why| panic!("{why}")).into_store()
     }
 
     /// Reads a topic to its end; returns how many offsets it has.
