@@ -121,6 +121,12 @@ pub(crate) enum Verb {
     Explain(crate::explain::Args),
     /// Proves offline that the lake accounts for every record, exactly once.
     Audit(crate::audit::Args),
+    /// Takes and shows the decisions of people and tenants.
+    #[command(subcommand)]
+    Consent(crate::consent::ConsentVerb),
+    /// Checks the receipts that people hold.
+    #[command(subcommand)]
+    Receipt(crate::receipt::ReceiptVerb),
     /// Makes and keeps the key ring.
     #[command(subcommand)]
     Keys(crate::keys::Keys),

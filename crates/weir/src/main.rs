@@ -5,6 +5,7 @@ mod bench;
 mod cells;
 mod cli;
 mod completions;
+mod consent;
 mod demo;
 mod exit;
 mod explain;
@@ -14,6 +15,7 @@ mod lake;
 mod output;
 mod quarantine;
 mod reasons;
+mod receipt;
 mod run;
 mod sandbox;
 mod setup;
@@ -48,12 +50,14 @@ fn verb(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Audit(args) => audit::audit(&cli.global, args),
         Verb::Bench(args) => bench::bench(&cli.global, args),
         Verb::Completions(args) => completions::completions(args),
+        Verb::Consent(verb) => consent::consent(&cli.global, verb),
         Verb::Demo(args) => demo::demo(&cli.global, args),
         Verb::Explain(args) => explain::explain(&cli.global, args),
         Verb::Filter(args) => filter::filter(&cli.global, args),
         Verb::Keys(keys) => keys::keys(&cli.global, keys),
         Verb::Lake(lake) => lake::lake(&cli.global, lake),
         Verb::Quarantine(quarantine) => quarantine::quarantine(&cli.global, quarantine),
+        Verb::Receipt(verb) => receipt::receipt(&cli.global, verb),
         Verb::Run(args) => run::run(&cli.global, args),
         Verb::Test(args) => test::test(&cli.global, args),
         Verb::Validate(args) => validate::validate(&cli.global, args),

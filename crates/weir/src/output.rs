@@ -3,7 +3,7 @@
 //! A reader that closes the pipe (`weir audit | head`) ends the verb quietly instead of with a panic.
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, StdoutLock, Write as _};
 
 use crate::exit::{Exit, Failure, OrExit as _};
 
@@ -26,6 +26,32 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).or_exit(Exit::Software)?;
     print(format_args!("{text}\n"))
+}
+
+/// Prints values as lines of JSON, however many there are.
+pub(crate) struct Lines(BufWriter<StdoutLock<'static>>);
+
+impl Lines {
+    /// Takes standard output.
+    pub(crate) fn start() -> Self {
+        Self(BufWriter::new(io::stdout().lock()))
+    }
+
+    /// Prints a line.
+    ///
+    /// # Errors
+    /// When standard output cannot be written; a reader that left is an end, not a failure, but an end all the same.
+    pub(crate) fn push(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
+        writeln!(self.0, "{value}").or_exit(Exit::Io)
+    }
+
+    /// Hands over what is left.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
+        self.0.flush().or_exit(Exit::Io)
+    }
 }
 
 /// Says on standard error why a verb failed.

@@ -11,6 +11,7 @@
 
 mod backfill;
 mod canary;
+mod consent_file;
 mod program;
 mod world;
 
@@ -18,6 +19,8 @@ mod world;
 mod api;
 #[cfg(feature = "real-kafka")]
 mod broker;
+#[cfg(feature = "real-kafka")]
+mod consent;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod effect;
 #[cfg(feature = "real-readers")]

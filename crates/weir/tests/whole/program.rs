@@ -47,6 +47,15 @@ impl Weir {
         Self { command, output: world.path(&format!("output/{number}")) }
     }
 
+    /// Runs it to its end with a text on its standard input.
+    pub(crate) fn run_with(mut self, input: &str) -> Ended {
+        let file = self.output.with_extension("stdin");
+        fs::write(&file, input).unwrap();
+        self.command.stdin(File::open(&file).unwrap());
+        fs::remove_file(file).unwrap();
+        self.run()
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(mut self) -> Ended {
         let mut child = self.spawn();
@@ -67,6 +76,13 @@ impl Weir {
 }
 
 impl Ended {
+    /// Demands an exit code, and returns what stood on standard error.
+    #[track_caller]
+    pub(crate) fn assert_refused(self, code: i32) -> String {
+        assert_eq!(self.status.code(), Some(code), "{}{}", self.stdout, self.stderr);
+        self.stderr
+    }
+
     /// Demands the exit code 0, and returns what stood on standard output.
     #[track_caller]
     pub(crate) fn assert_done(self) -> String {

@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) kafka: Option<Kafka>,
     /// The name of the consent inbox; without it `consent.ndjson` is read.
     pub(crate) consent_topic: Option<String>,
+    /// Whether receipts are issued.
+    pub(crate) receipts: bool,
     /// How long a batch may stay open.
     pub(crate) commit_interval: &'static str,
     /// How many rows close a batch.
@@ -48,7 +50,14 @@ pub(crate) struct Kafka {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { kafka: None, consent_topic: None, commit_interval: "5m", commit_rows: 5_000_000, lake: "lake" }
+        Self {
+            kafka: None,
+            consent_topic: None,
+            receipts: false,
+            commit_interval: "5m",
+            commit_rows: 5_000_000,
+            lake: "lake",
+        }
     }
 }
 
@@ -133,6 +142,9 @@ impl Settings {
             Some(topic) => write!(text, "[consent]\ntopic = \"{topic}\"\n").unwrap(),
             None => text.push_str("[consent]\npath = \"consent.ndjson\"\n"),
         }
+        if self.receipts {
+            text.push_str(RECEIPTS);
+        }
         let Self { commit_interval, commit_rows, lake, .. } = self;
         write!(
             text,
@@ -174,3 +186,14 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 const MINUTE_MS: i64 = 60_000;
+
+const RECEIPTS: &str = r#"[receipts]
+controller = "Example GmbH"
+identifier = "HRB 12345"
+address = "Weg 1, 10115 Berlin"
+contact = "privacy@example.com"
+jurisdiction = "DE"
+privacy_notice = "https://example.com/privacy"
+language = "en"
+withdrawal = "Settings, Privacy: one switch for each purpose."
+"#;
