@@ -22,6 +22,7 @@ use weir_testkit::corpus::{Corpus, Options, Produced, rfc_3339};
 use weir_testkit::readers::duckdb_sql;
 
 use crate::broker::{Broker, Speaker};
+use crate::expected::covered;
 use crate::program::{Daemon, Weir, has_committed, has_read};
 use crate::world::{Settings, World, name};
 
@@ -54,7 +55,6 @@ fn person_who_withdrew_is_in_no_later_commit() {
         all_read.store(true, Ordering::Relaxed);
         (said.join().unwrap(), rate)
     });
-    assert!(said.len() > 10, "{} withdrawals prove little", said.len());
 
     // Once the last one is known, all are: from here on, not one row.
     let people = |daemon: &Daemon| daemon.metrics().sum("weir_consent_people", &[]);
@@ -75,7 +75,8 @@ fn person_who_withdrew_is_in_no_later_commit() {
     let last = last_commits(&world, &corpus, &said);
     let late = last.values().filter(|committed_ms| **committed_ms > known_ms).count();
     assert_eq!(late, 0, "commits after a withdrawal was known hold rows of so many who withdrew");
-    assert!(!last.is_empty(), "nobody who withdrew ever had a row");
+    let denied = covered(&world, "reason = 'withdrawn_before_commit'");
+    assert!(denied > 0 || !last.is_empty(), "nobody who withdrew had a row to lose");
     let in_force = said.iter().map(|said| said.in_force_ms - said.said_ms).collect();
     let effect = said.iter().map(|said| last.get(&said.person).map_or(0, |last| (last - said.in_force_ms).max(0)));
     report(rate, &[("inbox to acknowledged state", in_force), ("acknowledged state to last commit", effect.collect())]);
@@ -89,11 +90,11 @@ struct Said {
     in_force_ms: i64,
 }
 
-/// Lets one person after the other withdraw until all events are read.
+/// Lets one person after the other withdraw until all events are read, and a few in any case.
 fn withdraw(world: &World, corpus: &Corpus, speaker: &Speaker, all_read: &AtomicBool) -> Vec<Said> {
     let kinds = kinds(world);
     let mut said: Vec<Said> = Vec::new();
-    for person in (0..PEOPLE).take_while(|_| !all_read.load(Ordering::Relaxed)) {
+    for person in (0..PEOPLE).take_while(|person| *person < PEOPLE_MIN || !all_read.load(Ordering::Relaxed)) {
         let (said_ms, tenant) = (now_ms(), corpus.person(person).tenant);
         speaker.say(kinds.iter().flat_map(|kind| {
             let subject = corpus.person(person).identifier(kind);
@@ -271,6 +272,7 @@ fn events() -> u64 {
 }
 
 const PEOPLE: u32 = 1_000;
+const PEOPLE_MIN: u32 = 20;
 const PARTITIONS: i32 = 6;
 const MORE: u64 = 5_000;
 /// Between two people.
