@@ -104,7 +104,11 @@ impl Decision {
         let status = status_now(stands, now_ms);
         if !self.may_follow(status) {
             let is_denied = status.denial().is_some();
-            return if is_denied && self.only_denies() { Ok(None) } else { Err(Undecidable::Step { status, decision: self }) };
+            return if is_denied && self.only_denies() {
+                Ok(None)
+            } else {
+                Err(Undecidable::Step { status, decision: self })
+            };
         }
         if valid_until_ms.is_some_and(|end| end <= now_ms) {
             return Err(Undecidable::Ended);
@@ -120,10 +124,8 @@ impl Decision {
     }
 
     const fn may_follow(self, status: Status) -> bool {
-        let (is_open, is_given) = (
-            matches!(status, Status::Requested | Status::Deferred),
-            matches!(status, Status::Given | Status::Renewed),
-        );
+        let (is_open, is_given) =
+            (matches!(status, Status::Requested | Status::Deferred), matches!(status, Status::Given | Status::Renewed));
         match self {
             Self::Defer => matches!(status, Status::Requested),
             Self::Grant | Self::Refuse => is_open,

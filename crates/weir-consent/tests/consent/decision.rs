@@ -47,7 +47,10 @@ fn renewal_without_a_gap_keeps_the_instant_and_one_with_a_gap_does_not() {
     let late = Decision::Renew.take(Some(given), NOW + 1, None);
     assert_eq!(late, Err(Undecidable::Step { status: Status::Expired, decision: Decision::Renew }));
     let asked = Decision::Request.take(Some(given), NOW + 1, None).unwrap().unwrap();
-    assert_eq!(Decision::Renew.take(Some(asked), NOW + 5, None).unwrap(), Some(standing(Status::Renewed, NOW + 5, None)));
+    assert_eq!(
+        Decision::Renew.take(Some(asked), NOW + 5, None).unwrap(),
+        Some(standing(Status::Renewed, NOW + 5, None))
+    );
 }
 
 /// What follows counts over what was, also when both happen within a millisecond.

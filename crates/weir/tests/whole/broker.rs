@@ -174,9 +174,7 @@ impl Speaker {
     pub(crate) fn say(&self, records: impl Iterator<Item = Produced>) {
         for record in records {
             let (key, value) = (Some(record.key.as_slice()), record.value.as_deref());
-            self.producer
-                .send(&Outgoing { topic: &self.inbox, partition: None, key, value, headers: &[] })
-                .unwrap();
+            self.producer.send(&Outgoing { topic: &self.inbox, partition: None, key, value, headers: &[] }).unwrap();
         }
     }
 

@@ -155,7 +155,16 @@ struct Said {
 
 /// From the most permissive to the strictest.
 const STATUSES: [&str; 10] = [
-    "given", "renewed", "unknown", "requested", "deferred", "expired", "refused", "invalidated", "revoked", "withdrawn",
+    "given",
+    "renewed",
+    "unknown",
+    "requested",
+    "deferred",
+    "expired",
+    "refused",
+    "invalidated",
+    "revoked",
+    "withdrawn",
 ];
 
 impl Said {

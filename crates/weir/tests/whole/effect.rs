@@ -166,7 +166,9 @@ fn last_commits(world: &World, corpus: &Corpus, said: &[Said]) -> HashMap<u32, i
     let mut last: HashMap<u32, i64> = HashMap::new();
     for line in duckdb_sql(&sql) {
         let row: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let (file, Some(subject)) = (PathBuf::from(row["file"].as_str().unwrap()), row["subject"].as_str()) else { continue };
+        let (file, Some(subject)) = (PathBuf::from(row["file"].as_str().unwrap()), row["subject"].as_str()) else {
+            continue;
+        };
         let purpose = file.strip_prefix(&region).unwrap().iter().next().unwrap().to_str().unwrap();
         let purpose = PurposeId::parse(purpose).unwrap().name();
         let subject = u128::from_str_radix(subject, 16).unwrap();
@@ -256,7 +258,8 @@ fn plot(curves: &[(&str, Vec<i64>)]) -> String {
             write!(path, "H{:.1}V{:.1}", x(*time_ms as f64), y(f64::from(rank) / sorted.len() as f64)).unwrap();
         }
         writeln!(svg, "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>").unwrap();
-        writeln!(svg, "<text x=\"60\" y=\"{legend}\" fill=\"{colour}\">{what}, {} withdrawals</text>", sorted.len()).unwrap();
+        writeln!(svg, "<text x=\"60\" y=\"{legend}\" fill=\"{colour}\">{what}, {} withdrawals</text>", sorted.len())
+            .unwrap();
     }
     svg + "</svg>\n"
 }
