@@ -184,7 +184,7 @@ impl Said {
             rfc_3339(self.at_ms)
         );
         if let Some(until_ms) = self.until_ms {
-            value.push_str(&format!(r#","valid_until":"{}""#, rfc_3339(until_ms)));
+            value.extend([r#","valid_until":""#, &rfc_3339(until_ms), "\""]);
         }
         value.push('}');
         let key = format!("{tenant}/{kind}/{subject}").into_bytes();

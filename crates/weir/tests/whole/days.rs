@@ -113,7 +113,7 @@ fn replay_brings_back_nobody_who_withdrew_or_was_erased() {
     assert!(0 < left && left < before, "{left} of {before} rows are left");
     // After every event, also after those whose producers' clocks are ahead.
     let later_ms = scene.world.now_ms + 570_000;
-    let again: Vec<_> = withdrawn.iter().map(|no| scene.with(no, "given", later_ms)).collect();
+    let again: Vec<_> = withdrawn.iter().map(|no| said_anew(no, "given", later_ms)).collect();
     assert_eq!(replayed(&again), left, "a yes reached back");
     assert!(covered(&scene.world, "reason = 'consent_after_event'") > 0);
     let erasures = scene.world.consents(&scene.corpus).filter_map(|consent| erasure(&consent, later_ms));
@@ -338,14 +338,6 @@ impl Scene {
         given.step_by(2).collect()
     }
 
-    /// Returns what a person says of the same purpose at another instant.
-    fn with(&self, said: &Produced, status: &str, at_ms: i64) -> Produced {
-        let mut record: Value = serde_json::from_slice(said.value.as_deref().unwrap()).unwrap();
-        record["status"] = json!(status);
-        record["at"] = json!(rfc_3339(at_ms));
-        inbox_record(&record)
-    }
-
     /// Demands that the lake has the reference's rows, and its accounts add up.
     #[track_caller]
     fn assert_rows(&self) {
@@ -359,6 +351,14 @@ impl Scene {
     fn rows_found(&self) -> u64 {
         Expected::read(&self.world, Engine::Deltalake).rows()
     }
+}
+
+/// Returns what a person says of the same purpose at another instant.
+fn said_anew(said: &Produced, status: &str, at_ms: i64) -> Produced {
+    let mut record: Value = serde_json::from_slice(said.value.as_deref().unwrap()).unwrap();
+    record["status"] = json!(status);
+    record["at"] = json!(rfc_3339(at_ms));
+    inbox_record(&record)
 }
 
 /// Returns the erasure of the person that a consent names; nothing for a tenant's agreement.

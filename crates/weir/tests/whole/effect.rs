@@ -5,8 +5,9 @@
 //! machine takes is no test's business. With `WEIR_TEST_PLOT` the distribution is drawn, too.
 
 #![expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "figures for people")]
+#![expect(clippy::print_stdout, reason = "the figures are what it is run for")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,7 +78,7 @@ fn person_who_withdrew_is_in_no_later_commit() {
     assert_eq!(late, 0, "commits after a withdrawal was known hold rows of so many who withdrew");
     let denied = covered(&world, "reason = 'withdrawn_before_commit'");
     assert!(denied > 0 || !last.is_empty(), "nobody who withdrew had a row to lose");
-    let in_force = said.iter().map(|said| said.in_force_ms - said.said_ms).collect();
+    let in_force = said.iter().map(|said| said.in_force_ms - said.spoken_ms).collect();
     let effect = said.iter().map(|said| last.get(&said.person).map_or(0, |last| (last - said.in_force_ms).max(0)));
     report(rate, &[("inbox to acknowledged state", in_force), ("acknowledged state to last commit", effect.collect())]);
 }
@@ -85,7 +86,7 @@ fn person_who_withdrew_is_in_no_later_commit() {
 /// Somebody who withdrew from everything.
 struct Said {
     person: u32,
-    said_ms: i64,
+    spoken_ms: i64,
     /// When the state topic had all of it: the times of its records, which are before they were acknowledged.
     in_force_ms: i64,
 }
@@ -95,12 +96,12 @@ fn withdraw(world: &World, corpus: &Corpus, speaker: &Speaker, all_read: &Atomic
     let kinds = kinds(world);
     let mut said: Vec<Said> = Vec::new();
     for person in (0..PEOPLE).take_while(|person| *person < PEOPLE_MIN || !all_read.load(Ordering::Relaxed)) {
-        let (said_ms, tenant) = (now_ms(), corpus.person(person).tenant);
+        let (spoken_ms, tenant) = (now_ms(), corpus.person(person).tenant);
         speaker.say(kinds.iter().flat_map(|kind| {
             let subject = corpus.person(person).identifier(kind);
-            PurposeId::ALL.map(|purpose| withdrawal(tenant, kind, &subject, purpose, said_ms))
+            PurposeId::ALL.map(|purpose| withdrawal(tenant, kind, &subject, purpose, spoken_ms))
         }));
-        said.push(Said { person, said_ms, in_force_ms: 0 });
+        said.push(Said { person, spoken_ms, in_force_ms: 0 });
         thread::sleep(PAUSE);
     }
     speaker.flush();
@@ -121,7 +122,7 @@ fn note_force(world: &World, corpus: &Corpus, broker: &Broker, state: &str, said
         let record = StateRecord::decode(message.key().unwrap(), message.payload()).unwrap();
         if let StateRecord::Choice { person, standing, .. } = record
             && let Some(place) = places.get(&person)
-            && standing.at_ms() == said[*place].said_ms
+            && standing.at_ms() == said[*place].spoken_ms
         {
             let written_ms = message.timestamp().to_millis().unwrap();
             said[*place].in_force_ms = written_ms.max(said[*place].in_force_ms);
@@ -205,11 +206,11 @@ fn commit_times(region: &Path) -> HashMap<PathBuf, i64> {
 /// Returns the kinds of identifier by which contracts name the person.
 fn kinds(world: &World) -> Vec<String> {
     let subjects = world.policy.contracts().iter().filter_map(|contract| contract.subject_field());
-    let kinds = subjects.filter_map(|field| match &field.field_type {
-        weir_policy::FieldType::Identifier { kind } => Some((kind.to_string(), ())),
-        _ => None,
+    let kinds = subjects.filter_map(|field| {
+        let weir_policy::FieldType::Identifier { kind } = &field.field_type else { return None };
+        Some(kind.to_string())
     });
-    kinds.collect::<BTreeMap<_, _>>().into_keys().collect()
+    kinds.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn report(rate: f64, times: &[(&str, Vec<i64>)]) {
