@@ -10,8 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use weir_consent::{ConsentStore, Standing, StateRecord, Status};
-use weir_keys::{KeyRing, PersonKey, Sealed};
+use weir_keys::{KeyRing, Sealed};
 use weir_policy::PurposeId;
+
+#[path = "measured/people.rs"]
+mod people;
+
+use people::{person, resident};
 
 const BATCH: u64 = 10_000;
 const CONTEXT: &str = "consent snapshot";
@@ -85,28 +90,7 @@ fn fill(people: u64) -> io::Result<ConsentStore> {
     Ok(store)
 }
 
-/// A key as uniform as a hash: two rounds of a 64-bit mixer.
-fn person(number: u64) -> PersonKey {
-    let low = mix(number.wrapping_add(1));
-    let high = mix(low ^ 0x5851_f42d_4c95_7f2d);
-    let bytes = (u128::from(high) << 64 | u128::from(low)).max(1).to_le_bytes();
-    PersonKey::from_bytes(bytes).expect("at least one")
-}
-
-fn mix(number: u64) -> u64 {
-    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ number >> 31
-}
-
 #[expect(clippy::disallowed_methods, reason = "a measurement is about real time")]
 fn now() -> Instant {
     Instant::now()
-}
-
-/// Peak and present resident memory, as Linux tells it.
-fn resident() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let lines: Vec<_> = status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS")).collect();
-    lines.join(", ").replace('\t', " ")
 }

@@ -8,6 +8,11 @@ use weir_consent::{ConsentStore, Question, Standing, StateRecord, Status};
 use weir_keys::PersonKey;
 use weir_policy::{PurposeId, Purposes};
 
+#[path = "measured/people.rs"]
+mod people;
+
+use people::{mix, person, resident};
+
 const BATCH: u64 = 10_000;
 const QUESTIONS: u64 = 10_000_000;
 /// Questions under one view.
@@ -36,7 +41,7 @@ fn main() -> io::Result<()> {
     let nanoseconds = (processor_time() - start) / (people * 3);
     writeln!(out, "{people} people, {nanoseconds} ns a record")?;
     writeln!(out, "{} bytes in tables, {} a person", store.memory(), store.memory() / store.people().max(1))?;
-    writeln!(out, "{}", resident().unwrap_or_default())?;
+    writeln!(out, "{}", resident())?;
 
     store.mark_current(0);
     for (what, from) in [("known people", 0), ("unknown people", people)] {
@@ -81,25 +86,4 @@ fn ask(store: &ConsentStore, people: &[PersonKey], warm: bool) -> usize {
 fn processor_time() -> u64 {
     let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     schedstat.split(' ').next().and_then(|spent| spent.parse().ok()).unwrap_or(0)
-}
-
-/// A key as uniform as a hash: two rounds of a 64-bit mixer.
-fn person(number: u64) -> PersonKey {
-    let low = mix(number.wrapping_add(1));
-    let high = mix(low ^ 0x5851_f42d_4c95_7f2d);
-    let bytes = (u128::from(high) << 64 | u128::from(low)).max(1).to_le_bytes();
-    PersonKey::from_bytes(bytes).expect("at least one")
-}
-
-fn mix(number: u64) -> u64 {
-    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ number >> 31
-}
-
-/// Peak and present resident memory, as Linux tells it.
-fn resident() -> Option<String> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let lines: Vec<_> = status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS")).collect();
-    Some(lines.join(", "))
 }

@@ -18,6 +18,7 @@ use weir_keys::{KeySet, canonical, tenant_name_is_sound};
 use weir_policy::PurposeId;
 
 use crate::{
+    keeper::Message,
     state::{Agreement, REGION_BYTES_MAX, REGIONS_MAX, StateKey, StateRecord},
     status::{Standing, Status, TIME_MS_MAX, instant_text},
 };
@@ -173,6 +174,11 @@ impl InboxRecord {
             }
         }
         serde_json::to_string(&raw).expect("text and numbers always have a JSON form")
+    }
+
+    /// Returns the record as a message for the inbox.
+    pub fn message(&self) -> Message {
+        Message { key: self.key().into_bytes(), value: self.value().into_bytes() }
     }
 
     /// Returns the record without the person's name, as the state topic and the store hold it.

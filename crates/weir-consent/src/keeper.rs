@@ -63,12 +63,11 @@ impl Keeper {
             Ok(record) => record,
             Err(fault) => return Verdict::Refused(fault),
         };
-        let canonical_key = record.key().into_bytes();
-        if key == canonical_key {
+        if key == record.key().as_bytes() {
             return self.order(store, record.state(&self.keys));
         }
         if record.is_spelled_by(key) {
-            return Verdict::WriteBack(Message { key: canonical_key, value: record.value().into_bytes() });
+            return Verdict::WriteBack(record.message());
         }
         Verdict::Refused(InboxFault::Key)
     }

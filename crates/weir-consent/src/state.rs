@@ -152,6 +152,16 @@ impl StateRecord {
         }
     }
 
+    /// Returns the state that the record tells of; none for an erasure and for a tombstone.
+    pub const fn standing(&self) -> Option<Standing> {
+        match self {
+            Self::Agreement { agreement: Agreement { standing, .. }, .. } | Self::Choice { standing, .. } => {
+                Some(*standing)
+            }
+            Self::Erasure { .. } | Self::Tombstone(_) => None,
+        }
+    }
+
     /// Tells whether the record denies something, so that a tombstone must not end it.
     pub(crate) const fn denies(&self) -> bool {
         match self {

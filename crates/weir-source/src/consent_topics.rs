@@ -279,10 +279,7 @@ impl ConsentTopics {
     }
 
     fn send(&self, topic: &str, messages: &[Message]) -> Result<(), SendError> {
-        messages.iter().try_for_each(|message| {
-            let (key, value) = (Some(message.key.as_slice()), Some(message.value.as_slice()));
-            self.producer.send(&Outgoing { topic, key, value, ..Outgoing::default() })
-        })
+        messages.iter().try_for_each(|message| self.producer.send(&Outgoing::of(topic, message)))
     }
 
     /// Goes back to what is committed: some of what was sent may have arrived, and taking a record twice changes nothing.

@@ -15,6 +15,7 @@ use rdkafka::{
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
 };
+use weir_consent::Message;
 
 use crate::{
     brokers::Brokers,
@@ -41,6 +42,13 @@ pub struct Outgoing<'r> {
     pub value: Option<&'r [u8]>,
     /// Names and values of headers.
     pub headers: &'r [(&'r str, &'r [u8])],
+}
+
+impl<'r> Outgoing<'r> {
+    /// Addresses a message to a topic; its key decides the partition.
+    pub fn of(topic: &'r str, message: &'r Message) -> Self {
+        Self { topic, key: Some(&message.key), value: Some(&message.value), ..Self::default() }
+    }
 }
 
 /// Why records are not with the brokers, or perhaps not.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex as Turn, watch};
-use weir_consent::{ConsentStore, Message, Standing, StateKey, StateRecord, Status, instant_text, status_now};
+use weir_consent::{ConsentStore, Message, StateKey, StateRecord, Status, instant_text, status_now};
 use weir_keys::KeySet;
 use weir_policy::PurposeId;
 
@@ -115,12 +115,11 @@ impl Desk {
         let mut plan = Plan::new();
         for purpose in &order.purposes {
             let known = self.ground.store.current(&order.about.key(*purpose));
-            let stands = known.as_ref().and_then(standing_of);
+            let stands = known.as_ref().and_then(StateRecord::standing);
             let taken = order.decision.take(stands, now_ms, order.valid_until_ms).map_err(Problem::of_step)?;
             let Some(standing) = taken else { continue };
             let record = request::record(order, *purpose, standing, known.as_ref())?;
-            let message = Message { key: record.key().into_bytes(), value: record.value().into_bytes() };
-            plan.push((record.state(&self.ground.keys), message));
+            plan.push((record.state(&self.ground.keys), record.message()));
         }
         Ok(plan)
     }
@@ -215,7 +214,7 @@ impl Desk {
 }
 
 fn show(purpose: PurposeId, record: Option<&StateRecord>, now_ms: i64) -> Value {
-    let standing = record.and_then(standing_of);
+    let standing = record.and_then(StateRecord::standing);
     let status = status_now(standing, now_ms);
     let mut shown = json!({ "purpose": purpose.name(), "status": status.name() });
     if let Some(standing) = standing {
@@ -235,14 +234,6 @@ fn show(purpose: PurposeId, record: Option<&StateRecord>, now_ms: i64) -> Value 
         shown["regions"] = regions.iter().map(ToString::to_string).collect();
     }
     shown
-}
-
-fn standing_of(record: &StateRecord) -> Option<Standing> {
-    match record {
-        StateRecord::Agreement { agreement, .. } => Some(agreement.standing),
-        StateRecord::Choice { standing, .. } => Some(*standing),
-        StateRecord::Erasure { .. } | StateRecord::Tombstone(_) => None,
-    }
 }
 
 /// So many that two of the decisions under way rarely share one.

@@ -55,10 +55,8 @@ impl Sender {
     }
 
     fn send(&mut self, first: Batch) {
-        let sent = std::iter::once(first).chain(self.batches.try_iter()).flatten().try_for_each(|message| {
-            let (key, value) = (Some(message.key.as_slice()), Some(message.value.as_slice()));
-            self.producer.send(&Outgoing { topic: &self.topic, key, value, ..Outgoing::default() })
-        });
+        let mut messages = std::iter::once(first).chain(self.batches.try_iter()).flatten();
+        let sent = messages.try_for_each(|message| self.producer.send(&Outgoing::of(&self.topic, &message)));
         if let Err(error) = sent.and_then(|()| self.producer.flush(FLUSH_PATIENCE)) {
             self.start_over(error);
         }

@@ -28,7 +28,7 @@ pub(super) fn decide(global: &Global, decision: Decision, args: &DecideArgs) -> 
     let (mut records, mut faults) = (Vec::new(), Vec::new());
     for purpose in args.purposes.iter() {
         let stands = place.store().current(&args.named.key(&keys, purpose).map_err(refused)?);
-        match decision.take(stands.as_ref().and_then(standing), now_ms, args.until) {
+        match decision.take(stands.as_ref().and_then(StateRecord::standing), now_ms, args.until) {
             Ok(None) => {}
             Ok(Some(standing)) => {
                 let record = record(args, purpose, standing, stands.as_ref()).map_err(refused)?;
@@ -69,15 +69,6 @@ fn record(
         Some(evidence) => record.with_evidence(&evidence.0),
         None => record,
     })
-}
-
-/// Returns what a record says of the present.
-pub(super) fn standing(record: &StateRecord) -> Option<Standing> {
-    match record {
-        StateRecord::Agreement { agreement, .. } => Some(agreement.standing),
-        StateRecord::Choice { standing, .. } => Some(*standing),
-        StateRecord::Erasure { .. } | StateRecord::Tombstone(_) => None,
-    }
 }
 
 /// A name that cannot be one; its words say which, never what it was.

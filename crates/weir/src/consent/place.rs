@@ -134,11 +134,8 @@ impl Sender<'_> {
     /// # Errors
     /// When the brokers do not take them.
     pub(super) fn send(&self, records: &[InboxRecord]) -> Result<(), Failure> {
-        let queued = records.iter().try_for_each(|record| {
-            let (key, value) = (record.key(), record.value());
-            let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
-            self.producer.send(&Outgoing { topic: self.topic, key, value, ..Outgoing::default() })
-        });
+        let send = |record: &InboxRecord| self.producer.send(&Outgoing::of(self.topic, &record.message()));
+        let queued = records.iter().try_for_each(send);
         queued.and_then(|()| self.producer.flush(FLUSH_PATIENCE)).or_exit(Exit::Unavailable)
     }
 }

@@ -12,7 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::{output, setup};
 
 use super::ShowArgs;
-use super::decide::{refused, standing};
+use super::decide::refused;
 use super::named::Named;
 use super::place::Place;
 
@@ -93,7 +93,7 @@ impl Shown {
 
 impl Stands {
     fn new(purpose: PurposeId, record: Option<StateRecord>, now_ms: i64) -> Self {
-        let stands = record.as_ref().and_then(standing);
+        let stands = record.as_ref().and_then(StateRecord::standing);
         let status = status_now(stands, now_ms);
         let regions = match record {
             Some(StateRecord::Agreement { agreement, .. }) => agreement.regions,
