@@ -52,7 +52,8 @@ impl Measure {
     fn take(&self, number: Option<&String>) -> Result<()> {
         process::loudly(cargo("build").args(["--release", "--package", "weir"]))?;
         let binary = tree::target()?.join("release/weir");
-        let arguments = ["weir", "--", self.test, "--nocapture"].map(str::to_owned);
+        // The whole workspace is named, so that other people's crates keep the features that the tests built them with.
+        let arguments = ["--", "--test", "whole", "--", self.test, "--nocapture"].map(str::to_owned);
         let number = number.map_or(self.usual, String::as_str);
         test::run_with(&arguments, &[("WEIR_TEST_BINARY", binary.as_os_str()), (self.variable, number.as_ref())])
     }
