@@ -37,6 +37,8 @@ pub enum Obstacle {
     Lake,
     /// The lake's ledger cannot be written, or is not what it was.
     Ledger,
+    /// The brokers keep raw records for longer than they may stay.
+    RawRetention,
     /// A table must not be written: another tool's, or of a newer protocol.
     TableRefused,
     /// A topic was made anew under its old name.
@@ -45,7 +47,7 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// Every obstacle, in alphabetical order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Assignment,
         Self::ConsentTopic,
         Self::ConsentStale,
@@ -56,6 +58,7 @@ impl Obstacle {
         Self::Keys,
         Self::Lake,
         Self::Ledger,
+        Self::RawRetention,
         Self::TableRefused,
         Self::TopicMadeAnew,
     ];
@@ -73,6 +76,7 @@ impl Obstacle {
             Self::Keys => "keys",
             Self::Lake => "lake",
             Self::Ledger => "ledger",
+            Self::RawRetention => "raw_retention",
             Self::TableRefused => "table_refused",
             Self::TopicMadeAnew => "topic_made_anew",
         }
@@ -88,6 +92,7 @@ pub struct Health {
 #[derive(Debug, Default)]
 struct State {
     obstacles: Mutex<BTreeMap<Obstacle, String>>,
+    allowances: Mutex<Vec<String>>,
     hearts: Mutex<Vec<Arc<Pulse>>>,
     ended: AtomicBool,
 }
@@ -111,6 +116,16 @@ impl Health {
     /// Returns what stands in the way, with the words for it; empty means ready.
     pub fn obstacles(&self) -> Vec<(Obstacle, String)> {
         self.state.obstacles.lock().iter().map(|(obstacle, why)| (*obstacle, why.clone())).collect()
+    }
+
+    /// Notes what an operator allowed that stands in no way, and everybody should know.
+    pub fn allow(&self, words: Vec<String>) {
+        *self.state.allowances.lock() = words;
+    }
+
+    /// Returns what an operator allowed.
+    pub fn allowances(&self) -> Vec<String> {
+        self.state.allowances.lock().clone()
     }
 
     /// Makes the heart of a worker that must beat at least once every `within`.

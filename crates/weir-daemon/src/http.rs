@@ -116,7 +116,9 @@ fn readyz(pages: &Pages) -> Response<Full<Bytes>> {
     if pages.health.ended() {
         lines.push("shutdown: the daemon commits what it holds and ends\n".to_owned());
     }
-    verdict(lines, "ready\n")
+    let allowed = pages.health.allowances().into_iter().map(|words| format!("allowed: {words}\n"));
+    let fine: String = std::iter::once("ready\n".to_owned()).chain(allowed).collect();
+    verdict(lines, &fine)
 }
 
 fn verdict(complaints: Vec<String>, fine: &str) -> Response<Full<Bytes>> {
@@ -173,8 +175,11 @@ mod tests {
         assert_eq!(get(&pages, "/readyz").0, 200);
         pages.health.raise(Obstacle::DiskFull, "no space left under file:lake");
         assert_eq!(get(&pages, "/readyz"), (503, "disk_full: no space left under file:lake\n".to_owned()));
+        pages.health.allow(vec!["raw records stay for ever".to_owned()]);
         let scraped = get(&pages, "/metrics").1;
         assert!(scraped.contains("weir_obstacle{obstacle=\"disk_full\"} 1\n"), "{scraped}");
+        pages.health.clear(Obstacle::DiskFull);
+        assert_eq!(get(&pages, "/readyz"), (200, "ready\nallowed: raw records stay for ever\n".to_owned()));
     }
 
     #[test]

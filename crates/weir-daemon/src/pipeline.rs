@@ -47,6 +47,7 @@ use crate::metrics::labels::BuildLabels;
 use crate::{Health, Metrics, Obstacle, VERSION};
 use consent::Follower;
 use intake::Intake;
+use intake::retention::{REMEDY, Retention};
 use shared::Shared;
 use supervise::Supervisor;
 
@@ -115,7 +116,12 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
             Ok(())
         })?;
     }
-    let intake = Intake::new(&shared, (brokers, membership(kafka)), until, closed, receipts);
+    let retention = Retention {
+        is_checked: state_topic != StateTopicPolicy::Trust,
+        deadline: kafka.erasure_deadline,
+        allow_longer: kafka.allow_longer_retention,
+    };
+    let intake = Intake::new(&shared, (brokers, membership(kafka), retention), until, closed, receipts);
     supervisor.spawn("source", move || intake.run())?;
     let (for_commit, heart) = (Arc::clone(&shared), shared.heart("commit", COMMIT_STILL_MAX));
     supervisor.spawn("commit", move || commit::commit(&for_commit, &heart, &batches, &outcomes))?;
@@ -207,6 +213,9 @@ pub enum RunError {
         /// The worker.
         worker: &'static str,
     },
+    /// The brokers may keep raw records for longer than they may stay.
+    #[error("failed to accept how long raw records stay on the brokers: {0}; {REMEDY}")]
+    RawRetention(String),
     /// The source cannot go on.
     #[error("failed to read on: {0}")]
     Source(Problem),

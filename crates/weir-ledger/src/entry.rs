@@ -144,6 +144,11 @@ pub enum Decision {
         /// What was not exposed then and is now.
         exposes: Exposures,
     },
+    /// Topics may keep raw records for longer than an erasure may take; an empty list takes it back.
+    LongerRetention {
+        /// Each with the option that keeps them, in words.
+        topics: Vec<String>,
+    },
     /// Tables are left alone; an empty list takes it back.
     Skip {
         /// Their names.

@@ -1,6 +1,7 @@
 //! Topics: made, described, deleted. Used for the state topic, by the demo and by tests.
 
 use std::{
+    collections::HashMap,
     future::Future,
     pin::pin,
     sync::Arc,
@@ -94,14 +95,27 @@ impl Admin {
     /// # Errors
     /// When the brokers refuse or do not answer in time.
     pub fn option(&self, topic: &str, option: &str) -> Result<Option<String>, AskError> {
+        self.options(topic).map(|mut options| options.remove(option))
+    }
+
+    /// Returns the options of a topic that have a value, its own and those that it has from its brokers.
+    ///
+    /// # Errors
+    /// When the brokers refuse or do not answer in time.
+    pub fn options(&self, topic: &str) -> Result<TopicOptions, AskError> {
         let asked = [ResourceSpecifier::Topic(topic)];
         match first(wait_for(self.client.describe_configs(&asked, &self.options)), topic) {
-            Ok(Ok(described)) => Ok(described.get(option).and_then(|entry| entry.value.clone())),
+            Ok(Ok(described)) => {
+                Ok(described.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+            }
             Ok(Err(code)) => Err(of_code(code, topic)),
             Err(error) => Err(error),
         }
     }
 }
+
+/// The options of a topic, by name.
+pub type TopicOptions = HashMap<String, String>;
 
 /// Takes the only answer to a question about one topic.
 fn first<T>(answers: KafkaResult<Vec<T>>, topic: &str) -> Result<T, AskError> {

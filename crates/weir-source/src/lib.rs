@@ -8,7 +8,7 @@
 //! ```
 //! Reading order: [`brokers`] (what is not the operator's to set) → [`consumer`] (where reading starts) → [`poll`] (one
 //! turn of the loop) → [`coverage`] (which offsets it spans) → [`acknowledge`]. Beside them [`cluster`] answers questions
-//! about topics, [`tail`] tells whether a partition's end holds a record, [`consent_topics`] keeps consent current, [`files`]
+//! about topics, [`raw_life`] how long they keep records, [`tail`] tells whether a partition's end holds a record, [`consent_topics`] keeps consent current, [`files`]
 //! reads lines, and [`mock`] is a broker inside the process.
 
 pub mod acknowledge;
@@ -26,6 +26,7 @@ mod partition;
 pub mod poll;
 pub mod problem;
 pub mod producer;
+pub mod raw_life;
 pub mod tail;
 
 pub use acknowledge::AcknowledgeError;
@@ -45,4 +46,5 @@ pub use partition::TopicPartition;
 pub use poll::{PollLimits, Polled, Records};
 pub use problem::{Problem, Reach};
 pub use producer::{Outgoing, Producer, SendError};
+pub use raw_life::{Overstay, overstays};
 pub use tail::Tail;

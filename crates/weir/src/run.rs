@@ -76,6 +76,6 @@ fn exit_of(why: &RunError) -> Exit {
             }
         }
         RunError::Late(_) => Exit::Retry,
-        RunError::Api(_) | RunError::NoSource | RunError::Option(_) => Exit::Config,
+        RunError::Api(_) | RunError::NoSource | RunError::Option(_) | RunError::RawRetention(_) => Exit::Config,
     }
 }

@@ -168,14 +168,12 @@ pub(crate) fn record(
     let record = match &order.about {
         About::Person { tenant, kind, subject, .. } => InboxRecord::choice(tenant, kind, subject, purpose, standing)?,
         About::Tenant { tenant, regions, .. } => {
-            let given = regions.as_ref().map(|regions| regions.iter().map(String::as_str).collect::<Vec<_>>());
-            let regions = match (given, known) {
-                (Some(given), _) => Some(given),
-                (None, Some(StateRecord::Agreement { agreement, .. })) if order.decision != Decision::Grant => {
-                    agreement.regions.as_ref().map(|kept| kept.iter().map(|region| &**region).collect())
-                }
-                (None, _) => None,
+            let kept = match known {
+                Some(StateRecord::Agreement { agreement, .. }) => agreement.regions.as_deref(),
+                _ => None,
             };
+            let given = regions.as_ref().map(|regions| regions.iter().map(String::as_str).collect::<Vec<_>>());
+            let regions = given.or_else(|| kept.map(|kept| kept.iter().map(AsRef::as_ref).collect()));
             InboxRecord::agreement(tenant, purpose, standing, regions.as_deref())?
         }
     };

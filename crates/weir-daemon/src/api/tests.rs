@@ -72,6 +72,10 @@ fn agreement_is_the_operators_and_keeps_its_regions() {
     assert_eq!(look.body["purposes"][2]["regions"], serde_json::json!(["eu", "us"]), "{look:?}");
     assert_eq!(decide("operator", r#""decision":"withdraw","regions":["us"]"#).body["member"], "regions");
     assert_eq!(decide("operator", r#""decision":"withdraw""#).state("reliability"), "withdrawn");
+    // A new yes without regions widens nothing, as with the verb.
+    decide("operator", r#""decision":"request""#);
+    let granted = decide("operator", r#""decision":"grant""#);
+    assert_eq!(granted.body["purposes"][0]["regions"], serde_json::json!(["eu", "us"]), "{granted:?}");
 }
 
 #[test]

@@ -56,6 +56,15 @@ impl Count {
     }
 }
 
+impl Setting for bool {
+    const WANTS: &'static str = "true or false";
+
+    fn read(node: &Node, _: &Path) -> Option<Self> {
+        let Value::Bool(truth) = &node.value else { return None };
+        Some(*truth)
+    }
+}
+
 impl Setting for Count {
     const WANTS: &'static str = "a whole number above zero";
 

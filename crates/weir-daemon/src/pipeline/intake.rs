@@ -7,6 +7,7 @@
 
 mod assign;
 mod caught_up;
+pub(crate) mod retention;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::pipeline::fill::Filling;
 use crate::pipeline::shared::{Shared, seconds};
 use crate::pipeline::{RunError, Until};
 use caught_up::Goal;
+use retention::Retention;
 
 /// The source worker.
 pub(crate) struct Intake {
@@ -35,6 +37,7 @@ pub(crate) struct Intake {
     heart: Heart,
     brokers: Brokers,
     membership: Membership,
+    retention: Retention,
     until: Until,
     limits: BatchLimits,
     filling: Filling,
@@ -104,7 +107,7 @@ impl Intake {
     /// Prepares the worker; nothing is read before [`Self::run`].
     pub(crate) fn new(
         shared: &Arc<Shared>,
-        (brokers, membership): (Brokers, Membership),
+        (brokers, membership, retention): (Brokers, Membership, Retention),
         until: Until,
         closed: SyncSender<Closed>,
         outcomes: Receiver<Outcome>,
@@ -113,6 +116,7 @@ impl Intake {
             heart: shared.heart("source", STILL_MAX),
             brokers,
             membership,
+            retention,
             until,
             limits: BatchLimits::of(&shared.config.lake),
             filling: Filling::new(shared),
@@ -133,6 +137,9 @@ impl Intake {
     pub(crate) fn run(mut self) -> Result<(), RunError> {
         loop {
             self.session = Session::default();
+            if !self.await_retention()? {
+                return Ok(());
+            }
             let consumer = Consumer::join(&self.brokers, &self.membership).map_err(RunError::Kafka)?;
             let mut turn = Turn::Again;
             while turn == Turn::Again {

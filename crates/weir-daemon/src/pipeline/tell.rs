@@ -35,6 +35,11 @@ impl Shared {
         self.is_told(tell_keys(self.lake.ledger(), &self.rules.keys(), self.clock.now_ms()))
     }
 
+    /// Tells the ledger which topics keep raw records for longer than they may, because an operator allowed it.
+    pub(crate) fn tell_longer_retention(&self, topics: &[String]) -> bool {
+        self.is_told(tell_longer_retention(self.lake.ledger(), topics, self.clock.now_ms()))
+    }
+
     fn is_told(&self, told: Result<(), LedgerError>) -> bool {
         match told {
             Ok(()) => {
@@ -66,6 +71,18 @@ fn tell_skip(ledger: &Ledger, tables: Vec<String>, now_ms: i64) -> Result<(), Le
         };
         let differs = before != tables;
         Ok::<_, LedgerError>(differs.then(|| Entry::Decision(Decision::Skip { tables: tables.clone() })))
+    });
+    told.map(drop)
+}
+
+fn tell_longer_retention(ledger: &Ledger, topics: &[String], now_ms: i64) -> Result<(), LedgerError> {
+    let told = ledger.append_if(now_ms, |past| {
+        let before = match past.last("decision.longer_retention")? {
+            Some(Entry::Decision(Decision::LongerRetention { topics })) => topics,
+            Some(_) | None => Vec::new(),
+        };
+        let entry = || Entry::Decision(Decision::LongerRetention { topics: topics.to_vec() });
+        Ok::<_, LedgerError>((before != topics).then(entry))
     });
     told.map(drop)
 }

@@ -23,6 +23,9 @@ impl Intake {
     /// Starts the partitions that the group gave to this daemon, where the lake says.
     pub(super) fn start(&mut self, consumer: &Consumer, assigned: Assigned) -> Result<Turn, RunError> {
         let partitions = assigned.partitions().to_vec();
+        if !self.keeps_retention() {
+            return Ok(Turn::Rejoin);
+        }
         let Some(states) = self.positions(&partitions) else { return Ok(Turn::Rejoin) };
         let starts = starts_of(&states);
         let Some(started) = self.start_at(consumer, assigned, &starts) else { return Ok(Turn::Rejoin) };
@@ -175,7 +178,7 @@ impl Intake {
     }
 
     /// Waits before another attempt; `None` when the daemon is asked to end.
-    fn rest(&self) -> Option<()> {
+    pub(super) fn rest(&self) -> Option<()> {
         self.heart.beat(self.shared.clock.elapsed_ms());
         thread::sleep(WAIT * 10);
         (!self.shared.stops()).then_some(())
