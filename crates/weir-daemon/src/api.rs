@@ -47,7 +47,7 @@ use replies::{Begun, Replies};
 use request::{About, Order};
 use tokio_rustls::TlsAcceptor;
 
-pub use tls::FileFault;
+pub use tls::{FileFault, private_file};
 
 /// What answers requests.
 pub(crate) struct Api {
@@ -254,7 +254,7 @@ impl Doors {
     fn open(settings: &Settings) -> Result<Self, ApiFault> {
         let has_ca = settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         let certificates = if has_ca { Certificates::Checked } else { Certificates::Unchecked };
-        let text = tls::private_file(&settings.rules.tokens)?;
+        let text = private_file(&settings.rules.tokens)?;
         let access = Access::read(&settings.rules.tokens, &text, certificates).map_err(|report| unquoted(&report))?;
         let access = Arc::new(access);
         Ok(Self { access, tls: settings.tls.as_ref().map(tls::acceptor).transpose()? })

@@ -5,6 +5,7 @@
 //! no part of the daemon sees a raw value.
 
 mod page;
+mod portal;
 mod section;
 mod setting;
 mod tree;
@@ -21,6 +22,7 @@ use weir_policy::reader::{Section, Table};
 use weir_source::SnapshotSettings;
 
 pub use page::default_file;
+pub use portal::Portal;
 pub use setting::{ByteSize, Count, FileUrl, Start, parse_duration};
 
 use section::section;
@@ -241,6 +243,8 @@ pub struct Config {
     pub http: Http,
     /// The API; without it there is none.
     pub api: Option<Api>,
+    /// What `weir portal` needs.
+    pub portal: Option<Portal>,
     /// What a record may be.
     pub limits: Limits,
 }
@@ -292,7 +296,13 @@ impl Config {
         let keys = within(&mut root, "keys", Keys::read);
         let http = within(&mut root, "http", Http::read);
         let api = if_there(&mut root, "api", read_api);
+        let portal = if_there(&mut root, "portal", portal::read);
         let limits = within(&mut root, "limits", Limits::read);
+        if let (Some(Some(_)), Some(None)) = (&portal, &receipts) {
+            let fault = Diagnostic::error(root.place(), "portal_without_receipts", "`portal` needs `[receipts]`");
+            faults
+                .add(fault.hint("its pages name the controller, the contact and the privacy notice that stand there"));
+        }
         if let (Some(Some(_)), Some((ConsentSource::Path(_), ..))) = (&api, &consent) {
             let fault = Diagnostic::error(root.place(), "api_without_topic", "`api` needs `consent.topic`");
             faults.add(fault.hint("decisions go to the inbox topic; a file of records is nobody's to write"));
@@ -310,6 +320,7 @@ impl Config {
             keys: keys?,
             http: http?,
             api: api?,
+            portal: portal?,
             limits: limits?,
         })
     }
@@ -395,7 +406,7 @@ const PAGES: [section::SectionPage; 7] =
     [General::PAGE, Kafka::PAGE, Consent::PAGE, Lake::PAGE, Keys::PAGE, Http::PAGE, Limits::PAGE];
 
 /// What is off without its section.
-const SPARE_PAGES: [section::SectionPage; 3] = [Receipts::PAGE, ApiRules::PAGE, ApiTls::PAGE];
+const SPARE_PAGES: [section::SectionPage; 4] = [Receipts::PAGE, ApiRules::PAGE, ApiTls::PAGE, Portal::PAGE];
 
 #[cfg(test)]
 mod tests {
@@ -428,11 +439,13 @@ mod tests {
     #[test]
     fn spare_sections_are_configurations() {
         let written = default_file();
-        let (plain, spare) = written.split_at(written.find("# [api]").unwrap());
+        let (plain, spare) = written.split_at(written.find("# [receipts]").unwrap());
         let is_code =
             |line: &&str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
         let spare: Vec<_> = spare.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_code).collect();
-        let api = load(&format!("{plain}\n{}", spare.join("\n")), &[]).unwrap().api.unwrap();
+        let config = load(&format!("{plain}\n{}", spare.join("\n")), &[]).unwrap();
+        assert_eq!(config.portal.unwrap().issuers, Path::new("/etc/weir/portal-issuers.toml"));
+        let api = config.api.unwrap();
         assert_eq!(api.rules.tokens, Path::new("/etc/weir/api-tokens.toml"));
         assert_eq!(api.tls.unwrap().client_ca.unwrap(), Path::new("/etc/weir/clients-ca.pem"));
     }

@@ -15,7 +15,7 @@ pub mod logging;
 pub mod metrics;
 pub mod pipeline;
 
-pub use api::{ApiFault, FileFault, check as check_api};
+pub use api::{ApiFault, FileFault, check as check_api, private_file};
 pub use clock::{Clock, HandClock, SharedClock, SystemClock};
 pub use config::Config;
 pub use health::{Health, Heart, Obstacle};

@@ -4,6 +4,7 @@
 //! multisets of rows are equal if the lines are. `cargo xtask test` installs the tools and names their Python in
 //! `WEIR_TEST_PYTHON`; tests that need it stand behind the feature `real-readers` of their crate.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -121,6 +122,18 @@ pub fn verify_receipt(keys: &Path, receipt: &Path) -> Result<String, String> {
     let output = output.expect("the Python of WEIR_TEST_PYTHON starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+/// Walks the portal in Chromium with two links, and checks every page against WCAG; returns what was checked, as JSON.
+///
+/// # Panics
+///
+/// If a page fails; the message says which rule, or which step.
+pub fn walk_portal(links: &[String; 2], screenshot: Option<&OsStr>) -> String {
+    run(
+        "the walk through the portal",
+        Command::new(python()).arg(script("walk_portal.py")).args(links).args(screenshot),
+    )
 }
 
 /// Cuts the output at the lines that announce a table and its number of rows.

@@ -127,6 +127,8 @@ pub(crate) enum Verb {
     /// Checks the receipts that people hold.
     #[command(subcommand)]
     Receipt(crate::receipt::ReceiptVerb),
+    /// Serves the page on which people see what is collected about them, and decide.
+    Portal(crate::portal::Args),
     /// Makes and keeps the key ring.
     #[command(subcommand)]
     Keys(crate::keys::Keys),

@@ -13,6 +13,7 @@ mod filter;
 mod keys;
 mod lake;
 mod output;
+mod portal;
 mod quarantine;
 mod reasons;
 mod receipt;
@@ -56,6 +57,7 @@ fn verb(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Filter(args) => filter::filter(&cli.global, args),
         Verb::Keys(keys) => keys::keys(&cli.global, keys),
         Verb::Lake(lake) => lake::lake(&cli.global, lake),
+        Verb::Portal(args) => portal::portal(&cli.global, args),
         Verb::Quarantine(quarantine) => quarantine::quarantine(&cli.global, quarantine),
         Verb::Receipt(verb) => receipt::receipt(&cli.global, verb),
         Verb::Run(args) => run::run(&cli.global, args),

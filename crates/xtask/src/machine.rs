@@ -23,6 +23,8 @@ pub(crate) enum Need {
     Perl,
     /// Runs the readers that check the tables.
     Python,
+    /// Shows the portal as people see it.
+    Chromium,
     /// Counts instructions.
     Valgrind,
 }
@@ -36,12 +38,13 @@ impl Need {
     pub(crate) const COUNT: [Self; 1] = [Self::Valgrind];
     /// What the bench's peers need beside Python.
     pub(crate) const PEERS: [Self; 1] = [Self::Go];
-    /// What the readers need.
-    pub(crate) const READERS: [Self; 1] = [Self::Python];
+    /// What the readers of tables and pages need.
+    pub(crate) const READERS: [Self; 2] = [Self::Python, Self::Chromium];
 
     /// The name that a person would search for, and where to get it.
     fn advice(self) -> &'static str {
         match self {
+            Self::Chromium => "Chromium named chromium",
             Self::Compiler => "a C compiler named cc (gcc or clang)",
             Self::Java => "Java 17 or newer named java (OpenJDK from your system's packages, or adoptium.net)",
             Self::Go => "Go (go.dev)",
@@ -56,6 +59,7 @@ impl Need {
     /// Debian's packages for it, the best first: releases differ in which of them they have.
     fn packages(self) -> &'static [&'static str] {
         match self {
+            Self::Chromium => &["chromium"],
             Self::Compiler => &["gcc libc6-dev"],
             Self::Java => &["openjdk-21-jre-headless", "openjdk-17-jre-headless", "default-jre-headless"],
             Self::Go => &["golang-go"],
@@ -75,6 +79,7 @@ impl Need {
             Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
         };
         match self {
+            Self::Chromium => said("chromium", &["--version"]).is_some(),
             Self::Compiler => said("cc", &["--version"]).is_some(),
             Self::Java => {
                 said("java", &["-version"]).and_then(|text| java_version(&text)).is_some_and(|major| major >= 17)

@@ -81,7 +81,10 @@ pub(crate) fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
 }
 
 /// Reads a file that only its owner may read; what mounts secrets puts links in their place, so links are followed.
-pub(crate) fn private_file(path: &Path) -> Result<String, FileFault> {
+///
+/// # Errors
+/// When it cannot be read, or others may read it too.
+pub fn private_file(path: &Path) -> Result<String, FileFault> {
     let failed = |source| FileFault::Io { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;

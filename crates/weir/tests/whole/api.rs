@@ -76,12 +76,12 @@ fn no_decision_is_confirmed_without_the_brokers() {
 }
 
 /// The API of a world's daemon, and tokens for it.
-struct Desk {
-    address: String,
+pub(crate) struct Desk {
+    pub(crate) address: String,
 }
 
 /// Makes a world whose daemon has an API.
-fn open(settings: &Settings, deadline: &str) -> (World, Desk) {
+pub(crate) fn open(settings: &Settings, deadline: &str) -> (World, Desk) {
     let world = World::new(settings);
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let api = format!(
@@ -120,14 +120,14 @@ impl Desk {
 
     /// The same, and demands that it is done.
     #[track_caller]
-    fn done(&self, who: &str, endpoint: &str, body: &Value) -> Value {
+    pub(crate) fn done(&self, who: &str, endpoint: &str, body: &Value) -> Value {
         let (status, answer) = self.post(who, endpoint, body, "");
         assert_eq!(status, 200, "{answer}");
         answer
     }
 }
 
-fn person(subject: &str) -> Value {
+pub(crate) fn person(subject: &str) -> Value {
     json!({ "tenant": "acme", "kind": "user", "subject": subject })
 }
 

@@ -41,6 +41,8 @@ mod days;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod million;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod portal;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod sharing;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod signals;

@@ -64,6 +64,13 @@ impl Weir {
         Ended { status, stdout, stderr }
     }
 
+    /// Starts it in the background.
+    #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+    pub(crate) fn start(mut self) -> Running {
+        let child = self.spawn();
+        Running { weir: self, child }
+    }
+
     fn spawn(&mut self) -> Child {
         let [stdout, stderr] =
             ["stdout", "stderr"].map(|stream| File::create(self.output.with_extension(stream)).unwrap());
@@ -72,6 +79,33 @@ impl Weir {
 
     fn printed(&self, stream: &str) -> String {
         String::from_utf8_lossy(&fs::read(self.output.with_extension(stream)).unwrap()).into_owned()
+    }
+}
+
+/// A call in the background; it is killed with this value.
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+#[derive(Debug)]
+pub(crate) struct Running {
+    weir: Weir,
+    child: Child,
+}
+
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+impl Running {
+    /// Ends it; returns what it printed.
+    pub(crate) fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        ["stdout", "stderr"].map(|stream| self.weir.printed(stream)).concat()
+    }
+}
+
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended; either way nothing is left of it.
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

@@ -95,7 +95,7 @@ fn dependencies(manifest: &str) -> Vec<Dependency<'_>> {
 }
 
 /// The order of the story: each crate may name only those before it.
-const CHAIN: [&str; 9] = [
+const CHAIN: [&str; 10] = [
     "weir-policy",
     "weir-keys",
     "weir-consent",
@@ -104,6 +104,7 @@ const CHAIN: [&str; 9] = [
     "weir-lake",
     "weir-source",
     "weir-daemon",
+    "weir-portal",
     "weir",
 ];
 /// The trusted core.

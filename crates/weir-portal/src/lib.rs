@@ -1,0 +1,266 @@
+//! The portal: a page on which a person sees what is collected about them and why, and decides.
+//!
+//! ```text
+//!  service ─ signed link ─▶ /enter ─ "Continue" ─▶ session ─▶ / ─ a button ─▶ /decide ─▶ the daemon's /v1/consents
+//!                           link.rs                session.rs  pages.rs                    api.rs
+//! ```
+//! A process of its own that holds no key of the lake, no table and no topic: whoever takes it over can do what the API's role
+//! `subject-agent` can do for the people who are signed in, and nothing else. Pages come from the server and work without a
+//! script; the only thing that a browser loads beside them is a style sheet from the same place, and no cookie lives longer than
+//! the visit. Who a person is stands in the signed link and in this process' memory, never in an address, a page or a log.
+
+mod api;
+mod link;
+mod pages;
+mod session;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Form, Query, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::{get, post};
+use maud::Markup;
+use serde::Deserialize;
+use weir_policy::{Policy, PurposeId};
+
+pub use api::{Api, ApiFault};
+pub use link::{Issuer, Issuers};
+pub use pages::Controller;
+
+use api::Failure;
+use link::Links;
+use pages::{Notice, Pages};
+use session::{Session, Sessions};
+
+/// Everything that a portal needs, checked.
+#[expect(missing_debug_implementations, reason = "holds the API's token")]
+pub struct Setup {
+    /// Where it listens; a proxy in front of it speaks TLS.
+    pub listen: SocketAddr,
+    /// The address that people see: scheme, host and port.
+    pub address: String,
+    /// Whose signed links are taken.
+    pub issuers: Issuers,
+    /// Where decisions go.
+    pub api: Api,
+    /// Who answers for the data.
+    pub controller: Controller,
+    /// What is collected, and for what.
+    pub policy: Policy,
+    /// The time now, in milliseconds since 1970.
+    pub now_ms: fn() -> i64,
+}
+
+/// Serves until the process ends.
+///
+/// # Errors
+/// When the address cannot be bound, or the server stops.
+pub fn serve(setup: Setup) -> io::Result<()> {
+    let listener = TcpListener::bind(setup.listen)?;
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tracing::info!(listen = %listener.local_addr()?, "the portal is open");
+        axum::serve(listener, router(setup)).await
+    })
+}
+
+struct Portal {
+    address: String,
+    links: Links,
+    sessions: Sessions,
+    api: Api,
+    pages: Pages,
+    now_ms: fn() -> i64,
+}
+
+fn router(setup: Setup) -> Router {
+    let Setup { address, issuers, api, controller, policy, now_ms, .. } = setup;
+    let links = Links::new(issuers, address.clone());
+    let pages = Pages::new(controller, &policy);
+    let portal = Arc::new(Portal { address, links, sessions: Sessions::default(), api, pages, now_ms });
+    Router::new()
+        .route("/", get(home))
+        .route("/enter", get(knock).post(enter))
+        .route("/decide", post(decide))
+        .route("/leave", post(leave))
+        .route("/style.css", get(style))
+        .fallback(get(nowhere))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(middleware::from_fn(guard))
+        .with_state(portal)
+}
+
+/// What a link carries.
+#[derive(Deserialize)]
+struct Knock {
+    link: String,
+}
+
+/// What a button of the page sends.
+#[derive(Deserialize)]
+struct Choice {
+    form: String,
+    #[serde(default)]
+    purpose: String,
+    #[serde(default)]
+    allow: String,
+}
+
+/// What is said on the page after a button.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default)]
+    done: String,
+}
+
+/// Shows what is collected and how it stands; without a session, how to get one.
+async fn home(State(portal): State<Arc<Portal>>, Query(said): Query<Said>, headers: HeaderMap) -> Response {
+    let Some(session) = portal.session(&headers) else {
+        return page(StatusCode::UNAUTHORIZED, portal.pages.stranger());
+    };
+    match portal.api.look_up(&session.person).await {
+        Ok(standings) => page(StatusCode::OK, portal.pages.home(&session, &standings, Notice::of(&said.done))),
+        Err(failure) => failed(&portal, failure),
+    }
+}
+
+/// Answers a link with a button: what only looks at links, such as a mail scanner, uses none up.
+async fn knock(State(portal): State<Arc<Portal>>, Query(knock): Query<Knock>) -> Response {
+    match portal.links.look_at(&knock.link, (portal.now_ms)()) {
+        Ok(_) => page(StatusCode::OK, portal.pages.door(&knock.link)),
+        Err(refusal) => page(StatusCode::FORBIDDEN, portal.pages.refused(refusal)),
+    }
+}
+
+/// Opens a session, once for each link.
+async fn enter(State(portal): State<Arc<Portal>>, headers: HeaderMap, Form(knock): Form<Knock>) -> Response {
+    if !portal.is_from_here(&headers) {
+        return page(StatusCode::FORBIDDEN, portal.pages.elsewhere());
+    }
+    let now_ms = (portal.now_ms)();
+    match portal.links.take(&knock.link, now_ms) {
+        Ok(person) => {
+            let name = portal.sessions.open(person, now_ms);
+            let cookie = format!("{COOKIE_NAME}={name}; Path=/; Secure; HttpOnly; SameSite=Strict");
+            onward("/", &[(SET_COOKIE, cookie)])
+        }
+        Err(refusal) => page(StatusCode::FORBIDDEN, portal.pages.refused(refusal)),
+    }
+}
+
+/// Takes a decision about one purpose, or about all.
+async fn decide(State(portal): State<Arc<Portal>>, headers: HeaderMap, Form(choice): Form<Choice>) -> Response {
+    let Some(session) = portal.session(&headers) else {
+        return page(StatusCode::UNAUTHORIZED, portal.pages.stranger());
+    };
+    if !portal.is_from_here(&headers) || !session.gave(&choice.form) {
+        return page(StatusCode::FORBIDDEN, portal.pages.elsewhere());
+    }
+    let purposes = match (PurposeId::parse(&choice.purpose), choice.purpose.as_str()) {
+        (Some(purpose), _) => vec![purpose],
+        (None, "all") => PurposeId::ALL.to_vec(),
+        (None, _) => return page(StatusCode::BAD_REQUEST, portal.pages.elsewhere()),
+    };
+    let decided = match choice.allow.as_str() {
+        "yes" => portal.api.allow(&session.person, &purposes).await,
+        "no" => portal.api.stop(&session.person, &purposes).await,
+        _ => return page(StatusCode::BAD_REQUEST, portal.pages.elsewhere()),
+    };
+    match decided {
+        Ok(()) => onward(&format!("/?done={}-{}", choice.purpose, choice.allow), &[]),
+        Err(failure) => failed(&portal, failure),
+    }
+}
+
+/// Ends the session.
+async fn leave(State(portal): State<Arc<Portal>>, headers: HeaderMap, Form(choice): Form<Choice>) -> Response {
+    if let Some(session) = portal.session(&headers).filter(|session| session.gave(&choice.form)) {
+        portal.sessions.close(&session);
+    }
+    let gone = format!("{COOKIE_NAME}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+    onward("/", &[(SET_COOKIE, gone)])
+}
+
+async fn style() -> Response {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("style.css")).into_response()
+}
+
+async fn nowhere(State(portal): State<Arc<Portal>>) -> Response {
+    page(StatusCode::NOT_FOUND, portal.pages.nowhere())
+}
+
+impl Portal {
+    fn session(&self, headers: &HeaderMap) -> Option<Session> {
+        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let (_, name) = pairs.find(|(name, _)| *name == COOKIE_NAME)?;
+        self.sessions.find(name, (self.now_ms)())
+    }
+
+    /// Tells whether a form was sent from a page of this portal, as far as the browser says.
+    fn is_from_here(&self, headers: &HeaderMap) -> bool {
+        headers.get(ORIGIN).is_none_or(|origin| origin.as_bytes() == self.address.as_bytes())
+    }
+}
+
+fn failed(portal: &Portal, failure: Failure) -> Response {
+    tracing::warn!(%failure, "the API did not do what it was asked");
+    page(failure.status(), portal.pages.failed(failure))
+}
+
+fn page(status: StatusCode, markup: Markup) -> Response {
+    (status, Html(markup.into_string())).into_response()
+}
+
+/// Answers a form: the browser goes on with a page that it can load again.
+fn onward(place: &str, headers: &[(HeaderName, String)]) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let place = (LOCATION, place.to_owned());
+    for (name, value) in headers.iter().chain([&place]) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// Says to the browser what no page of this portal needs, so that nothing else can do it in its name.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in GUARDS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// With `__Host-` a browser takes the cookie from this very host only, over TLS or on a loopback.
+const COOKIE_NAME: &str = "__Host-weir-portal";
+/// A link is the longest thing that is sent.
+const FORM_BYTES_MAX: usize = 8 << 10;
+const GUARDS: [(HeaderName, &str); 6] = [
+    (CACHE_CONTROL, "no-store"),
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "interest-cohort=(), browsing-topics=()"),
+    // Under `no-referrer` a browser would not say either from where a form was sent.
+    (REFERRER_POLICY, "same-origin"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Sessions: who is signed in, in this process' memory only.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use parking_lot::Mutex;
+
+use crate::link::Person;
+
+/// Somebody who is signed in.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) person: Person,
+    /// Stands in every form of the pages, so that no other page can send one.
+    pub(crate) form: String,
+    name: [u8; 32],
+    opened_ms: i64,
+    seen_ms: i64,
+}
+
+impl Session {
+    /// Tells whether a form was of this session's pages; takes as long whatever it was.
+    pub(crate) fn gave(&self, form: &str) -> bool {
+        verify_slices_are_equal(self.form.as_bytes(), form.as_bytes()).is_ok()
+    }
+
+    fn is_over(&self, now_ms: i64) -> bool {
+        now_ms - self.seen_ms > IDLE_MAX_MS || now_ms - self.opened_ms > LIFE_MAX_MS
+    }
+}
+
+/// Everybody who is signed in, by the digest of what their cookie holds.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    open: Mutex<HashMap<[u8; 32], Session>>,
+}
+
+impl Sessions {
+    /// Opens a session; returns what the cookie holds.
+    pub(crate) fn open(&self, person: Person, now_ms: i64) -> String {
+        let cookie = random();
+        let name = named(&cookie);
+        let mut open = self.open.lock();
+        open.retain(|_, session| !session.is_over(now_ms));
+        if open.len() >= SESSIONS_MAX
+            && let Some(oldest) = open.values().min_by_key(|session| session.seen_ms).map(|session| session.name)
+        {
+            open.remove(&oldest);
+        }
+        open.insert(name, Session { person, form: random(), name, opened_ms: now_ms, seen_ms: now_ms });
+        cookie
+    }
+
+    /// Finds the session of a cookie, and notes that somebody is there.
+    pub(crate) fn find(&self, cookie: &str, now_ms: i64) -> Option<Session> {
+        let mut open = self.open.lock();
+        let session = open.get_mut(&named(cookie))?;
+        if session.is_over(now_ms) {
+            let name = session.name;
+            open.remove(&name);
+            return None;
+        }
+        session.seen_ms = now_ms;
+        Some(session.clone())
+    }
+
+    /// Ends a session.
+    pub(crate) fn close(&self, session: &Session) {
+        self.open.lock().remove(&session.name);
+    }
+}
+
+fn named(cookie: &str) -> [u8; 32] {
+    digest(&SHA256, cookie.as_bytes()).as_ref().try_into().expect("a SHA-256 has 32 bytes")
+}
+
+/// 256 bits that nobody guesses, as text.
+fn random() -> String {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).expect("the kernel has random bytes once it has started");
+    BASE64.encode(bytes)
+}
+
+/// A quarter of an hour without a click (WCAG 2.2.1 allows a fixed time where there is nothing to lose: each click is saved).
+const IDLE_MAX_MS: i64 = 15 * 60 * 1_000;
+const LIFE_MAX_MS: i64 = 2 * 3_600 * 1_000;
+/// About 50 MB.
+const SESSIONS_MAX: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_ends_with_silence_with_age_and_when_left() {
+        let sessions = Sessions::default();
+        let person = Person { tenant: "acme".to_owned(), kind: "user".to_owned(), subject: "u-81".to_owned() };
+        let open = || sessions.open(person.clone(), 0);
+        let cookie = open();
+        assert!(sessions.find(&cookie, IDLE_MAX_MS).is_some());
+        assert!(sessions.find(&cookie, 2 * IDLE_MAX_MS + 1).is_none());
+        let cookie = open();
+        let found = (0..=8).map(|quarter| sessions.find(&cookie, quarter * IDLE_MAX_MS).is_some());
+        assert_eq!(found.filter(|is_there| *is_there).count(), 9);
+        assert!(sessions.find(&cookie, LIFE_MAX_MS + 1).is_none());
+        let cookie = open();
+        let session = sessions.find(&cookie, 0).unwrap();
+        assert!(session.gave(&session.form) && !session.gave("") && !session.gave(&open()));
+        sessions.close(&session);
+        assert!(sessions.find(&cookie, 0).is_none());
+    }
+}
