@@ -154,6 +154,7 @@ impl Accounts {
                         reason: fate.code().map(str::to_owned),
                         count: *count,
                         batch: entry.batch,
+                        sealed: None,
                     });
                 }
             }

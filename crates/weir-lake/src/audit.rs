@@ -13,7 +13,7 @@ use crate::accounts::EMPTY;
 use crate::cell::{Body, Cell};
 use crate::coverage::Line;
 use crate::decided::Decided;
-use crate::expire::{EXPIRED, unrecorded_removals};
+use crate::expire::{ERASED, EXPIRED, unrecorded_removals};
 use crate::gap::LOST;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
@@ -201,7 +201,7 @@ impl Lake {
         let stored = self.check_files(log, &cells, contents, report)?;
         report.tables.insert(name.clone(), stored);
         if name != TableName::Quarantine {
-            let left: u64 = unrecorded_removals(&cells, decided).iter().map(|(_, rows)| rows).sum();
+            let left: u64 = unrecorded_removals(&cells, decided).iter().map(|removal| removal.rows).sum();
             let accounted = books.rows(&name) - i128::from(left);
             let stored = i128::from(stored) - i128::from(uncounted);
             if stored != accounted {
@@ -278,7 +278,7 @@ type FateCounts = BTreeMap<(String, Option<String>), u64>;
 struct Books {
     /// Records by range and purpose.
     ranges: BTreeMap<Span, BTreeMap<String, u64>>,
-    /// Rows written less rows expired, by table.
+    /// Rows written less those that left since, by table.
     rows: BTreeMap<TableName, i128>,
     /// Counts by commit, table and range.
     counts: BTreeMap<(Uuid, TableName, Span), FateCounts>,
@@ -292,7 +292,7 @@ impl Books {
         if let Some(table) = &table {
             let signed = match line.fate.as_str() {
                 WRITTEN => i128::from(line.count),
-                EXPIRED => -i128::from(line.count),
+                ERASED | EXPIRED => -i128::from(line.count),
                 _ => 0,
             };
             *self.rows.entry(table.clone()).or_default() += signed;
@@ -382,7 +382,7 @@ fn is_small(cell: &Cell) -> bool {
 fn swept_batches(cell: &Cell) -> Vec<Uuid> {
     match &cell.body {
         Body::Swept { batches } => batches.clone(),
-        Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Expired { .. } => Vec::new(),
+        Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Erased { .. } | Body::Expired { .. } => Vec::new(),
     }
 }
 

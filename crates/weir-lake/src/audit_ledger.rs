@@ -198,9 +198,17 @@ impl<'v> Audit<'v> {
             }
         }
         let versions = || told.values().copied();
-        let files = versions().flat_map(|version| &version.added).map(|file| (file.path.as_str(), file)).collect();
-        let expired = versions().flat_map(|version| version.expired.iter().cloned()).collect();
+        let files = versions().flat_map(|version| &version.added).map(|file| (file.path.as_str(), file));
+        let files: BTreeMap<&str, &DataFile> = files.collect();
+        let mut expired: BTreeSet<_> = versions().flat_map(|version| version.expired.iter().cloned()).collect();
         let (waiting, counted, excused) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for found in versions().flat_map(|version| &version.replaced) {
+            // Whoever changes a file before somebody is erased from it must not get away with the new file.
+            if files.get(found.path.as_str()).is_some_and(|told| told.sha256 != found.sha256) {
+                report.discrepancies.insert(LedgerDiscrepancy::ChangedFile { path: found.path.clone() });
+            }
+            expired.insert(found.path.clone());
+        }
         Self { report, contents, is_whole, told, files, expired, waiting, counted, excused }
     }
 
@@ -239,7 +247,14 @@ impl<'v> Audit<'v> {
             let paths = |paths: &mut dyn Iterator<Item = &String>| -> Vec<_> {
                 paths.map(|path| format!("{table}/{path}")).collect()
             };
-            match cell.body {
+            match &cell.body {
+                Body::Erased { .. } => {
+                    self.expired.extend(paths(&mut cell.removed.iter()));
+                    let never_counts = |batch: Uuid| !self.counted.contains(&(table.clone(), batch));
+                    let new = cell.replaced().iter().filter(|file| !counts || file.batch.is_some_and(never_counts));
+                    let new = new.filter_map(|file| file.after.as_ref()).map(|path| format!("{table}/{path}"));
+                    self.excused.extend(new.collect::<Vec<_>>());
+                }
                 Body::Expired { .. } => self.expired.extend(paths(&mut cell.removed.iter())),
                 Body::Batch(_) if !counts => self.excused.extend(paths(&mut cell.files.iter().map(|file| &file.path))),
                 Body::Coverage(_) if self.waiting.contains(&key) => {

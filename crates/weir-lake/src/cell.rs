@@ -44,6 +44,13 @@ pub(crate) enum Body {
     Coverage(Entry),
     /// Version 0.
     Created,
+    /// Rows of people who asked for it left. Every table has one for every request, with rows of theirs or without.
+    Erased {
+        /// Marks the request.
+        request: String,
+        /// The files that held rows of theirs.
+        files: Vec<Replaced>,
+    },
     /// Rows past their retention left.
     Expired {
         /// The rows in the files removed.
@@ -54,6 +61,19 @@ pub(crate) enum Body {
         /// The batches.
         batches: Vec<Uuid>,
     },
+}
+
+/// A file whose place another one took, without some of its rows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Replaced {
+    /// The file, as it was found.
+    pub(crate) before: FileMark,
+    /// The path of the new one; none if no row was left.
+    pub(crate) after: Option<String>,
+    /// The rows that left.
+    pub(crate) erased: u64,
+    /// The batch whose rows they were, where the coverage had not decided yet that it counts.
+    pub(crate) batch: Option<Uuid>,
 }
 
 /// The part of a batch that one table's commit holds.
@@ -90,6 +110,12 @@ pub(crate) struct Count {
 pub(crate) enum Entry {
     /// A batch is complete.
     Batch { spans: Vec<Span>, claims: Vec<Claim> },
+    /// Rows of people who asked for it left a table.
+    Erased {
+        table: TableName,
+        /// The cell of the commit that removed them.
+        removal: Uuid,
+    },
     /// Rows left a table because their time was over.
     Expired {
         table: TableName,
@@ -127,7 +153,20 @@ impl Cell {
     pub(crate) fn batch(&self) -> Option<&BatchCell> {
         match &self.body {
             Body::Batch(batch) => Some(batch),
-            Body::Coverage(_) | Body::Created | Body::Expired { .. } | Body::Swept { .. } => None,
+            Body::Coverage(_) | Body::Created | Body::Erased { .. } | Body::Expired { .. } | Body::Swept { .. } => None,
+        }
+    }
+
+    /// Tells whether the commit is part of a request.
+    pub(crate) fn is_erasure_of(&self, asked: &str) -> bool {
+        matches!(&self.body, Body::Erased { request, .. } if request == asked)
+    }
+
+    /// Returns the files that an erasure replaced.
+    pub(crate) fn replaced(&self) -> &[Replaced] {
+        match &self.body {
+            Body::Erased { files, .. } => files,
+            Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Expired { .. } | Body::Swept { .. } => &[],
         }
     }
 

@@ -143,6 +143,7 @@ impl Target for OpenTable<'_> {
         }
         if files.is_empty() {
             *files = work.write(&log.folder).map_err(|error| at_table(error.into()))?;
+            lake.write_indexes((&table, &log.folder), files).map_err(at_table)?;
         }
         let Some(head) = log.head(&lake.kernel).map_err(at_table)? else { return Ok(Attempt::Lost) };
         let new_columns = missing_columns(&head, &work.columns()).map_err(at_table)?;
@@ -219,7 +220,7 @@ impl Batch<'_> {
 }
 
 /// Returns the columns that the table lacks; a column of another type is refused.
-fn missing_columns(head: &TableVersion, wanted: &[ColumnType]) -> Result<Vec<ColumnType>, TableError> {
+pub(crate) fn missing_columns(head: &TableVersion, wanted: &[ColumnType]) -> Result<Vec<ColumnType>, TableError> {
     let known = head.columns();
     let mut missing = Vec::new();
     for column in wanted {

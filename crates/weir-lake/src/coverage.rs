@@ -14,6 +14,7 @@ use arrow::record_batch::RecordBatch;
 use uuid::Uuid;
 
 use crate::cell::{Body, Cell, Claim, Entry};
+use crate::commit_table::missing_columns;
 use crate::delta_type::{ColumnType, DeltaType};
 use crate::kernel::{Change, Kernel};
 use crate::lake::{Lake, LakeError, at};
@@ -30,8 +31,8 @@ pub(crate) struct Coverage {
     /// Commits that some partitions count as theirs and others do not yet; those that all do need no more thought.
     claims: HashMap<(TableName, Uuid), Claimed>,
     voids: HashSet<(TableName, Uuid)>,
-    /// Removals of expired rows that have an entry.
-    expired: HashSet<Uuid>,
+    /// Removals of expired and of erased rows that have an entry.
+    removals: HashSet<Uuid>,
 }
 
 /// Who claimed a commit.
@@ -52,6 +53,8 @@ pub(crate) struct Line {
     pub(crate) count: u64,
     /// The cell whose commit the line is about; none where no commit was needed.
     pub(crate) batch: Option<Uuid>,
+    /// The count, sealed, where a plain one would tell when somebody was erased; `count` is then 0.
+    pub(crate) sealed: Option<String>,
 }
 
 /// What all lines of one entry share.
@@ -64,7 +67,7 @@ pub(crate) struct Stamp<'s> {
 
 impl Coverage {
     pub(crate) fn new(log: TableLog, secrets: Arc<Secrets>) -> Self {
-        Self { log, secrets, claims: HashMap::new(), voids: HashSet::new(), expired: HashSet::new() }
+        Self { log, secrets, claims: HashMap::new(), voids: HashSet::new(), removals: HashSet::new() }
     }
 
     /// Reads what is new; tells whether the table exists.
@@ -94,10 +97,16 @@ impl Coverage {
         file: Option<&WrittenFile>,
         now_ms: i64,
     ) -> Result<Attempt, TableError> {
+        let mut new_columns = Vec::new();
+        if matches!(entry, Entry::Erased { .. }) {
+            // A table that was made before anybody was erased lacks the column of sealed counts.
+            let Some(head) = self.log.head(kernel)? else { return Ok(Attempt::Lost) };
+            new_columns = missing_columns(&head, &columns())?;
+        }
         let mut cell = Cell::new(id, Body::Coverage(entry));
         cell.files = file.iter().map(|file| file.mark()).collect();
         let adds = file.iter().map(|file| file.added(now_ms)).collect();
-        let attempt = self.log.put(kernel, Change { adds, txns, ..Change::default() }, &cell)?;
+        let attempt = self.log.put(kernel, Change { adds, new_columns, txns, ..Change::default() }, &cell)?;
         for cell in self.log.take_cells() {
             self.apply(cell);
         }
@@ -151,8 +160,8 @@ impl Coverage {
         self.claims.get(&(table.clone(), batch)).is_some_and(|claimed| claimed.by.contains(partition))
     }
 
-    pub(crate) fn has_recorded_expiry(&self, removal: Uuid) -> bool {
-        self.expired.contains(&removal)
+    pub(crate) fn has_recorded(&self, removal: Uuid) -> bool {
+        self.removals.contains(&removal)
     }
 
     /// Tells whether these claims agree with what others have decided.
@@ -196,8 +205,8 @@ impl Coverage {
                     }
                 }
             }
-            Entry::Expired { removal, .. } => {
-                self.expired.insert(removal);
+            Entry::Erased { removal, .. } | Entry::Expired { removal, .. } => {
+                self.removals.insert(removal);
             }
             Entry::Void { table, batch } => {
                 self.voids.insert((table, batch));
@@ -257,13 +266,19 @@ pub(crate) fn columns() -> Vec<ColumnType> {
         ColumnType::new("committed_at", DeltaType::Timestamp),
         text("consumer_group"),
         text("batch"),
+        text(SEALED),
     ]
 }
 
 /// Writes lines as a staged file.
 fn write_lines(log: &TableLog, lines: &[Line], stamp: &Stamp<'_>) -> Result<WrittenFile, SealError> {
-    let fields: Vec<Field> = columns().iter().map(ColumnType::field).collect();
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays(lines, stamp));
+    let mut columns = columns();
+    // Few files have sealed counts; a column that a file lacks is null to every reader.
+    columns.retain(|column| column.name != SEALED || lines.iter().any(|line| line.sealed.is_some()));
+    let fields: Vec<Field> = columns.iter().map(ColumnType::field).collect();
+    let mut arrays = arrays(lines, stamp);
+    arrays.truncate(fields.len());
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays);
     write_plain(&log.folder, None, &batch.map_err(SealError::Columns)?)
 }
 
@@ -290,5 +305,9 @@ fn arrays(lines: &[Line], stamp: &Stamp<'_>) -> Vec<ArrayRef> {
         Arc::new(committed.with_timezone("UTC")),
         same(stamp.group),
         Arc::new(batches.collect::<StringArray>()),
+        text(|line| line.sealed.as_deref()),
     ]
 }
+
+/// The column of sealed counts, the last one.
+pub(crate) const SEALED: &str = "sealed";

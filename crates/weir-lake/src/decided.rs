@@ -59,11 +59,16 @@ impl Decided {
     }
 
     pub(crate) fn is_claimed(&self, table: &TableName, cell: &Cell) -> bool {
-        self.claims.get(table).is_some_and(|claims| claims.contains(&cell.id))
+        self.claims(table, cell.id)
     }
 
     pub(crate) fn is_void(&self, table: &TableName, cell: &Cell) -> bool {
         self.voids.get(table).is_some_and(|voids| voids.contains(&cell.id))
+    }
+
+    /// Tells whether the table's commit of a batch counts.
+    pub(crate) fn claims(&self, table: &TableName, batch: Uuid) -> bool {
+        self.claims.get(table).is_some_and(|claims| claims.contains(&batch))
     }
 
     pub(crate) fn has_recorded(&self, removal: Uuid) -> bool {
@@ -88,7 +93,7 @@ impl Decided {
                 }
                 self.watermarks.extend(spans.into_iter().map(|span| (span.partition, span.to)));
             }
-            Entry::Expired { removal, .. } => {
+            Entry::Erased { removal, .. } | Entry::Expired { removal, .. } => {
                 self.removals.insert(removal);
             }
             Entry::Taken { .. } => {}

@@ -1,7 +1,7 @@
-//! Rows whose time is over leave: whole days, by each purpose's retention.
+//! Rows whose time is over leave: whole days, by each purpose's retention. And how rows that left are recorded.
 //!
-//! A table's removal is recorded in the coverage after, so that the audit's sums still come out. A crash between the two
-//! is made good by the next run, which finds the removal in the table's log.
+//! A table's removal, by retention or by an [erasure](Lake::erase), is recorded in the coverage after, so that the audit's sums
+//! still come out. A crash between the two is made good by the next run, which finds the removal in the table's log.
 
 use uuid::Uuid;
 use weir_policy::Purposes;
@@ -75,42 +75,86 @@ impl Lake {
     }
 
     /// Records in the coverage what the table's log says has left, unless it is there.
-    fn record_removals(&self, log: &TableLog, decided: &Decided, now_ms: i64) -> Result<(), LakeError> {
-        for (removal, rows) in unrecorded_removals(&decided.cells(log)?, decided) {
-            self.record_removal(&log.name, removal, rows, now_ms)?;
+    pub(crate) fn record_removals(&self, log: &TableLog, decided: &Decided, now_ms: i64) -> Result<(), LakeError> {
+        let cells = decided.cells(log)?;
+        for removal in unrecorded_removals(&cells, decided) {
+            if removal.waits_for.iter().all(|batch| decided.claims(&log.name, *batch) || is_swept(&cells, *batch)) {
+                self.record_removal(&log.name, &removal, now_ms)?;
+            }
         }
         Ok(())
     }
 
-    fn record_removal(&self, table: &TableName, removal: Uuid, rows: u64, now_ms: i64) -> Result<(), LakeError> {
-        let line = Line {
+    fn record_removal(&self, table: &TableName, removal: &Removal, now_ms: i64) -> Result<(), LakeError> {
+        let Removal { id: removal, rows, why, .. } = *removal;
+        let mut line = Line {
             purpose: table.purpose().map(|purpose| purpose.name().to_owned()),
             event_type: table.event_type().map(str::to_owned),
-            fate: EXPIRED.to_owned(),
-            reason: Some("retention".to_owned()),
-            count: rows,
             batch: Some(removal),
             ..Line::default()
         };
+        match why {
+            Why::Erased => {
+                ERASED.clone_into(&mut line.fate);
+                line.sealed = Some(self.seal_count(removal, rows).map_err(|source| at(table, source))?);
+            }
+            Why::Expired => {
+                (line.fate, line.count) = (EXPIRED.to_owned(), rows);
+                line.reason = Some("retention".to_owned());
+            }
+        }
         let stamp = Stamp { group: &self.config.group, policy: "", consent: 0, now_ms };
         self.put_lines(Uuid::new_v4(), &[line], &stamp, |coverage| {
-            let entry = || (Entry::Expired { table: table.clone(), removal }, Vec::new());
-            Ok((!coverage.has_recorded_expiry(removal)).then(entry))
+            let table = table.clone();
+            let entry = || match why {
+                Why::Erased => Entry::Erased { table, removal },
+                Why::Expired => Entry::Expired { table, removal },
+            };
+            Ok((!coverage.has_recorded(removal)).then(|| (entry(), Vec::new())))
         })
     }
 }
 
-/// Returns the removals of expired rows, and how many rows, of which the coverage does not know.
-pub(crate) fn unrecorded_removals(cells: &[Cell], decided: &Decided) -> Vec<(Uuid, u64)> {
-    let removals = cells.iter().filter_map(|cell| match cell.body {
-        Body::Expired { rows } => Some((cell.id, rows)),
-        Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Swept { .. } => None,
+/// Rows that left a table which the coverage had counted.
+pub(crate) struct Removal {
+    /// The cell of the commit that removed them.
+    pub(crate) id: Uuid,
+    /// The rows, without those of batches that were swept.
+    pub(crate) rows: u64,
+    /// Batches of which the rows were, and of which it was open then whether they count.
+    waits_for: Vec<Uuid>,
+    why: Why,
+}
+
+#[derive(Clone, Copy)]
+enum Why {
+    Erased,
+    Expired,
+}
+
+/// Returns the removals of rows of which the coverage does not know.
+pub(crate) fn unrecorded_removals(cells: &[Cell], decided: &Decided) -> Vec<Removal> {
+    let removals = cells.iter().filter_map(|cell| match &cell.body {
+        Body::Erased { files, .. } if !files.is_empty() => {
+            let counted = files.iter().filter(|file| file.batch.is_none_or(|batch| !is_swept(cells, batch)));
+            let (rows, waits_for) = (counted.map(|file| file.erased).sum(), files.iter().filter_map(|file| file.batch));
+            Some(Removal { id: cell.id, rows, waits_for: waits_for.collect(), why: Why::Erased })
+        }
+        Body::Expired { rows } => Some(Removal { id: cell.id, rows: *rows, waits_for: Vec::new(), why: Why::Expired }),
+        Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Erased { .. } | Body::Swept { .. } => None,
     });
-    removals.filter(|(removal, _)| !decided.has_recorded(*removal)).collect()
+    removals.filter(|removal| !decided.has_recorded(removal.id)).collect()
+}
+
+/// Tells whether a batch's rows were void and have left the table.
+pub(crate) fn is_swept(cells: &[Cell], batch: Uuid) -> bool {
+    cells.iter().any(|cell| matches!(&cell.body, Body::Swept { batches } if batches.contains(&batch)))
 }
 
 /// The fate of rows that were written once and left because their time was over.
 pub(crate) const EXPIRED: &str = "expired";
+/// The fate of rows that were written once and left because somebody asked for it.
+pub(crate) const ERASED: &str = "erased";
 /// Coordinates are of use while the topic still has the records; a month is longer than most keep them.
 const QUARANTINE_DAYS: u32 = 30;
 const DAY_MS: i64 = 86_400_000;

@@ -4,7 +4,7 @@
 //! hand; checkpoints deadlock on its default executor; its local store does not sync; and it offers no list of a
 //! snapshot's files but a scan.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use delta_kernel::arrow::array::builder::{MapBuilder, MapFieldNames, StringBuilder};
@@ -185,6 +185,7 @@ impl Kernel {
         base: &TableVersion,
         paths: &[String],
     ) -> Result<(), KernelRefusal> {
+        let paths: HashSet<&str> = paths.iter().map(String::as_str).collect();
         let mut found = 0;
         for metadata in base.0.clone().scan_builder().build()?.scan_metadata(self.engine.as_ref())? {
             let (data, mut selected) = metadata?.scan_files.into_parts();
@@ -194,7 +195,7 @@ impl Kernel {
             let rows = rows.ok_or_else(|| KernelRefusal("a scan has no paths".into()))?;
             selected.resize(batch.num_rows(), true);
             for (row, selected) in selected.iter_mut().enumerate() {
-                *selected = *selected && paths.iter().any(|path| path == rows.value(row));
+                *selected = *selected && paths.contains(rows.value(row));
             }
             let here = selected.iter().filter(|selected| **selected).count();
             if here > 0 {

@@ -78,6 +78,7 @@
 //! }
 //! ```
 
+mod access;
 mod accounts;
 mod attempt;
 mod audit;
@@ -89,8 +90,11 @@ mod commit_table;
 mod coverage;
 mod decided;
 mod delta_type;
+mod erase;
 mod expire;
+mod find;
 mod gap;
+mod index;
 mod kernel;
 mod lake;
 mod layout;
@@ -99,7 +103,10 @@ mod list;
 mod log;
 mod partition;
 mod permutation;
+mod person;
 mod positions;
+mod rewrite;
+mod rows_json;
 mod schema;
 mod seal;
 mod secrets;
@@ -110,6 +117,7 @@ mod tell;
 mod vacuum;
 mod work;
 
+pub use access::{ColumnNote, Kept};
 pub use accounts::{Total, Unbalanced};
 #[cfg(feature = "model")]
 pub use attempt::model;
@@ -117,6 +125,7 @@ pub use audit::{AuditReport, Discrepancy, FEW_PEOPLE};
 pub use audit_ledger::{LedgerDiscrepancy, LedgerReport};
 pub use columns::record_batches;
 pub use commit::{ClosedBatch, CommitError, Receipt, Recheck, Written};
+pub use erase::{DataFileMark, ErasedCommit, ErasedFile, Erasure, Progress, Request};
 pub use expire::Expired;
 pub use gap::GapError;
 pub use kernel::KernelRefusal;
@@ -126,6 +135,7 @@ pub use lines::Quarantined;
 pub use list::{Dialect, TableSummary, views};
 pub use log::LogError;
 pub use partition::{PartitionId, Span};
+pub use person::Person;
 pub use positions::{Interrupted, Position};
 pub use seal::{Append, OpenFile, SealError, SealedFile};
 pub use secrets::CellBroken;

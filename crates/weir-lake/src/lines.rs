@@ -5,8 +5,9 @@ use std::fs::File;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use uuid::Uuid;
 
-use crate::coverage::Line;
+use crate::coverage::{Line, SEALED};
 use crate::kernel::LiveFile;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
@@ -58,10 +59,27 @@ impl Lake {
         for file in self.live(&mut coverage.log)? {
             for batch in batches(&coverage.log, &file.path).map_err(at_coverage)? {
                 let lines = lines(&batch).ok_or_else(|| damaged(&file.path)).map_err(at_coverage)?;
-                lines.into_iter().for_each(&mut take);
+                lines.into_iter().map(|line| self.with_count(line)).for_each(&mut take);
             }
         }
         Ok(())
+    }
+
+    /// Seals a count of rows that left by a removal.
+    pub(crate) fn seal_count(&self, removal: Uuid, count: u64) -> Result<String, TableError> {
+        let text = format!("{removal} {count}");
+        self.secrets.seal(&TableName::Coverage, text.as_bytes()).map_err(TableError::Sealing)
+    }
+
+    /// Opens the count of a line; one that does not open stays 0, and the table's rows then differ.
+    fn with_count(&self, line: Line) -> Line {
+        let opened = line.sealed.as_deref().and_then(|sealed| self.secrets.open(&TableName::Coverage, sealed).ok());
+        let text = opened.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        let count = text.split_once(' ').filter(|(removal, _)| removal.parse().ok() == line.batch);
+        match count.and_then(|(_, count)| count.parse().ok()) {
+            Some(count) => Line { count, ..line },
+            None => line,
+        }
     }
 
     /// Lists the files of a table's newest version; none if there is no table.
@@ -89,7 +107,7 @@ fn batches(log: &TableLog, path: &str) -> Result<Vec<RecordBatch>, TableError> {
     batches.map(|batch| batch.ok().ok_or_else(|| damaged(path))).collect()
 }
 
-fn damaged(path: &str) -> TableError {
+pub(crate) fn damaged(path: &str) -> TableError {
     TableError::Log(LogError::Damaged { name: path.to_owned() })
 }
 
@@ -99,6 +117,8 @@ fn lines(batch: &RecordBatch) -> Option<Vec<Line>> {
     let (purposes, types) = (text("purpose")?, text("event_type")?);
     let (fates, reasons, ids) = (text("fate")?, text("reason")?, text("batch")?);
     let counts = batch.column_by_name("count")?.as_primitive_opt::<Int64Type>()?;
+    // Only files with a line about an erasure have it.
+    let sealed = text(SEALED);
     let optional = |column: &StringArray, row| column.is_valid(row).then(|| column.value(row).to_owned());
     let line = |row| {
         Some(Line {
@@ -112,6 +132,7 @@ fn lines(batch: &RecordBatch) -> Option<Vec<Line>> {
                 Some(id) => Some(id.parse().ok()?),
                 None => None,
             },
+            sealed: sealed.and_then(|sealed| optional(sealed, row)),
         })
     };
     (0..batch.num_rows()).map(line).collect()

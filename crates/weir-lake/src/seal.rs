@@ -26,6 +26,7 @@ use weir_policy::{Contract, Policy, Purpose, PurposeId};
 
 use crate::cell::FileMark;
 use crate::columns;
+use crate::index::{Index, Members};
 use crate::kernel::AddedFile;
 use crate::layout::{FilePlace, day_text};
 use crate::store::{StoreError, TableFolder, io_error};
@@ -78,6 +79,8 @@ pub(crate) struct WrittenFile {
     pub(crate) sha256: String,
     pub(crate) day: Option<i32>,
     pub(crate) times: Option<(i64, i64)>,
+    /// Whom the rows are about; none for weir's own tables.
+    pub(crate) index: Option<Index>,
 }
 
 impl<P: Purpose> OpenFile<P> {
@@ -90,7 +93,7 @@ impl<P: Purpose> OpenFile<P> {
     ) -> Result<Self, SealError> {
         let schema = columns::arrow_schema(contract, P::ID);
         let properties = event_properties(&schema, notes(policy, contract, P::ID, day));
-        let file = PlainFile::create(table, FilePlace::new(Some(day)), &schema, properties)?;
+        let file = PlainFile::create(table, FilePlace::new(Some(day)), &schema, properties)?.indexed();
         Ok(Self { file, day, times: None, purpose: PhantomData })
     }
 
@@ -184,15 +187,16 @@ pub(crate) fn write_plain(
 }
 
 /// A Parquet file on its way.
-struct PlainFile {
+pub(crate) struct PlainFile {
     place: FilePlace,
     path: PathBuf,
     rows: u64,
+    members: Option<Members>,
     writer: ArrowWriter<Hashing>,
 }
 
 impl PlainFile {
-    fn create(
+    pub(crate) fn create(
         table: &TableFolder,
         place: FilePlace,
         schema: &Schema,
@@ -204,20 +208,27 @@ impl PlainFile {
         // Arrow's schema in the footer would be one more description of the columns; Parquet's own is enough.
         let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(output, schema.clone().into(), options);
-        Ok(Self { place, path, rows: 0, writer: writer.map_err(SealError::Parquet)? })
+        Ok(Self { place, path, rows: 0, members: None, writer: writer.map_err(SealError::Parquet)? })
     }
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), SealError> {
+    /// Keeps an index of the people in the rows.
+    pub(crate) fn indexed(self) -> Self {
+        Self { members: Some(Members::default()), ..self }
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), SealError> {
+        self.members.iter_mut().for_each(|members| members.add(batch));
         self.rows += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
         self.writer.write(batch).map_err(SealError::Parquet)
     }
 
-    fn finish(self) -> Result<WrittenFile, SealError> {
+    pub(crate) fn finish(self) -> Result<WrittenFile, SealError> {
         let output = self.writer.into_inner().map_err(SealError::Parquet)?;
         let file = output.file.into_inner().map_err(|error| io_error("write", &self.path)(error.into_error()))?;
         file.sync_all().map_err(io_error("sync", &self.path))?;
         let sha256 = output.hasher.hex();
-        Ok(WrittenFile { place: self.place, bytes: output.bytes, rows: self.rows, sha256, day: None, times: None })
+        let (place, rows, index) = (self.place, self.rows, self.members.map(Members::index));
+        Ok(WrittenFile { place, bytes: output.bytes, rows, sha256, day: None, times: None, index })
     }
 }
 
@@ -241,7 +252,7 @@ impl Write for Hashing {
     }
 }
 
-fn base_properties() -> WriterPropertiesBuilder {
+pub(crate) fn base_properties() -> WriterPropertiesBuilder {
     WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -249,7 +260,7 @@ fn base_properties() -> WriterPropertiesBuilder {
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
 }
 
-fn event_properties(schema: &Schema, notes: Vec<KeyValue>) -> WriterPropertiesBuilder {
+pub(crate) fn event_properties(schema: &Schema, notes: Vec<KeyValue>) -> WriterPropertiesBuilder {
     let mut properties = base_properties().set_dictionary_enabled(false).set_key_value_metadata(Some(notes));
     for field in schema.fields() {
         properties = column_properties(properties, vec![field.name().clone()], field.data_type());
@@ -283,11 +294,12 @@ fn column_properties(
             .set_column_compression(column, Compression::UNCOMPRESSED);
     }
     let is_small = matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32);
-    let repeats = is_small || matches!(data_type, DataType::Dictionary(..));
+    // Words that were read back are plain text.
+    let repeats = is_small || matches!(data_type, DataType::Dictionary(..) | DataType::Utf8);
     properties.set_column_dictionary_enabled(column, repeats)
 }
 
-/// The key-value metadata of a file: all of it.
+/// The key-value metadata of a file: all of it, in the order of [`NOTES`].
 fn notes(policy: &Policy, contract: &Contract, purpose: PurposeId, day: i32) -> Vec<KeyValue> {
     let retention = i32::try_from(policy.purposes().rules(purpose).retention_days).unwrap_or(i32::MAX);
     let columns: serde_json::Map<_, _> = contract
@@ -299,15 +311,19 @@ fn notes(policy: &Policy, contract: &Contract, purpose: PurposeId, day: i32) -> 
             (field.column.clone(), note)
         })
         .collect();
-    [
-        ("weir.policy", policy.hash().to_string()),
-        ("weir.purpose", purpose.name().to_owned()),
-        ("weir.keep_until", day_text(day.saturating_add(retention))),
-        ("weir.columns", serde_json::Value::Object(columns).to_string()),
-    ]
-    .map(|(key, value)| KeyValue::new(key.to_owned(), value))
-    .into()
+    let values = [
+        policy.hash().to_string(),
+        purpose.name().to_owned(),
+        day_text(day.saturating_add(retention)),
+        serde_json::Value::Object(columns).to_string(),
+    ];
+    NOTES.into_iter().zip(values).map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect()
 }
+
+/// Keys of the notes.
+pub(crate) const NOTES: [&str; 4] = ["weir.policy", "weir.purpose", "weir.keep_until", COLUMNS_NOTE];
+/// The key of the note that says what each column is.
+pub(crate) const COLUMNS_NOTE: &str = "weir.columns";
 
 /// The same in every file: a version would tell when a host was upgraded.
 const CREATED_BY: &str = "weir";

@@ -1,4 +1,4 @@
-//! What the lake's key is used for: veiled offsets, sealed cells, and a mark that tells whose lake it is.
+//! What the lake's key is used for: veiled offsets, sealed cells and indexes, and a mark that tells whose lake it is.
 //!
 //! Everything here hangs on one secret of the key ring. Without it a table's log shows that commits happened and how
 //! many rows they had, and nothing of where the rows came from.
@@ -18,6 +18,8 @@ pub(crate) struct Secrets {
     offsets: [u8; 32],
     mark: [u8; 32],
     cells: XChaCha20Poly1305,
+    indexes: XChaCha20Poly1305,
+    requests: [u8; 32],
 }
 
 /// A cell could not be opened: made under another key, for another table, or changed since.
@@ -32,6 +34,8 @@ impl Secrets {
             offsets: blake3::derive_key("weir 2026 lake offsets", lake_key),
             mark: blake3::derive_key("weir 2026 lake mark", lake_key),
             cells: XChaCha20Poly1305::new(&blake3::derive_key("weir 2026 lake cells", lake_key).into()),
+            indexes: XChaCha20Poly1305::new(&blake3::derive_key("weir 2026 lake indexes", lake_key).into()),
+            requests: blake3::derive_key("weir 2026 lake requests", lake_key),
         }
     }
 
@@ -78,22 +82,28 @@ impl Secrets {
 
     /// Seals the bytes of a cell for the log of `table`, as text.
     pub(crate) fn seal(&self, table: &TableName, cell: &[u8]) -> Result<String, CellBroken> {
-        let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).ok().ok_or(CellBroken)?;
-        let table = table.to_string();
-        let payload = Payload { msg: &pad(cell), aad: table.as_bytes() };
-        let sealed = self.cells.encrypt(XNonce::from_slice(&nonce), payload).ok().ok_or(CellBroken)?;
-        Ok(STANDARD_NO_PAD.encode([&nonce[..], &sealed].concat()))
+        Ok(STANDARD_NO_PAD.encode(encrypt(&self.cells, &table.to_string(), &pad(cell))?))
     }
 
     /// Opens a cell that was sealed for the log of `table`.
     pub(crate) fn open(&self, table: &TableName, text: &str) -> Result<Vec<u8>, CellBroken> {
         let bytes = STANDARD_NO_PAD.decode(text).ok().ok_or(CellBroken)?;
-        let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES).ok_or(CellBroken)?;
-        let table = table.to_string();
-        let payload = Payload { msg: sealed, aad: table.as_bytes() };
-        let padded = self.cells.decrypt(XNonce::from_slice(nonce), payload).ok().ok_or(CellBroken)?;
-        unpad(padded).ok_or(CellBroken)
+        unpad(decrypt(&self.cells, &table.to_string(), &bytes)?).ok_or(CellBroken)
+    }
+
+    /// Seals the index of a file of `table`, for that file only.
+    pub(crate) fn seal_index(&self, table: &TableName, path: &str, index: &[u8]) -> Result<Vec<u8>, CellBroken> {
+        encrypt(&self.indexes, &format!("{table}/{path}"), index)
+    }
+
+    /// Opens the index of a file of `table`.
+    pub(crate) fn open_index(&self, table: &TableName, path: &str, sealed: &[u8]) -> Result<Vec<u8>, CellBroken> {
+        decrypt(&self.indexes, &format!("{table}/{path}"), sealed)
+    }
+
+    /// Returns the mark of a request about people: the same for the same people, and nobody's without the key.
+    pub(crate) fn request(&self, names: &[&[u8]]) -> String {
+        keyed_text(&self.requests, names)
     }
 
     fn id(&self, use_: &str, table: &TableName, partition: &PartitionId) -> String {
@@ -103,6 +113,20 @@ impl Secrets {
             [use_.as_bytes(), table.as_bytes(), partition.source.as_bytes(), partition.topic.as_bytes(), &number];
         keyed_text(&self.ids, &parts)
     }
+}
+
+fn encrypt(cipher: &XChaCha20Poly1305, place: &str, text: &[u8]) -> Result<Vec<u8>, CellBroken> {
+    let mut nonce = [0; NONCE_BYTES];
+    getrandom::fill(&mut nonce).ok().ok_or(CellBroken)?;
+    let payload = Payload { msg: text, aad: place.as_bytes() };
+    let sealed = cipher.encrypt(XNonce::from_slice(&nonce), payload).ok().ok_or(CellBroken)?;
+    Ok([&nonce[..], &sealed].concat())
+}
+
+fn decrypt(cipher: &XChaCha20Poly1305, place: &str, bytes: &[u8]) -> Result<Vec<u8>, CellBroken> {
+    let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES).ok_or(CellBroken)?;
+    let payload = Payload { msg: sealed, aad: place.as_bytes() };
+    cipher.decrypt(XNonce::from_slice(nonce), payload).ok().ok_or(CellBroken)
 }
 
 /// Hashes the parts with a length before each, so that no two lists of parts hash alike.

@@ -60,7 +60,7 @@ impl RegionFolder {
     pub(crate) fn table(&self, name: &TableName) -> Result<TableFolder, StoreError> {
         let path = self.path.join(name.to_string());
         let url = Url::from_directory_path(&path).map_err(|()| StoreError::NoUrl { path: shown(&path) })?;
-        Ok(TableFolder { path, url })
+        Ok(TableFolder { indexes: self.path.join(INDEXES).join(name.to_string()), path, url })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -90,6 +90,8 @@ impl RegionFolder {
 pub(crate) struct TableFolder {
     path: PathBuf,
     url: Url,
+    /// Beside the tables and not in them: who may read a table need not see it.
+    indexes: PathBuf,
 }
 
 /// What a folder turned out to hold.
@@ -188,19 +190,53 @@ impl TableFolder {
         folders.into_iter().try_for_each(|folder| sync_folder(&self.path.join(folder)))
     }
 
-    /// Removes a file that no commit names, under whichever of its names; absent is fine.
+    /// Removes a file that no commit names, under whichever of its names, and its index; absent is fine.
     pub(crate) fn discard(&self, place: &FilePlace) -> Result<(), StoreError> {
         self.remove(&place.staged_path())?;
-        self.remove(&place.path())
+        self.remove(&place.path())?;
+        self.remove_index(&place.path())
+    }
+
+    /// Writes the index of a data file.
+    ///
+    /// It is not synced: one that a crash tears does not open, and its file is then read instead.
+    pub(crate) fn write_index(&self, path: &str, sealed: &[u8]) -> Result<(), StoreError> {
+        let index = self.index(path);
+        index.parent().map_or(Ok(()), make_folder)?;
+        fs::write(&index, sealed).map_err(io_error("write", &index))
+    }
+
+    /// Reads the index of a data file; `None` if it has none that can be read.
+    pub(crate) fn read_index(&self, path: &str) -> Option<Vec<u8>> {
+        fs::read(self.index(path)).ok()
+    }
+
+    /// Removes the index of a data file; absent is fine.
+    pub(crate) fn remove_index(&self, path: &str) -> Result<(), StoreError> {
+        remove(&self.index(path))
+    }
+
+    /// Removes the indexes whose data file is gone, and the folders that are empty then.
+    pub(crate) fn remove_stray_indexes(&self) -> Result<(), StoreError> {
+        for folder in entries(&self.indexes)?.iter().filter(|entry| entry.path().is_dir()) {
+            for index in entries(&folder.path())? {
+                let name = index.file_name().to_string_lossy().replace(INDEX_ENDING, DATA_ENDING);
+                let data = self.path.join(folder.file_name());
+                // In this order: a writer renames the staged file to the other name, never back.
+                if !data.join(format!(".{name}")).exists() && !data.join(&name).exists() {
+                    remove(&index.path())?;
+                }
+            }
+            if entries(&folder.path())?.is_empty() {
+                drop(fs::remove_dir(folder.path()));
+            }
+        }
+        Ok(())
     }
 
     /// Removes a file below the table; absent is fine.
     pub(crate) fn remove(&self, relative: &str) -> Result<(), StoreError> {
-        let path = self.path.join(relative);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path)(error)),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        remove(&self.path.join(relative))
     }
 
     /// Removes the day folders that became empty.
@@ -255,6 +291,17 @@ impl TableFolder {
 
     fn log(&self) -> PathBuf {
         self.path.join(LOG)
+    }
+
+    fn index(&self, path: &str) -> PathBuf {
+        self.indexes.join(path.replace(DATA_ENDING, INDEX_ENDING))
+    }
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -324,6 +371,10 @@ fn shown(path: &Path) -> String {
 
 /// Where Delta keeps a table's log.
 pub(crate) const LOG: &str = "_delta_log";
+/// Where the indexes of all tables lie; not a purpose, so no table's folder.
+const INDEXES: &str = "_index";
+const DATA_ENDING: &str = ".parquet";
+const INDEX_ENDING: &str = ".index";
 
 #[cfg(test)]
 mod tests {

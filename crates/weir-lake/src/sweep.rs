@@ -8,7 +8,7 @@ use crate::cell::{Body, Cell};
 use crate::kernel::Change;
 use crate::lake::{Lake, LakeError, at};
 use crate::partition::PartitionId;
-use crate::table_log::{Attempt, TableLog};
+use crate::table_log::{Attempt, TableError, TableLog};
 
 impl Lake {
     /// Removes the files of this table's void commits; returns how many commits.
@@ -23,7 +23,7 @@ impl Lake {
         for cell in &cells {
             match &cell.body {
                 Body::Swept { batches } => swept.extend(batches.iter().copied()),
-                Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Expired { .. } => {}
+                Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Erased { .. } | Body::Expired { .. } => {}
             }
         }
         let coverage = self.coverage.lock();
@@ -36,6 +36,7 @@ impl Lake {
             return Ok(0);
         }
         let name = log.name.clone();
+        let heirs = heirs(log, void).map_err(|source| at(&name, source))?;
         let mut cell = Cell::new(Uuid::new_v4(), Body::Swept { batches: void.iter().map(|cell| cell.id).collect() });
         loop {
             let Some(head) = log.head(&self.kernel).map_err(|source| at(&name, source))? else {
@@ -45,7 +46,7 @@ impl Lake {
             let live = self.kernel.live_files(&head).map_err(|refusal| at(&name, refusal.into()))?;
             let live: BTreeSet<_> = live.into_iter().map(|file| file.path).collect();
             let files = void.iter().flat_map(|cell| &cell.files).map(|file| file.path.clone());
-            cell.removed = files.filter(|path| live.contains(path)).collect();
+            cell.removed = files.chain(heirs.iter().cloned()).filter(|path| live.contains(path)).collect();
             let change = Change { removes: cell.removed.clone(), txns: set_back(log, void), ..Change::default() };
             if change.removes.is_empty() && change.txns.is_empty() {
                 return Ok(0);
@@ -56,6 +57,17 @@ impl Lake {
             }
         }
     }
+}
+
+/// The files that took the places of void ones when somebody was erased from these.
+fn heirs(log: &TableLog, void: &[Cell]) -> Result<Vec<String>, TableError> {
+    let is_void = |batch: Option<Uuid>| batch.is_some_and(|batch| void.iter().any(|cell| cell.id == batch));
+    let mut heirs = Vec::new();
+    for cell in log.history()?.into_iter().filter_map(|(_, cell)| cell) {
+        let replaced = cell.replaced().iter().filter(|replaced| is_void(replaced.batch));
+        heirs.extend(replaced.filter_map(|replaced| replaced.after.clone()));
+    }
+    Ok(heirs)
 }
 
 /// The watermarks as they were before the void commits, where these were the last to move them.

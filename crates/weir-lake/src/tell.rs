@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 use weir_ledger::{Commit, CoverageVersion, DataFile, Entry as Told, LedgerError, Past};
 
-use crate::cell::{Body, Cell, Claim, Entry};
+use crate::cell::{Body, Cell, Claim, Entry, FileMark};
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
 use crate::log::commit_name;
@@ -65,20 +65,31 @@ impl Lake {
 
     fn told(&self, version: &Version) -> Result<CoverageVersion, LakeError> {
         let mut added = files(&TableName::Coverage, &version.cell);
-        let mut expired = Vec::new();
+        let (mut expired, mut replaced) = (Vec::new(), Vec::new());
         for (table, id) in version.commits() {
             let Some(cell) = self.find_cell(table, id)? else {
                 tracing::warn!(%table, version = version.number, "the log no longer holds what the ledger is to be told");
                 continue;
             };
-            added.extend(files(table, &cell));
+            let swept = self.void_heirs(table, &cell);
+            added.extend(files(table, &cell).into_iter().filter(|file| !swept.contains(&file.path)));
             if let Body::Expired { .. } = cell.body {
                 expired.extend(cell.removed.iter().map(|path| format!("{table}/{path}")));
             }
+            replaced.extend(cell.replaced().iter().map(|file| data_file(table, &file.before)));
         }
         // In the order of their random names: nothing is to be read from the order.
         added.sort();
-        Ok(CoverageVersion { version: version.number, sha256: version.sha256.clone(), added, expired })
+        replaced.sort();
+        Ok(CoverageVersion { version: version.number, sha256: version.sha256.clone(), added, expired, replaced })
+    }
+
+    /// Returns the paths of new files whose rows never counted.
+    fn void_heirs(&self, table: &TableName, cell: &Cell) -> BTreeSet<String> {
+        let coverage = self.coverage.lock();
+        let is_void = |batch: Option<Uuid>| batch.is_some_and(|batch| coverage.is_void(table, batch));
+        let void = cell.replaced().iter().filter(|file| is_void(file.batch));
+        void.filter_map(|file| Some(format!("{table}/{}", file.after.as_ref()?))).collect()
     }
 
     fn find_cell(&self, table: &TableName, id: Uuid) -> Result<Option<Cell>, LakeError> {
@@ -97,16 +108,19 @@ impl Lake {
 }
 
 impl Version {
-    /// Returns the commits of tables that this version makes count, and those that removed what was over.
+    /// Returns the commits of tables that this version makes count, and those that removed rows.
     pub(crate) fn commits(&self) -> BTreeSet<(&TableName, Uuid)> {
         match &self.cell.body {
             Body::Coverage(Entry::Batch { claims, .. }) => {
                 claims.iter().map(|Claim { table, batch, .. }| (table, *batch)).collect()
             }
-            Body::Coverage(Entry::Expired { table, removal }) => [(table, *removal)].into(),
+            Body::Coverage(Entry::Erased { table, removal } | Entry::Expired { table, removal }) => {
+                [(table, *removal)].into()
+            }
             Body::Coverage(Entry::Taken { .. } | Entry::Void { .. })
             | Body::Batch(_)
             | Body::Created
+            | Body::Erased { .. }
             | Body::Expired { .. }
             | Body::Swept { .. } => BTreeSet::new(),
         }
@@ -123,12 +137,11 @@ fn last_version(past: &Past<'_>) -> Result<Option<u64>, LedgerError> {
 }
 
 fn files(table: &TableName, cell: &Cell) -> Vec<DataFile> {
-    let file = |file: &crate::cell::FileMark| DataFile {
-        path: format!("{table}/{}", file.path),
-        sha256: file.sha256.clone(),
-        bytes: file.bytes,
-    };
-    cell.files.iter().map(file).collect()
+    cell.files.iter().map(|file| data_file(table, file)).collect()
+}
+
+fn data_file(table: &TableName, file: &FileMark) -> DataFile {
+    DataFile { path: format!("{table}/{}", file.path), sha256: file.sha256.clone(), bytes: file.bytes }
 }
 
 /// Versions of the coverage in one entry: a ledger that is new to an old lake is told in pieces.

@@ -46,6 +46,8 @@ impl Lake {
                 continue;
             }
             vacuumed.commits += self.remove_unclaimed(&mut log, &decided, now_ms)?;
+            // Before the entries go that tell of them.
+            self.record_removals(&log, &decided, now_ms)?;
             self.vacuum_table(&mut log, cutoff_ms, &mut vacuumed)?;
             vacuumed.log_files += self.clean_log(&mut log, cutoff_ms)?;
         }
@@ -70,20 +72,41 @@ impl Lake {
     }
 
     fn vacuum_table(&self, log: &mut TableLog, cutoff_ms: i64, vacuumed: &mut Vacuumed) -> Result<(), LakeError> {
+        let left = left_at(log).map_err(|source| at(&log.name, source))?;
+        let is_over = |file: &FoundFile| left.get(&file.path).copied().unwrap_or(file.modified_ms) <= cutoff_ms;
+        self.remove_files(log, is_over, vacuumed)
+    }
+
+    /// Removes the files that left the table, whenever that was, and those that were never in it once no writer can want them.
+    pub(crate) fn vacuum_left(
+        &self,
+        log: &mut TableLog,
+        now_ms: i64,
+        vacuumed: &mut Vacuumed,
+    ) -> Result<(), LakeError> {
+        let left = left_at(log).map_err(|source| at(&log.name, source))?;
+        let is_over = |file: &FoundFile| left.contains_key(&file.path) || file.modified_ms <= now_ms - ORPHAN_MS;
+        self.remove_files(log, is_over, vacuumed)
+    }
+
+    /// Removes data files that are not live.
+    fn remove_files(
+        &self,
+        log: &mut TableLog,
+        is_over: impl Fn(&FoundFile) -> bool,
+        vacuumed: &mut Vacuumed,
+    ) -> Result<(), LakeError> {
         let name = log.name.clone();
         let at_table = |source| at(&name, source);
         let live: BTreeSet<_> = self.live(log)?.into_iter().map(|file| file.path).collect();
-        let left = left_at(log).map_err(at_table)?;
-        let is_useless = |file: &FoundFile| {
-            let since_ms = left.get(&file.path).copied().unwrap_or(file.modified_ms);
-            !live.contains(&file.path) && since_ms <= cutoff_ms && is_data(&file.path)
-        };
+        let is_useless = |file: &FoundFile| !live.contains(&file.path) && is_over(file) && is_data(&file.path);
         let files = log.folder.data_files().map_err(|error| at_table(error.into()))?;
         for file in files.into_iter().filter(is_useless) {
             log.folder.remove(&file.path).map_err(|error| at_table(error.into()))?;
             vacuumed.files += 1;
             vacuumed.bytes += file.bytes;
         }
+        log.folder.remove_stray_indexes().map_err(|error| at_table(error.into()))?;
         log.folder.remove_empty_folders().map_err(|error| at_table(error.into()))
     }
 
@@ -135,5 +158,7 @@ fn is_data(path: &str) -> bool {
     std::path::Path::new(name).extension().is_some_and(|extension| extension == "parquet") || is_dot(name)
 }
 
+/// A commit that is under way for longer than this has failed.
+const ORPHAN_MS: i64 = 86_400_000;
 /// How much longer the coverage's log is kept than the tables'.
 const MARGIN_MS: i64 = 86_400_000;

@@ -17,10 +17,10 @@ pub enum Entry {
     Commit(Commit),
     /// Somebody who answers for the lake decided something.
     Decision(Decision),
-    /// What was kept about somebody was erased.
+    /// What was kept about people was erased.
     Erasure {
-        /// SHA-256 of the account of it, in hex; the account is kept where it may be.
-        digest: String,
+        /// SHA-256 of each receipt, in hex; the receipts are kept where they may be.
+        digests: Vec<String>,
     },
     /// Which secrets the ring has.
     Keys(Keys),
@@ -55,6 +55,9 @@ pub struct CoverageVersion {
     /// The paths of files whose time was over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expired: Vec<String>,
+    /// The files whose places others took, without the rows of people who were erased; as they were found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<DataFile>,
 }
 
 /// A data file, as it was written.

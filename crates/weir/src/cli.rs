@@ -124,6 +124,9 @@ pub(crate) enum Verb {
     /// Takes and shows the decisions of people and tenants.
     #[command(subcommand)]
     Consent(crate::consent::ConsentVerb),
+    /// Shows and erases what is kept about a person.
+    #[command(subcommand)]
+    Subject(crate::subject::SubjectVerb),
     /// Checks the receipts that people hold.
     #[command(subcommand)]
     Receipt(crate::receipt::ReceiptVerb),

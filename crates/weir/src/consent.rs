@@ -22,7 +22,9 @@ use weir_daemon::config::parse_duration;
 use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure};
 
+pub(crate) use named::Hidden;
 use named::{Named, Purposes};
+pub(crate) use place::Place;
 
 /// What to do about consent.
 #[derive(Debug, Subcommand)]
@@ -65,7 +67,7 @@ pub(crate) struct DecideArgs {
     until: Option<i64>,
     /// Where the decision can be proved; stays in the inbox.
     #[arg(long, value_name = "TEXT")]
-    evidence: Option<named::Hidden>,
+    evidence: Option<Hidden>,
     /// Where the tenant's data may live; without it, where it may live already, and at first anywhere.
     #[arg(long, value_delimiter = ',', value_name = "REGION", conflicts_with = "id")]
     regions: Option<Vec<String>>,
@@ -77,7 +79,7 @@ pub(crate) struct DecideArgs {
     format: OutputFormat,
 }
 
-fn patience(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn patience(text: &str) -> Result<Duration, &'static str> {
     parse_duration(text).ok_or("not a time such as 500ms, 30s or 5m")
 }
 

@@ -20,6 +20,7 @@ mod receipt;
 mod run;
 mod sandbox;
 mod setup;
+mod subject;
 mod table;
 mod test;
 mod validate;
@@ -61,6 +62,7 @@ fn verb(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Quarantine(quarantine) => quarantine::quarantine(&cli.global, quarantine),
         Verb::Receipt(verb) => receipt::receipt(&cli.global, verb),
         Verb::Run(args) => run::run(&cli.global, args),
+        Verb::Subject(verb) => subject::subject(&cli.global, verb),
         Verb::Test(args) => test::test(&cli.global, args),
         Verb::Validate(args) => validate::validate(&cli.global, args),
     }

@@ -11,6 +11,10 @@ mod faulty_store;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod measure;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
 mod reader;
 #[cfg(test)]
 mod refusals;

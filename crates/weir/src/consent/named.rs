@@ -80,7 +80,7 @@ impl Named {
 
 /// A text of the command line that nothing prints.
 #[derive(Clone)]
-pub(super) struct Hidden(pub(super) String);
+pub(crate) struct Hidden(pub(crate) String);
 
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

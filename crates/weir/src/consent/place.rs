@@ -16,7 +16,7 @@ use crate::exit::{Exit, Failure, OrExit as _};
 use crate::{setup, validate};
 
 /// Consent as it stands, and the way to change it.
-pub(super) enum Place {
+pub(crate) enum Place {
     /// A file, locked against another verb while this one decides.
     File { path: PathBuf, file: File, store: ConsentStore },
     /// The topics.
@@ -24,7 +24,7 @@ pub(super) enum Place {
 }
 
 /// The inbox topic.
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     brokers: Brokers,
     group: String,
     topic: String,
@@ -35,7 +35,7 @@ impl Place {
     ///
     /// # Errors
     /// When it cannot be read, or not be trusted.
-    pub(super) fn open(config: &Config, keys: &KeySet) -> Result<Self, Failure> {
+    pub(crate) fn open(config: &Config, keys: &KeySet) -> Result<Self, Failure> {
         match &config.consent {
             ConsentSource::Path(path) => {
                 let file = open_file(path).with_context(|| path.display().to_string()).or_exit(Exit::Io)?;
@@ -63,7 +63,7 @@ impl Place {
     ///
     /// # Errors
     /// When they cannot be written, or nobody has taken them from the inbox in time.
-    pub(super) fn say(&mut self, records: &[InboxRecord], keys: &KeySet, patience: Duration) -> Result<(), Failure> {
+    pub(crate) fn say(&mut self, records: &[InboxRecord], keys: &KeySet, patience: Duration) -> Result<(), Failure> {
         let said: Vec<StateRecord> = records.iter().map(|record| record.state(keys)).collect();
         match self {
             Self::File { path, file, store } => {

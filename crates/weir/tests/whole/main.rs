@@ -43,6 +43,8 @@ mod million;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod portal;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod rights;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod sharing;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod signals;

@@ -1,0 +1,377 @@
+//! People are erased: every file that holds a row of theirs is replaced by one without it.
+//!
+//! [`Lake::erase`] is called when the consent store of every writer says `erased_before`, or is too old to be asked. For each table
+//! it looks into the files that may hold them (`find`), writes those that do anew (`rewrite`), and puts one commit. A
+//! conflict starts over from what the table is then; files that were looked into are not looked into again.
+//!
+//! # Why no row comes after
+//!
+//! A writer reads a table on, asks consent, and puts right on top of what it read (`attempt`). Every table gets our commit, even
+//! one without a row of theirs: so whatever was judged before it finds that someone else was first, and asks again. Rows that are
+//! put after it were judged after it, by a store that knows of the erasure. See docs/rights.md for the one bound.
+//!
+//! # Crashes
+//!
+//! Until its commit, what was written anew is an orphan, which vacuum takes. After it, the coverage has to be told, as of expired
+//! rows: the next erasure, expiry or vacuum does that. Asking again for the same people completes what was begun,
+//! and the account of it then holds the commits of both.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::thread;
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+use weir_keys::KeySet;
+use weir_policy::Purposes;
+
+use crate::cell::{Body, Cell, FileMark, Replaced};
+use crate::decided::Decided;
+use crate::find::Found;
+use crate::kernel::{Change, LiveFile};
+use crate::lake::{Lake, LakeError, at};
+use crate::layout::TableName;
+use crate::person::{Person, Pseudonyms, Wanted};
+use crate::rewrite::rewrite;
+use crate::seal::WrittenFile;
+use crate::store::TableFolder;
+use crate::table_log::{Attempt, TableError, TableLog};
+use crate::vacuum::Vacuumed;
+
+/// What an erasure did, by those of its commits that the logs still hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Erasure {
+    /// Marks the request: the same for the same people.
+    pub request: String,
+    /// The commits that removed rows.
+    pub commits: Vec<ErasedCommit>,
+    /// For each person, in the order they were given, their rows that this call removed, by table.
+    pub people: Vec<BTreeMap<TableName, u64>>,
+    /// Tables that were looked into.
+    pub tables: u64,
+    /// Tables that the configuration skips: nobody looked into them.
+    pub skipped: Vec<TableName>,
+}
+
+/// A commit that removed rows from a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasedCommit {
+    /// The table.
+    pub table: TableName,
+    /// The version of the Delta table.
+    pub version: u64,
+    /// When it was committed, by this machine's clock.
+    pub at_ms: i64,
+    /// The files that held rows.
+    pub files: Vec<ErasedFile>,
+}
+
+/// A file that held rows, and the one that took its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasedFile {
+    /// The file as it was found.
+    pub before: DataFileMark,
+    /// The new one; none if no row was left.
+    pub after: Option<DataFileMark>,
+    /// The rows that left.
+    pub erased: u64,
+}
+
+/// A data file, by what tells it from every other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFileMark {
+    /// The path below the table.
+    pub path: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 in hex.
+    pub sha256: String,
+}
+
+/// How far a request about people is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Tables that are done, and all.
+    pub tables: (usize, usize),
+    /// Files of the next table that are done, and all.
+    pub files: (usize, usize),
+}
+
+/// What a request about people needs to know besides whom it is about.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "holds functions")]
+pub struct Request<'r> {
+    /// How coarse times of files are.
+    pub purposes: &'r Purposes,
+    /// The clock, in milliseconds since 1970.
+    pub now_ms: &'r (dyn Fn() -> i64 + Sync),
+    /// Told of each file that was looked into.
+    pub progress: &'r (dyn Fn(Progress) + Sync),
+}
+
+/// A file that was looked into.
+enum Looked {
+    /// It holds nobody.
+    Clean,
+    /// It holds people; the file without them waits to be committed.
+    Held(Box<Held>),
+}
+
+/// What a file holds of people.
+struct Held {
+    before: FileMark,
+    /// The file without them; none if nobody else is in it.
+    after: Option<WrittenFile>,
+    found: Found,
+}
+
+/// One table of an erasure.
+struct Work<'w> {
+    name: &'w TableName,
+    folder: TableFolder,
+    wanted: &'w Pseudonyms,
+    looked: BTreeMap<String, Looked>,
+}
+
+impl Lake {
+    /// Removes every row that holds one of these people, in any identifier column.
+    ///
+    /// # Errors
+    ///
+    /// A table, the coverage or the ledger can't be read or written. What was removed before stays removed; ask again.
+    pub fn erase(&self, keys: &KeySet, people: &[Person], request: &Request<'_>) -> Result<Erasure, LakeError> {
+        // What the ledger cannot be told must not be done.
+        self.tell_ledger((request.now_ms)())?;
+        let wanted = Wanted::of(people, keys, &self.secrets);
+        let names: Vec<_> = self.tables_in_use()?.into_iter().filter(|name| name.purpose().is_some()).collect();
+        let skipped = self.config.skip.iter().filter(|name| name.purpose().is_some()).cloned().collect();
+        let mut erasure = Erasure { request: wanted.request.clone(), skipped, ..Erasure::default() };
+        erasure.people.resize(people.len(), BTreeMap::new());
+        for (done, name) in names.iter().enumerate() {
+            let progress = |files| (request.progress)(Progress { tables: (done, names.len()), files });
+            if self.erase_from(name, &wanted, request, &progress, &mut erasure)? {
+                erasure.tables += 1;
+            }
+        }
+        self.record_erasures(&names, request, &mut erasure)?;
+        self.tell_ledger((request.now_ms)())?;
+        Ok(erasure)
+    }
+
+    /// Removes at once the files that left their tables, and those of nobody that are a day old; for after an erasure.
+    ///
+    /// # Errors
+    ///
+    /// A table can't be read, or a file not be removed.
+    pub fn vacuum_erased(&self, now_ms: i64) -> Result<Vacuumed, LakeError> {
+        let mut vacuumed = Vacuumed::default();
+        for name in self.tables_in_use()? {
+            let table = self.table(&name)?;
+            let mut log = table.lock();
+            if log.refresh().map_err(|source| at(&name, source))? {
+                self.vacuum_left(&mut log, now_ms, &mut vacuumed)?;
+            }
+        }
+        Ok(vacuumed)
+    }
+
+    /// Erases people from one table; tells whether there is such a table.
+    fn erase_from(
+        &self,
+        name: &TableName,
+        wanted: &Wanted,
+        request: &Request<'_>,
+        progress: &(dyn Fn((usize, usize)) + Sync),
+        erasure: &mut Erasure,
+    ) -> Result<bool, LakeError> {
+        let at_table = |source| at(name, source);
+        let table = self.table(name)?;
+        let none = Pseudonyms::new();
+        let pseudonyms = name.purpose().and_then(|purpose| wanted.in_purpose(purpose)).unwrap_or(&none);
+        let folder = table.lock().folder.clone();
+        let mut work = Work { name, folder, wanted: pseudonyms, looked: BTreeMap::new() };
+        let id = Uuid::new_v4();
+        loop {
+            // Writers of this process are not kept waiting while files are read.
+            let (version, live) = {
+                let mut log = table.lock();
+                if !log.refresh().map_err(at_table)? {
+                    return Ok(false);
+                }
+                let live = self.live(&mut log)?;
+                (log.version(), live)
+            };
+            self.look(&mut work, &live, wanted.people, progress).map_err(at_table)?;
+            let mut log = table.lock();
+            log.refresh().map_err(at_table)?;
+            if log.version() != version {
+                continue;
+            }
+            let cell = self.erased_cell(id, &log, &work, &wanted.request)?;
+            let files = || work.looked.values().filter_map(Looked::after);
+            log.folder.publish(files().map(|file| &file.place)).map_err(|error| at_table(error.into()))?;
+            let modified_ms = modified_ms(name, request);
+            let change = Change {
+                adds: files().map(|file| file.added(modified_ms)).collect(),
+                removes: cell.removed.clone(),
+                ..Change::default()
+            };
+            match log.put(&self.kernel, change, &cell).map_err(at_table)? {
+                Attempt::Done => {
+                    work.count(name, &mut erasure.people);
+                    return Ok(true);
+                }
+                Attempt::Lost => {}
+            }
+        }
+    }
+
+    /// Looks into the live files that were not looked into before, and forgets those that left.
+    fn look(
+        &self,
+        work: &mut Work<'_>,
+        live: &[LiveFile],
+        people: usize,
+        progress: &(dyn Fn((usize, usize)) + Sync),
+    ) -> Result<(), TableError> {
+        let is_live = |path: &String| live.iter().any(|file| file.path == *path);
+        let gone: Vec<_> = work.looked.keys().filter(|path| !is_live(path)).cloned().collect();
+        for path in gone {
+            if let Some(file) = work.looked.remove(&path).as_ref().and_then(Looked::after) {
+                work.folder.discard(&file.place)?;
+            }
+        }
+        let new: VecDeque<_> = live.iter().filter(|file| !work.looked.contains_key(&file.path)).collect();
+        let all = new.len();
+        let (queue, looked, failed) = (Mutex::new(new), Mutex::new(Vec::new()), Mutex::new(None));
+        let next = || if failed.lock().is_some() { None } else { queue.lock().pop_front() };
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(all);
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while let Some(file) = next() {
+                        match self.look_into(work, file, people) {
+                            Ok(one) => {
+                                let mut looked = looked.lock();
+                                looked.push((file.path.clone(), one));
+                                progress((looked.len(), all));
+                            }
+                            Err(error) => *failed.lock() = Some(error),
+                        }
+                    }
+                });
+            }
+        });
+        work.looked.extend(looked.into_inner());
+        failed.into_inner().map_or(Ok(()), Err)
+    }
+
+    fn look_into(&self, work: &Work<'_>, file: &LiveFile, people: usize) -> Result<Looked, TableError> {
+        let (path, folder) = (&file.path, &work.folder);
+        let Some(found) = self.find((work.name, folder), path, work.wanted, people)? else { return Ok(Looked::Clean) };
+        let after = rewrite(folder, path, file.date.as_deref(), &found.rows)?;
+        self.write_indexes((work.name, folder), after.as_slice())?;
+        // Of the bytes that are there: whether they are those that were sealed, the ledger can tell.
+        let sha256 = folder.sha256(path)?;
+        let rows = file.rows.unwrap_or_default();
+        let before = FileMark { path: path.clone(), rows, bytes: file.bytes, sha256 };
+        Ok(Looked::Held(Box::new(Held { before, after, found })))
+    }
+
+    /// Says what our commit does.
+    fn erased_cell(&self, id: Uuid, log: &TableLog, work: &Work<'_>, request: &str) -> Result<Cell, LakeError> {
+        let held: Vec<_> = work.looked.values().filter_map(Looked::held).collect();
+        let open = if held.is_empty() { BTreeMap::new() } else { open_batches(log, &self.decided()?)? };
+        let files = held.iter().map(|(before, after, found)| Replaced {
+            before: (*before).clone(),
+            after: after.map(|after| after.place.path()),
+            erased: found.count(),
+            batch: open.get(&before.path).copied(),
+        });
+        let mut cell = Cell::new(id, Body::Erased { request: request.to_owned(), files: files.collect() });
+        cell.files = held.iter().filter_map(|(_, after, _)| after.map(WrittenFile::mark)).collect();
+        cell.removed = held.iter().map(|(before, ..)| before.path.clone()).collect();
+        Ok(cell)
+    }
+
+    /// Tells the coverage what left, and gathers the commits of the request.
+    fn record_erasures(
+        &self,
+        names: &[TableName],
+        request: &Request<'_>,
+        erasure: &mut Erasure,
+    ) -> Result<(), LakeError> {
+        let decided = self.decided()?;
+        for name in names {
+            let table = self.table(name)?;
+            let log = table.lock();
+            self.record_removals(&log, &decided, (request.now_ms)())?;
+            for (commit, cell) in log.history().map_err(|source| at(name, source))? {
+                let Some(cell) = cell.filter(|cell| cell.is_erasure_of(&erasure.request)) else { continue };
+                let files: Vec<_> = cell.replaced().iter().map(|file| erased_file(file, &cell)).collect();
+                if !files.is_empty() {
+                    let at_ms = commit.timestamp_ms.unwrap_or_default();
+                    erasure.commits.push(ErasedCommit { table: name.clone(), version: commit.version, at_ms, files });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Work<'_> {
+    fn count(&self, name: &TableName, people: &mut [BTreeMap<TableName, u64>]) {
+        for (_, _, found) in self.looked.values().filter_map(Looked::held) {
+            for (person, rows) in people.iter_mut().zip(&found.people).filter(|(_, rows)| **rows > 0) {
+                *person.entry(name.clone()).or_default() += rows;
+            }
+        }
+    }
+}
+
+impl Looked {
+    fn held(&self) -> Option<(&FileMark, Option<&WrittenFile>, &Found)> {
+        match self {
+            Self::Clean => None,
+            Self::Held(held) => Some((&held.before, held.after.as_ref(), &held.found)),
+        }
+    }
+
+    fn after(&self) -> Option<&WrittenFile> {
+        self.held().and_then(|(_, after, _)| after)
+    }
+}
+
+/// Returns the files of batches of which the coverage has not decided that they count.
+fn open_batches(log: &TableLog, decided: &Decided) -> Result<BTreeMap<String, Uuid>, LakeError> {
+    let mut open: BTreeMap<String, Uuid> = BTreeMap::new();
+    for cell in decided.cells(log)? {
+        if cell.batch().is_some() && !decided.is_claimed(&log.name, &cell) {
+            open.extend(cell.files.iter().map(|file| (file.path.clone(), cell.id)));
+        }
+        for file in cell.replaced() {
+            if let (Some(batch), Some(after)) = (open.get(&file.before.path).copied(), &file.after) {
+                open.insert(after.clone(), batch);
+            }
+        }
+    }
+    Ok(open)
+}
+
+fn erased_file(file: &Replaced, cell: &Cell) -> ErasedFile {
+    let after = file.after.as_ref().and_then(|path| cell.files.iter().find(|file| file.path == *path));
+    ErasedFile { before: mark(&file.before), after: after.map(mark), erased: file.erased }
+}
+
+fn mark(file: &FileMark) -> DataFileMark {
+    let FileMark { path, rows, bytes, sha256 } = file.clone();
+    DataFileMark { path, rows, bytes, sha256 }
+}
+
+/// The time of the new files, at the precision of the purpose, as at a commit.
+fn modified_ms(table: &TableName, request: &Request<'_>) -> i64 {
+    let now_ms = (request.now_ms)();
+    let floor = |purpose| request.purposes.floor_time(purpose, now_ms.saturating_mul(1000)) / 1000;
+    table.purpose().map_or(now_ms, floor)
+}

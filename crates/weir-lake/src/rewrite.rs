@@ -1,0 +1,57 @@
+//! A file written anew without some of its rows: the same columns, order, notes and properties, so that nothing but their absence shows.
+
+use std::ops::Not as _;
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Schema, TimestampMicrosecondType};
+use parquet::file::metadata::KeyValue;
+
+use crate::find::open;
+use crate::layout::{FilePlace, parse_day};
+use crate::lines::damaged;
+use crate::seal::{NOTES, PlainFile, SealError, WrittenFile, event_properties};
+use crate::store::TableFolder;
+use crate::table_log::TableError;
+
+/// Writes the rows of a file that are not among `without`; none if no row is left.
+pub(crate) fn rewrite(
+    folder: &TableFolder,
+    path: &str,
+    date: Option<&str>,
+    without: &BooleanBuffer,
+) -> Result<Option<WrittenFile>, TableError> {
+    if without.count_set_bits() == without.len() {
+        return Ok(None);
+    }
+    let builder = open(folder, path)?;
+    let schema = Schema::new(builder.schema().fields().clone());
+    let kept = builder.metadata().file_metadata().key_value_metadata().into_iter().flatten();
+    let notes: Vec<KeyValue> = kept.filter(|note| NOTES.contains(&note.key.as_str())).cloned().collect();
+    let day = date.and_then(parse_day);
+    let properties = event_properties(&schema, notes);
+    let mut file = PlainFile::create(folder, FilePlace::new(day), &schema, properties)?.indexed();
+    let mut times = None;
+    let mut start = 0;
+    for batch in builder.build().ok().ok_or_else(|| damaged(path))? {
+        let batch = batch.ok().ok_or_else(|| damaged(path))?;
+        let keep = BooleanArray::new(without.slice(start, batch.num_rows()).not(), None);
+        start += batch.num_rows();
+        let batch = filter_record_batch(&batch, &keep).map_err(SealError::Columns)?;
+        times = bounds(&batch, times);
+        file.write(&batch)?;
+    }
+    let mut written = file.finish()?;
+    (written.day, written.times) = (day, times);
+    Ok(Some(written))
+}
+
+/// Widens the least and the greatest `time` by those of a batch.
+fn bounds(batch: &RecordBatch, known: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    let times = batch.column_by_name("time")?.as_primitive_opt::<TimestampMicrosecondType>()?;
+    times.iter().flatten().fold(known, |known, time| {
+        let (least, greatest) = known.unwrap_or((time, time));
+        Some((least.min(time), greatest.max(time)))
+    })
+}

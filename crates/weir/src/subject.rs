@@ -1,0 +1,39 @@
+//! `weir subject`: what is kept about one person, for them to have, and to have erased.
+//!
+//! A person is named by a tenant and one or more identifiers, each with its kind: whoever has several names is only found whole by
+//! all of them. Somebody of whom nothing is kept gets the same answer in the same shape, with zeros in it. docs/rights.md
+//! has the rules.
+
+mod access;
+mod bar;
+mod erase;
+mod named;
+mod page;
+mod receipt;
+
+use clap::Subcommand;
+
+use crate::cli::Global;
+use crate::exit::{Exit, Failure};
+
+pub(crate) use receipt::verify as verify_erasure;
+
+/// What to do about a person.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubjectVerb {
+    /// Writes everything that is kept about a person into a folder: Parquet, JSON and a page to read.
+    Access(access::AccessArgs),
+    /// Removes everything that is kept about a person, for good, and gives a signed receipt.
+    Erase(erase::EraseArgs),
+}
+
+/// Runs one of the verbs below `weir subject`.
+///
+/// # Errors
+/// When the configuration has faults, a name cannot be one, or lake, ledger or consent cannot be read or written.
+pub(crate) fn subject(global: &Global, verb: &SubjectVerb) -> Result<Exit, Failure> {
+    match verb {
+        SubjectVerb::Access(args) => access::access(global, args),
+        SubjectVerb::Erase(args) => erase::erase(global, args),
+    }
+}

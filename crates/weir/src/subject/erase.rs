@@ -1,0 +1,195 @@
+//! `weir subject erase`: nothing of the person is let in any more, then everything that is there goes.
+//!
+//! The order is what makes it hold. First `erased_before` counts with every daemon, so that no replay brings anything back.
+//! Then nobody's knowledge of consent is older than that. Then the tables are rewritten, and each gets a commit that
+//! whatever was judged before has to give way to. Interrupted anywhere, it is asked for again and goes on.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use weir_daemon::Config;
+use weir_daemon::config::ConsentSource;
+use weir_keys::KeySet;
+use weir_lake::{Erasure, Lake, LakeError, Person, Request, Vacuumed};
+use weir_ledger::{Decision, Entry};
+use weir_policy::Policy;
+
+use crate::cli::{Global, OutputFormat};
+use crate::consent::{Place, patience};
+use crate::exit::{Exit, Failure, OrExit as _};
+use crate::table::Table;
+use crate::{output, setup};
+
+use super::bar::Bar;
+use super::named::{Named, Subject};
+use super::receipt::{Account, Receipts};
+
+/// Arguments of `weir subject erase`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EraseArgs {
+    #[command(flatten)]
+    named: Named,
+    /// Many people at once, one JSON object a line: `{"tenant":"acme","ids":[{"kind":"user","id":"u-81"}]}`; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "kinds", "ids"])]
+    batch: Option<PathBuf>,
+    /// Does not ask whether that is meant; it asks on a terminal only.
+    #[arg(long)]
+    yes: bool,
+    /// Removes the replaced files at once, although a query that is under way may still read them.
+    #[arg(long)]
+    vacuum_now: bool,
+    /// File for the signed receipts, one a line; without it they are printed.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// How long to wait until every daemon keeps the person out.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = patience)]
+    patience: Duration,
+    /// Form of the output.
+    #[arg(long, env = "WEIR_FORMAT", value_enum, default_value = "text")]
+    format: OutputFormat,
+}
+
+/// Erases one person, or many in one pass.
+///
+/// # Errors
+/// When a name cannot be one, before anything is done; or when consent, lake or ledger cannot be read or written.
+pub(super) fn erase(global: &Global, args: &EraseArgs) -> Result<Exit, Failure> {
+    let config = setup::config(global)?;
+    let (policy, _) = setup::policy(global, &config)?;
+    let ring = setup::key_ring(&config)?;
+    // Another process may have made the epochs and tenants of newer rows.
+    ring.reload().or_exit(Exit::NotAllowed)?;
+    let keys = ring.snapshot();
+    let subjects = match &args.batch {
+        Some(file) => Subject::read(file, &keys)?,
+        None => vec![args.named.subject(&keys)?],
+    };
+    let lake = setup::lake(&config)?;
+    if !args.yes && !is_meant(subjects.len())? {
+        output::remark("nothing was erased");
+        return Ok(Exit::Done);
+    }
+    let before_ms = setup::now_ms();
+    keep_out(&config, &keys, &subjects, before_ms, args.patience)?;
+    let erasure = remove(&lake, &policy, &keys, &subjects)?;
+    let vacuumed = args.vacuum_now.then(|| vacuum(&lake)).transpose().map_err(setup::lake_failure)?;
+    let account = Account {
+        region: &config.general.region,
+        erasure: &erasure,
+        before_ms,
+        finished_ms: setup::now_ms(),
+        vacuumed: vacuumed.is_some(),
+    };
+    let receipts = Receipts::sign(&account, &subjects, &keys);
+    for digests in receipts.digests().chunks(DIGESTS_MAX) {
+        let told = lake.ledger().append(setup::now_ms(), Entry::Erasure { digests: digests.to_vec() });
+        told.map_err(|why| setup::lake_failure(why.into()))?;
+    }
+    hand_out(args, &account, &receipts, vacuumed.as_ref())?;
+    if erasure.skipped.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let skipped: Vec<_> = erasure.skipped.iter().map(ToString::to_string).collect();
+    let why = anyhow!("nobody looked into tables that the configuration skips: {}", skipped.join(", "));
+    Err(Failure::new(Exit::Retry, why))
+}
+
+/// Publishes `erased_before` for every name, and waits until no daemon can judge by anything older.
+fn keep_out(
+    config: &Config,
+    keys: &KeySet,
+    subjects: &[Subject],
+    before_ms: i64,
+    patience: Duration,
+) -> Result<(), Failure> {
+    let mut records = Vec::new();
+    for subject in subjects {
+        records.extend(subject.erasures(before_ms).or_exit(Exit::Usage)?);
+    }
+    // A file is locked for as long as its place is open.
+    Place::open(config, keys)?.say(&records, keys, patience)?;
+    if let ConsentSource::Topic(_) = config.consent {
+        thread::sleep(config.max_staleness);
+    }
+    Ok(())
+}
+
+fn remove(lake: &Lake, policy: &Policy, keys: &KeySet, subjects: &[Subject]) -> Result<Erasure, Failure> {
+    let people: Vec<Person> = subjects.iter().map(Subject::person).collect();
+    let bar = Bar::start("erasing");
+    let request =
+        Request { purposes: policy.purposes(), now_ms: &setup::now_ms, progress: &|progress| bar.show(progress) };
+    let erasure = lake.erase(keys, &people, &request);
+    bar.done();
+    erasure.map_err(setup::lake_failure)
+}
+
+fn vacuum(lake: &Lake) -> Result<Vacuumed, LakeError> {
+    lake.ledger().append(setup::now_ms(), Entry::Decision(Decision::Vacuum { older_than_ms: 0 }))?;
+    lake.vacuum_erased(setup::now_ms())
+}
+
+/// Asks on a terminal; elsewhere nobody is there to answer, and whoever wrote the script meant it.
+fn is_meant(people: usize) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    let whom = if people == 1 { "this person".to_owned() } else { format!("these {people} people") };
+    write!(std::io::stderr(), "erase everything about {whom}, for good? [y/N] ").or_exit(Exit::Io)?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).or_exit(Exit::Io)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn hand_out(
+    args: &EraseArgs,
+    account: &Account<'_>,
+    receipts: &Receipts,
+    vacuumed: Option<&Vacuumed>,
+) -> Result<(), Failure> {
+    if let Some(file) = &args.out {
+        std::fs::write(file, receipts.text())
+            .with_context(|| format!("cannot write {}", file.display()))
+            .or_exit(Exit::CannotCreate)?;
+    }
+    match args.format {
+        OutputFormat::Json => {
+            let mut json = account.json();
+            json["receipts"] = receipts.lines().into();
+            output::print_json(&json)
+        }
+        OutputFormat::Text => {
+            output::print(format_args!("{}{}", summary(account), deadline(vacuumed)))?;
+            if args.out.is_none() { output::print(receipts.text()) } else { Ok(()) }
+        }
+    }
+}
+
+/// Draws what was removed, for people.
+fn summary(account: &Account<'_>) -> String {
+    let Erasure { commits, tables, .. } = account.erasure;
+    let mut drawn = Table::new(["table", "version", "files", "rows"]);
+    for commit in commits {
+        let rows: u64 = commit.files.iter().map(|file| file.erased).sum();
+        drawn.push([
+            commit.table.to_string(),
+            commit.version.to_string(),
+            commit.files.len().to_string(),
+            rows.to_string(),
+        ]);
+    }
+    format!("{drawn}{} rows left; {tables} tables were looked into\n", account.rows())
+}
+
+fn deadline(vacuumed: Option<&Vacuumed>) -> String {
+    match vacuumed {
+        Some(vacuumed) => format!("{} files of {} bytes are removed\n", vacuumed.files, vacuumed.bytes),
+        None => "the replaced files go with `weir lake vacuum`\n".to_owned(),
+    }
+}
+
+/// Digests in one entry of the ledger.
+const DIGESTS_MAX: usize = 1_000;

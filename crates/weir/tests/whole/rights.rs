@@ -1,0 +1,273 @@
+//! A thousand people are erased from a lake that real readers read, and nothing brings them back; one of them asks before.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use weir_keys::{KeyRing, canonical};
+use weir_policy::FieldType;
+use weir_testkit::corpus::{Corpus, Options, Produced, rfc_3339};
+use weir_testkit::readers::Engine;
+
+use crate::broker::Broker;
+use crate::expected::Expected;
+use crate::program::{Daemon, Ended, Weir};
+use crate::world::{Settings, World, name};
+
+/// Erased are exactly the reference's rows that hold a pseudonym of somebody, and what comes after, from the same events sent again
+/// and in a fresh lake that reads everything from offset 0, are the rows of a reference that knows `erased_before`. No byte of
+/// theirs is left.
+#[test]
+fn erased_people_are_gone_and_no_replay_brings_them_back() {
+    let broker = Broker::given();
+    let settings = Settings { receipts: true, ..Settings::of_kafka(&broker.address, &name("rights")) };
+    let world = World::new(&settings);
+    broker.create_topics(&settings, PARTITIONS);
+    let events = events();
+    let corpus = world.corpus(71, Options { people: 4 * PEOPLE, tenants: 40, events, erased: 0, ..Options::ending(0) });
+    broker.consent(&settings, world.consents(&corpus));
+    let topic = &settings.kafka.as_ref().unwrap().topic;
+    let records = || (0..events).map(|number| corpus.event(number));
+    let produce = || broker.produce(topic, PARTITIONS, records());
+    produce();
+    run(&world, "weir.toml");
+    let before = Expected::of(&world, &corpus, world.consents(&corpus), records());
+    before.assert_read_by(&world, &[Engine::Deltalake]);
+    take_out(&world, &corpus);
+
+    // The keeper is part of the daemon.
+    let mut daemon = Daemon::start(&world, []);
+    daemon.until_ready();
+    fs::write(world.path("people.ndjson"), batch(&world, &corpus)).unwrap();
+    let erased = erase(&world, "weir.toml").assert_done();
+    daemon.signal("TERM");
+    daemon.end(std::time::Duration::from_secs(30)).assert_done();
+    let account: Value = serde_json::from_str(&erased).unwrap();
+    let gone = pseudonyms(&world, &corpus, 0..PEOPLE);
+    let rest = Expected::kept(&world, &corpus, world.consents(&corpus), records(), |row| !holds(row.as_bytes(), &gone));
+    assert_eq!(account["rows"].as_u64().unwrap(), before.rows() - rest.rows());
+    assert!(before.rows() - rest.rows() > 1_000, "{} rows of {} prove little", rest.rows(), before.rows());
+    rest.assert_read_by(&world, &[Engine::Deltalake, Engine::DuckDb]);
+    assert_nothing_left(&world, &corpus);
+    assert_receipts(&world, &account);
+    audit(&world);
+
+    // The same events once more: to this lake a replay from offset 0 at other offsets.
+    produce();
+    run(&world, "weir.toml");
+    // An event is denied by any of its identifiers, also one that the purpose does not keep.
+    let again = Expected::of(&world, &corpus, consents(&world, &corpus), records());
+    assert!(again.rows() <= rest.rows());
+    let mut both = rest;
+    both.join(again.clone());
+    both.assert_read_by(&world, &[Engine::Deltalake]);
+    audit(&world);
+
+    // A fresh lake, as after a loss: the ring is told that the old one is gone on purpose.
+    fs::rename(world.path("lake"), world.path("lost")).unwrap();
+    fs::remove_file(world.path("keys/heads/eu")).unwrap();
+    let mut fresh = settings.clone();
+    fresh.kafka.as_mut().unwrap().group = name("rights-fresh");
+    world.configure("fresh.toml", &fresh);
+    run(&world, "fresh.toml");
+    let mut twice = again.clone();
+    twice.join(again);
+    twice.assert_read_by(&world, &[Engine::Deltalake]);
+    assert_nothing_left(&world, &corpus);
+}
+
+/// Names that cannot be one are told by a code, before anything is done; somebody unknown gets an answer of the same shape.
+#[test]
+fn strangers_get_the_same_answer_and_faults_no_echo() {
+    let world = World::new(&Settings::default());
+    fs::write(world.path("consent.ndjson"), "").unwrap();
+    // A lake without rows: what is asked of it must not depend on whether anybody is in it.
+    fs::write(world.path("none.ndjson"), "{}\n").unwrap();
+    let none = world.path("none.ndjson");
+    Weir::new(&world, ["filter", none.to_str().unwrap()]).run().assert_done();
+    let erase = |line: &str| Weir::new(&world, ["subject", "erase"].into_iter().chain(line.split(' '))).run();
+    let why = erase("--tenant acme --kind Marker --id marker-1").assert_refused(64);
+    assert!(why.contains("`kind`") && !why.to_lowercase().contains("marker"), "{why}");
+    erase("--tenant acme --kind user").assert_refused(64);
+    erase("--kind user --id marker-1").assert_refused(64);
+
+    let batch = "{\"tenant\":\"acme\",\"ids\":[{\"kind\":\"user\",\"id\":\"marker-1\"}]}\n{\"tenant\":\"acme\",\"ids\":[]}\n{\"marker\":1}\n";
+    let why = Weir::new(&world, ["subject", "erase", "--batch", "-"]).run_with(batch).assert_refused(65);
+    assert!(why.contains("nothing was done") && why.contains("-:2: error") && why.contains("-:3: error"), "{why}");
+    assert!(!why.contains("marker"), "{why}");
+    assert_eq!(fs::read_to_string(world.path("consent.ndjson")).unwrap_or_default(), "", "nothing was done");
+
+    let asked = |line: &str| -> Value { serde_json::from_str(&erase(line).assert_done()).unwrap() };
+    let [one, other] = ["acme", "nobody"].map(|tenant| {
+        let mut answer = asked(&format!("--tenant {tenant} --kind user --id marker-1 --format json"));
+        for member in ["request", "erased_before", "finished_at", "receipts"] {
+            assert!(!answer[member].is_null(), "{member}");
+            answer[member] = Value::Null;
+        }
+        answer
+    });
+    assert_eq!(one, other);
+    assert_eq!(one["rows"], 0);
+    let out = world.path("nobody");
+    let access = format!("subject access --tenant acme --kind user --id marker-1 --out {}", out.display());
+    Weir::new(&world, access.split(' ')).run().assert_done();
+    assert!(fs::read_to_string(out.join("index.html")).unwrap().contains("Nothing is kept"));
+    Weir::new(&world, access.split(' ')).run().assert_refused(73);
+}
+
+/// One of them asks what there is, before it goes: their rows, and no pseudonym of anybody else.
+#[track_caller]
+fn take_out(world: &World, corpus: &Corpus) {
+    let out = world.path("answer");
+    let mut arguments = vec!["subject".to_owned(), "access".to_owned(), "--out".to_owned(), out.display().to_string()];
+    let person = corpus.person(0);
+    arguments.extend(["--tenant".to_owned(), person.tenant.to_owned()]);
+    for kind in kinds(world) {
+        arguments.extend(["--kind".to_owned(), kind.clone(), "--id".to_owned(), person.identifier(&kind)]);
+    }
+    Weir::new(world, arguments.iter().map(String::as_str)).run().assert_done();
+    let data: Value = serde_json::from_str(&fs::read_to_string(out.join("data.json")).unwrap()).unwrap();
+    let tables = data["tables"].as_array().unwrap();
+    let rows: usize = tables.iter().map(|table| table["rows"].as_array().unwrap().len()).sum();
+    assert!(rows > 0, "the busiest person of the corpus has rows");
+    let own: HashSet<_> = pseudonyms(world, corpus, 0..1).into_iter().collect();
+    let others: HashSet<_> = pseudonyms(world, corpus, 1..PEOPLE).difference(&own).copied().collect();
+    for file in every_file(&out) {
+        let bytes = fs::read(&file).unwrap();
+        assert!(!holds(&bytes, &others), "{} names somebody else", file.display());
+    }
+}
+
+#[track_caller]
+fn assert_nothing_left(world: &World, corpus: &Corpus) {
+    let gone = pseudonyms(world, corpus, 0..PEOPLE);
+    for file in every_file(&world.path("lake")) {
+        assert!(!holds(&fs::read(&file).unwrap(), &gone), "{} holds somebody who was erased", file.display());
+    }
+}
+
+/// Each person has a receipt that holds and names nobody else; the ledger has its digest.
+#[track_caller]
+fn assert_receipts(world: &World, account: &Value) {
+    let receipts = account["receipts"].as_array().unwrap();
+    assert_eq!(receipts.len(), usize::try_from(PEOPLE).unwrap() + 1);
+    let file = world.path("receipt.jws");
+    let mut people = BTreeSet::new();
+    for receipt in [&receipts[1], &receipts[2]] {
+        fs::write(&file, receipt.as_str().unwrap()).unwrap();
+        let arguments = ["receipt", "verify", file.to_str().unwrap(), "--format", "json"];
+        let said: Value = serde_json::from_str(&Weir::new(world, arguments).run().assert_done()).unwrap();
+        people.insert(said["person"].to_string());
+        assert!(said["rows"].is_object() && said["account"].is_string(), "{said}");
+    }
+    assert_eq!(people.len(), 2);
+    let forged = receipts[1].as_str().unwrap().replacen('.', ".A", 1);
+    fs::write(&file, forged).unwrap();
+    Weir::new(world, ["receipt", "verify", file.to_str().unwrap()]).run().assert_refused(65);
+}
+
+fn audit(world: &World) {
+    Weir::new(world, ["audit"]).run().assert_done();
+    Weir::new(world, ["audit", "--ledger"]).run().assert_done();
+}
+
+fn run(world: &World, config: &str) {
+    Weir::with_config(world, config, ["run", "--until-caught-up"]).run().assert_done();
+}
+
+fn erase(world: &World, config: &str) -> Ended {
+    let people = world.path("people.ndjson");
+    let arguments = ["subject", "erase", "--yes", "--vacuum-now", "--format", "json", "--batch"];
+    Weir::with_config(world, config, arguments.into_iter().chain([people.to_str().unwrap()])).run()
+}
+
+/// Names the people by every kind of identifier, one a line.
+fn batch(world: &World, corpus: &Corpus) -> String {
+    let mut lines = String::new();
+    for number in 0..PEOPLE {
+        let person = corpus.person(number);
+        let names = kinds(world).into_iter().map(|kind| json!({"id": person.identifier(&kind), "kind": kind}));
+        writeln!(lines, "{}", json!({"tenant": person.tenant, "ids": names.collect::<Vec<_>>()})).unwrap();
+    }
+    lines
+}
+
+/// Returns what everybody said, and that these people are erased.
+fn consents<'w>(world: &'w World, corpus: &'w Corpus) -> impl Iterator<Item = Produced> + 'w {
+    let before = rfc_3339(world.now_ms);
+    let erasures = (0..PEOPLE).flat_map(move |number| {
+        let (person, before) = (corpus.person(number), before.clone());
+        kinds(world).into_iter().map(move |kind| {
+            let record = json!({"tenant": person.tenant, "kind": kind, "subject": person.identifier(&kind),
+                "purpose": "*", "erased_before": before});
+            Produced { key: Vec::new(), headers: Vec::new(), value: Some(record.to_string().into_bytes()) }
+        })
+    });
+    world.consents(corpus).chain(erasures)
+}
+
+/// Returns the kinds of identifier that the contracts declare.
+fn kinds(world: &World) -> BTreeSet<String> {
+    let fields = world.policy.contracts().iter().flat_map(|contract| &contract.fields);
+    let kind = |field: &weir_policy::Field| {
+        if let FieldType::Identifier { kind } = &field.field_type { Some(kind.to_string()) } else { None }
+    };
+    fields.filter_map(kind).collect()
+}
+
+/// Returns every pseudonym that some people have, in any purpose and epoch.
+fn pseudonyms(world: &World, corpus: &Corpus, numbers: std::ops::Range<u32>) -> HashSet<[u8; 16]> {
+    let keys = KeyRing::open(&world.path("keys")).unwrap().snapshot();
+    let mut all = HashSet::new();
+    for (purpose, epoch) in keys.epochs() {
+        for number in numbers.clone() {
+            let person = corpus.person(number);
+            for kind in kinds(world) {
+                let Some(key) = keys.pseudonym_key(purpose, epoch, person.tenant, &kind) else { continue };
+                all.insert(key.digest(canonical(&person.identifier(&kind)).as_bytes()));
+            }
+        }
+    }
+    all
+}
+
+/// Tells whether some bytes hold one of these anywhere, as they are or in hex.
+fn holds(bytes: &[u8], wanted: &HashSet<[u8; 16]>) -> bool {
+    // Most places are ruled out by two bytes, without a hash.
+    let start = |bytes: &[u8]| usize::from(bytes[0]) << 8 | usize::from(bytes[1]);
+    let mut starts = vec![false; 1 << 16];
+    for pseudonym in wanted {
+        starts[start(pseudonym)] = true;
+    }
+    let plain = bytes.windows(16).any(|window| starts[start(window)] && wanted.contains(window));
+    let words = bytes.split(|byte| !byte.is_ascii_hexdigit()).flat_map(|word| word.windows(32));
+    plain || words.filter_map(of_hex).any(|pseudonym| wanted.contains(&pseudonym))
+}
+
+fn of_hex(text: &[u8]) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks(2)) {
+        let [high, low] = [char::from(pair[0]).to_digit(16)?, char::from(pair[1]).to_digit(16)?];
+        *byte = u8::try_from(high * 16 + low).ok()?;
+    }
+    Some(bytes)
+}
+
+fn every_file(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(every_file(&path)) } else { all.push(path) }
+    }
+    all
+}
+
+/// Returns how many events there are: `WEIR_TEST_EVENTS` asks for more.
+fn events() -> u64 {
+    std::env::var("WEIR_TEST_EVENTS").ok().map_or(20_000, |events| events.parse().unwrap())
+}
+
+const PEOPLE: u32 = 1_000;
+const PARTITIONS: i32 = 3;
