@@ -47,7 +47,11 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
     built?;
 
     let mut tests = selection.cargo("test");
-    tests.arg("--no-fail-fast").args(&wish.rest).envs(environment.iter().copied());
+    tests.arg("--no-fail-fast").args(&wish.rest);
+    // Most tests wait for a broker, so two processors can do with more of them at a time.
+    let threads = thread::available_parallelism().map_or(1, usize::from) * 2;
+    tests.env("RUST_TEST_THREADS", std::env::var("RUST_TEST_THREADS").unwrap_or_else(|_| threads.to_string()));
+    tests.envs(environment.iter().copied());
     if let Some(kafka) = &kafka {
         // With xtask itself a test starts a broker of its own, to kill it.
         tests.env("WEIR_TEST_KAFKA", kafka.address()).env("WEIR_TEST_XTASK", xtask);

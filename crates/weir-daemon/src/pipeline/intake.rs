@@ -11,7 +11,7 @@ pub(crate) mod retention;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -141,20 +141,27 @@ impl Intake {
                 return Ok(());
             }
             let consumer = Consumer::join(&self.brokers, &self.membership).map_err(RunError::Kafka)?;
-            let mut turn = Turn::Again;
-            while turn == Turn::Again {
-                turn = self.turn(&consumer)?;
-                if turn == Turn::Retake {
-                    turn = self.step_back(&consumer);
-                }
-            }
+            let stayed = self.stay(&consumer);
             self.shared.health.raise(Obstacle::Assignment, "the group is left");
-            if turn == Turn::Done {
+            if matches!(stayed, Ok(Turn::Rejoin)) {
+                self.abandon();
+            }
+            leave(consumer);
+            if stayed? == Turn::Done {
                 return Ok(());
             }
-            self.abandon();
-            drop(consumer);
             thread::sleep(REJOIN_WAIT);
+        }
+    }
+
+    /// Takes turn after turn as one member of the group; returns what comes after.
+    fn stay(&mut self, consumer: &Consumer) -> Result<Turn, RunError> {
+        loop {
+            match self.turn(consumer)? {
+                Turn::Again => {}
+                Turn::Retake => self.step_back(consumer),
+                turn @ (Turn::Done | Turn::Rejoin) => return Ok(turn),
+            }
         }
     }
 
@@ -394,6 +401,25 @@ impl Intake {
     }
 }
 
+/// Leaves the group, and waits for that only so long.
+///
+/// A rebalance that crosses with the end of a membership can make librdkafka (2.12) drop its own question to the group and wait
+/// for the answer for ever. The brokers miss a member that did not say goodbye once its session is over.
+fn leave(consumer: Consumer) {
+    let (done, is_done) = sync_channel(1);
+    let leaving = thread::Builder::new().name("leave".to_owned()).spawn(move || {
+        drop(consumer);
+        if done.send(()).is_err() {
+            info!("the group is left, late");
+        }
+    });
+    if leaving.is_ok() && is_done.recv_timeout(LEAVE_MAX).is_err() {
+        warn!("the group could not be left in time; its partitions wait for the end of the session");
+    }
+}
+
+/// A consumer says goodbye in a round trip or two.
+const LEAVE_MAX: Duration = Duration::from_secs(10);
 /// A poll, a rebalance and a question to the brokers are each over in seconds.
 const STILL_MAX: Duration = Duration::from_mins(2);
 /// Shorter waits are bridged by not polling: a pause throws away what was fetched.

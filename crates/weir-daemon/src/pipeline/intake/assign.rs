@@ -33,11 +33,10 @@ impl Intake {
     }
 
     /// Drops what is open and lets the partitions stand still, in the group, until it is time to take them anew.
-    pub(super) fn step_back(&mut self, consumer: &Consumer) -> Turn {
+    pub(super) fn step_back(&mut self, consumer: &Consumer) {
         self.abandon();
         consumer.stand_still();
         self.session = Session { retake_ms: Some(self.in_a_while()), ..Session::default() };
-        Turn::Again
     }
 
     /// Takes the partitions anew, from where the lake ends; as long as it does not say, the group is answered meanwhile.

@@ -46,7 +46,15 @@ impl Intake {
 
     /// Tells whether the topics are still what they were: one that was missing may be there by now.
     pub(super) fn keeps_retention(&self) -> bool {
-        self.overstaying().is_ok_and(|found| found == self.shared.health.allowances())
+        loop {
+            match self.overstaying() {
+                Ok(found) => return found == self.shared.health.allowances(),
+                Err(error) => drop(self.shared.health.raise(Obstacle::Kafka, error)),
+            }
+            if self.rest().is_none() {
+                return false;
+            }
+        }
     }
 
     /// Returns in words which topics may keep records for too long.
