@@ -2,7 +2,7 @@
 //!
 //! [`pipeline`] is the file to read: it wires the stages of the crates below in the order in which an event passes them.
 //! The rest serves it: [`config`] turns files into checked values, [`lake`] says which lake they mean, [`health`] and [`metrics`] say how it goes, [`http`]
-//! shows both, `api` takes decisions about consent, and [`clock`] is where time comes from.
+//! shows both, `api` takes decisions about consent, [`rights`] is what is kept about one person and that it goes, and [`clock`] is where time comes from.
 
 mod api;
 pub mod clock;
@@ -14,6 +14,7 @@ pub mod lake;
 pub mod logging;
 pub mod metrics;
 pub mod pipeline;
+pub mod rights;
 
 pub use api::{ApiFault, FileFault, check as check_api, private_file};
 pub use clock::{Clock, HandClock, SharedClock, SystemClock};

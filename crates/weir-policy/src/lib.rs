@@ -14,6 +14,7 @@ pub mod fate;
 pub mod field;
 mod field_type;
 mod load;
+pub mod plain;
 pub mod policy;
 pub mod purpose;
 pub mod purposes;

@@ -6,7 +6,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 use weir_consent::Status;
-use weir_policy::{FieldClass, Policy, PurposeId};
+use weir_policy::{LawfulBasis, Policy, PurposeId, plain};
 
 use crate::api::{Failure, Standing, permits};
 use crate::link::Refusal;
@@ -37,6 +37,7 @@ pub(crate) struct Pages {
 struct Purpose {
     id: PurposeId,
     description: String,
+    lawful_basis: LawfulBasis,
     retention_days: u32,
     recipients: Vec<String>,
     events: Vec<Event>,
@@ -198,7 +199,7 @@ impl Purpose {
         // Versions of one event are one thing to a person, with everything that any of them may say.
         let mut events: Vec<Event> = Vec::new();
         for contract in about_people {
-            let fields = contract.columns(id).map(|(_, field)| words(field));
+            let fields = contract.columns(id).map(|(_, field)| plain::field(field));
             let known = events.iter_mut().find(|event| event.name == contract.event_type);
             if let Some(event) = known {
                 let new: Vec<_> = fields.filter(|field| !event.fields.contains(field)).collect();
@@ -215,6 +216,7 @@ impl Purpose {
         Self {
             id,
             description: rules.description.clone(),
+            lawful_basis: rules.lawful_basis,
             retention_days: rules.retention_days,
             recipients: rules.recipients.clone(),
             events,
@@ -243,9 +245,14 @@ impl Purpose {
                         }
                     }
                 }
-                p {
-                    "Kept for " (self.retention_days) " days, under a pseudonym that differs from that of the other purposes. "
-                    @if self.recipients.is_empty() { "Nobody outside receives it." } @else { "Received by " (self.recipients.join(", ")) "." }
+                p { "It is kept under a pseudonym that differs from that of the other purposes." }
+                dl {
+                    dt { "Why it may be kept" }
+                    dd { (plain::basis(self.lawful_basis)) }
+                    dt { "How long" }
+                    dd { (plain::retention(self.retention_days)) }
+                    dt { "Who receives it" }
+                    dd { (plain::recipients(&self.recipients)) }
                 }
             }
         }
@@ -296,17 +303,4 @@ const fn title(id: PurposeId) -> &'static str {
         PurposeId::Reliability => "Reliability",
         PurposeId::Troubleshooting => "Troubleshooting",
     }
-}
-
-/// Says what a field is, in the words of its owner or those of its class.
-fn words(field: &weir_policy::Field) -> String {
-    let what = field.description.clone().unwrap_or_else(|| field.path.replace(['.', '_'], " ").replace("[]", ""));
-    let form = match field.class {
-        FieldClass::Content => "never collected",
-        FieldClass::Identifier => "as a pseudonym",
-        FieldClass::Measure => "a number or a time",
-        FieldClass::QuasiIdentifier => "made coarse",
-        FieldClass::Word => "one word of a fixed list",
-    };
-    format!("{what} ({form})")
 }

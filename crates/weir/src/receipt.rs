@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use serde::Deserialize;
 use weir_consent::{Receipt, receipt_key};
+use weir_daemon::rights::verify_erasure;
 use weir_keys::PublicKey;
 
 use crate::cli::{Global, OutputFormat};
@@ -45,7 +46,7 @@ pub(crate) fn receipt(global: &Global, verb: &ReceiptVerb) -> Result<Exit, Failu
         None => vec![receipt_key(&setup::key_ring(&setup::config(global)?)?.snapshot()).public()],
     };
     let jws = text(&args.file)?;
-    if let Ok(erasure) = crate::subject::verify_erasure(jws.trim(), &keys) {
+    if let Ok(erasure) = verify_erasure(jws.trim(), &keys) {
         if args.format == OutputFormat::Text {
             output::print("the signature holds\n")?;
         }

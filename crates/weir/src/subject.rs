@@ -1,22 +1,18 @@
 //! `weir subject`: what is kept about one person, for them to have, and to have erased.
 //!
 //! A person is named by a tenant and one or more identifiers, each with its kind: whoever has several names is only found whole by
-//! all of them. Somebody of whom nothing is kept gets the same answer in the same shape, with zeros in it. docs/rights.md
-//! has the rules.
+//! all of them. Somebody of whom nothing is kept gets the same answer in the same shape, with zeros in it. What the verbs do
+//! is in [`weir_daemon::rights`], which the API asks too; here is who is meant, and what is printed.
 
 mod access;
 mod bar;
 mod erase;
 mod named;
-mod page;
-mod receipt;
 
 use clap::Subcommand;
 
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
-
-pub(crate) use receipt::verify as verify_erasure;
 
 /// What to do about a person.
 #[derive(Debug, Subcommand)]

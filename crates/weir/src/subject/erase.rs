@@ -1,8 +1,6 @@
 //! `weir subject erase`: nothing of the person is let in any more, then everything that is there goes.
 //!
-//! The order is what makes it hold. First `erased_before` counts with every daemon, so that no replay brings anything back.
-//! Then nobody's knowledge of consent is older than that. Then the tables are rewritten, and each gets a commit that
-//! whatever was judged before has to give way to. Interrupted anywhere, it is asked for again and goes on.
+//! The steps are those of [`rights::erase`]; here `erased_before` goes to the inbox, and who asked is told what was done.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -12,10 +10,9 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use weir_daemon::Config;
 use weir_daemon::config::ConsentSource;
+use weir_daemon::rights::{self, Account, Erased, Removal, Subject};
 use weir_keys::KeySet;
-use weir_lake::{Erasure, Lake, LakeError, Person, Request, Vacuumed};
-use weir_ledger::{Decision, Entry};
-use weir_policy::Policy;
+use weir_lake::{Erasure, Vacuumed};
 
 use crate::cli::{Global, OutputFormat};
 use crate::consent::{Place, patience};
@@ -24,8 +21,7 @@ use crate::table::Table;
 use crate::{output, setup};
 
 use super::bar::Bar;
-use super::named::{Named, Subject};
-use super::receipt::{Account, Receipts};
+use super::named::{self, Named};
 
 /// Arguments of `weir subject erase`.
 #[derive(Debug, clap::Args)]
@@ -64,7 +60,7 @@ pub(super) fn erase(global: &Global, args: &EraseArgs) -> Result<Exit, Failure> 
     ring.reload().or_exit(Exit::NotAllowed)?;
     let keys = ring.snapshot();
     let subjects = match &args.batch {
-        Some(file) => Subject::read(file, &keys)?,
+        Some(file) => named::read(file, &keys)?,
         None => vec![args.named.subject(&keys)?],
     };
     let lake = setup::lake(&config)?;
@@ -74,25 +70,26 @@ pub(super) fn erase(global: &Global, args: &EraseArgs) -> Result<Exit, Failure> 
     }
     let before_ms = setup::now_ms();
     keep_out(&config, &keys, &subjects, before_ms, args.patience)?;
-    let erasure = remove(&lake, &policy, &keys, &subjects)?;
-    let vacuumed = args.vacuum_now.then(|| vacuum(&lake)).transpose().map_err(setup::lake_failure)?;
-    let account = Account {
+    let bar = Bar::start("erasing");
+    let removal = Removal {
+        lake: &lake,
+        policy: &policy,
+        keys: &keys,
         region: &config.general.region,
-        erasure: &erasure,
         before_ms,
-        finished_ms: setup::now_ms(),
-        vacuumed: vacuumed.is_some(),
+        now_ms: &setup::now_ms,
+        progress: &|progress| bar.show(progress),
+        vacuum: args.vacuum_now,
     };
-    let receipts = Receipts::sign(&account, &subjects, &keys);
-    for digests in receipts.digests().chunks(DIGESTS_MAX) {
-        let told = lake.ledger().append(setup::now_ms(), Entry::Erasure { digests: digests.to_vec() });
-        told.map_err(|why| setup::lake_failure(why.into()))?;
-    }
-    hand_out(args, &account, &receipts, vacuumed.as_ref())?;
-    if erasure.skipped.is_empty() {
+    let erased = rights::erase(&subjects, &removal);
+    bar.done();
+    let erased = erased.map_err(setup::lake_failure)?;
+    hand_out(args, &erased)?;
+    let skipped = &erased.account.erasure.skipped;
+    if skipped.is_empty() {
         return Ok(Exit::Done);
     }
-    let skipped: Vec<_> = erasure.skipped.iter().map(ToString::to_string).collect();
+    let skipped: Vec<_> = skipped.iter().map(ToString::to_string).collect();
     let why = anyhow!("nobody looked into tables that the configuration skips: {}", skipped.join(", "));
     Err(Failure::new(Exit::Retry, why))
 }
@@ -105,31 +102,13 @@ fn keep_out(
     before_ms: i64,
     patience: Duration,
 ) -> Result<(), Failure> {
-    let mut records = Vec::new();
-    for subject in subjects {
-        records.extend(subject.erasures(before_ms).or_exit(Exit::Usage)?);
-    }
+    let records = rights::erased_before(subjects, before_ms).or_exit(Exit::Usage)?;
     // A file is locked for as long as its place is open.
     Place::open(config, keys)?.say(&records, keys, patience)?;
     if let ConsentSource::Topic(_) = config.consent {
         thread::sleep(config.max_staleness);
     }
     Ok(())
-}
-
-fn remove(lake: &Lake, policy: &Policy, keys: &KeySet, subjects: &[Subject]) -> Result<Erasure, Failure> {
-    let people: Vec<Person> = subjects.iter().map(Subject::person).collect();
-    let bar = Bar::start("erasing");
-    let request =
-        Request { purposes: policy.purposes(), now_ms: &setup::now_ms, progress: &|progress| bar.show(progress) };
-    let erasure = lake.erase(keys, &people, &request);
-    bar.done();
-    erasure.map_err(setup::lake_failure)
-}
-
-fn vacuum(lake: &Lake) -> Result<Vacuumed, LakeError> {
-    lake.ledger().append(setup::now_ms(), Entry::Decision(Decision::Vacuum { older_than_ms: 0 }))?;
-    lake.vacuum_erased(setup::now_ms())
 }
 
 /// Asks on a terminal; elsewhere nobody is there to answer, and whoever wrote the script meant it.
@@ -144,12 +123,8 @@ fn is_meant(people: usize) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn hand_out(
-    args: &EraseArgs,
-    account: &Account<'_>,
-    receipts: &Receipts,
-    vacuumed: Option<&Vacuumed>,
-) -> Result<(), Failure> {
+fn hand_out(args: &EraseArgs, erased: &Erased) -> Result<(), Failure> {
+    let Erased { account, receipts, vacuumed } = erased;
     if let Some(file) = &args.out {
         std::fs::write(file, receipts.text())
             .with_context(|| format!("cannot write {}", file.display()))
@@ -162,15 +137,15 @@ fn hand_out(
             output::print_json(&json)
         }
         OutputFormat::Text => {
-            output::print(format_args!("{}{}", summary(account), deadline(vacuumed)))?;
+            output::print(format_args!("{}{}", summary(account), deadline(vacuumed.as_ref())))?;
             if args.out.is_none() { output::print(receipts.text()) } else { Ok(()) }
         }
     }
 }
 
 /// Draws what was removed, for people.
-fn summary(account: &Account<'_>) -> String {
-    let Erasure { commits, tables, .. } = account.erasure;
+fn summary(account: &Account) -> String {
+    let Erasure { commits, tables, .. } = &account.erasure;
     let mut drawn = Table::new(["table", "version", "files", "rows"]);
     for commit in commits {
         let rows: u64 = commit.files.iter().map(|file| file.erased).sum();
@@ -190,6 +165,3 @@ fn deadline(vacuumed: Option<&Vacuumed>) -> String {
         None => "the replaced files go with `weir lake vacuum`\n".to_owned(),
     }
 }
-
-/// Digests in one entry of the ledger.
-const DIGESTS_MAX: usize = 1_000;

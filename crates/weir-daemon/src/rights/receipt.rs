@@ -7,55 +7,17 @@
 use serde_json::{Value, json};
 use weir_consent::{instant_text, receipt_key};
 use weir_keys::{KeySet, PublicKey, SignatureFault};
-use weir_lake::{DataFileMark, ErasedCommit, ErasedFile, Erasure};
 use weir_ledger::sha256_hex;
 
-use super::named::Subject;
-
-/// What was done.
-pub(super) struct Account<'a> {
-    /// The region of the lake.
-    pub(super) region: &'a str,
-    /// What the lake says.
-    pub(super) erasure: &'a Erasure,
-    /// Nothing of theirs from before this instant is let in.
-    pub(super) before_ms: i64,
-    /// When it was done.
-    pub(super) finished_ms: i64,
-    /// Whether the replaced files are removed already.
-    pub(super) vacuumed: bool,
-}
+use crate::rights::{Account, Subject};
 
 /// Signed receipts, the account first where there are several.
-pub(super) struct Receipts(Vec<String>);
-
-impl Account<'_> {
-    /// Returns the rows that left, by the commits of this request.
-    pub(super) fn rows(&self) -> u64 {
-        self.erasure.commits.iter().flat_map(|commit| &commit.files).map(|file| file.erased).sum()
-    }
-
-    /// Returns the account as JSON.
-    pub(super) fn json(&self) -> Value {
-        let Erasure { request, commits, people, tables, skipped } = self.erasure;
-        json!({
-            "request": request,
-            "region": self.region,
-            "erased_before": instant_text(self.before_ms),
-            "finished_at": instant_text(self.finished_ms),
-            "people": people.len(),
-            "rows": self.rows(),
-            "tables": tables,
-            "skipped": skipped.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "commits": commits.iter().map(commit).collect::<Vec<_>>(),
-            "replaced_files": if self.vacuumed { "removed" } else { "removed by the next vacuum" },
-        })
-    }
-}
+#[expect(missing_debug_implementations, reason = "says of people that they are gone")]
+pub struct Receipts(Vec<String>);
 
 impl Receipts {
     /// Signs what each person is given.
-    pub(super) fn sign(account: &Account<'_>, subjects: &[Subject], keys: &KeySet) -> Self {
+    pub fn sign(account: &Account, subjects: &[Subject], keys: &KeySet) -> Self {
         let key = receipt_key(keys);
         let sign = |content: &Value| key.sign(TYPE, content.to_string().as_bytes());
         let mut whole = account.json();
@@ -80,17 +42,17 @@ impl Receipts {
     }
 
     /// Returns the SHA-256 of each, as the ledger is told.
-    pub(super) fn digests(&self) -> Vec<String> {
+    pub fn digests(&self) -> Vec<String> {
         self.0.iter().map(|receipt| sha256(receipt)).collect()
     }
 
     /// Returns the receipts, one a line.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.0.iter().flat_map(|receipt| [receipt, "\n"]).collect()
     }
 
     /// Returns the receipts.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.0.clone()
     }
 }
@@ -99,26 +61,9 @@ impl Receipts {
 ///
 /// # Errors
 /// None did, or it is another kind of receipt.
-pub(crate) fn verify(jws: &str, keys: &[PublicKey]) -> Result<Value, SignatureFault> {
+pub fn verify(jws: &str, keys: &[PublicKey]) -> Result<Value, SignatureFault> {
     let payload = keys.iter().find_map(|key| key.verify(TYPE, jws).ok()).ok_or(SignatureFault::OtherKey)?;
     serde_json::from_slice(&payload).ok().ok_or(SignatureFault::Form)
-}
-
-fn commit(commit: &ErasedCommit) -> Value {
-    json!({
-        "table": commit.table.to_string(),
-        "version": commit.version,
-        "at": instant_text(commit.at_ms),
-        "files": commit.files.iter().map(file).collect::<Vec<_>>(),
-    })
-}
-
-fn file(ErasedFile { before, after, erased }: &ErasedFile) -> Value {
-    json!({ "before": mark(before), "after": after.as_ref().map(mark), "erased": erased })
-}
-
-fn mark(DataFileMark { path, rows, bytes, sha256 }: &DataFileMark) -> Value {
-    json!({ "path": path, "rows": rows, "bytes": bytes, "sha256": sha256 })
 }
 
 fn sha256(text: &str) -> String {

@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
+use weir_policy::{LawfulBasis, plain};
 
 /// Writes the page.
 pub(super) fn page(answer: &Value) -> String {
@@ -37,8 +38,8 @@ fn section(table: &Value) -> Markup {
         ("What it is for", text(&purpose["description"])),
         ("What you have of it", text(&event["benefit"])),
         ("Why it may be kept", basis(&purpose["lawful_basis"])),
-        ("How long", format!("{} days after it happened", text(&purpose["retention_days"]))),
-        ("Who receives it", if recipients.is_empty() { "nobody else".to_owned() } else { recipients.join(", ") }),
+        ("How long", retention(&purpose["retention_days"])),
+        ("Who receives it", plain::recipients(&recipients)),
     ];
     let mentions = table["mentions"].as_u64().unwrap_or_default();
     html! {
@@ -101,12 +102,13 @@ fn list(value: &Value) -> &[Value] {
 }
 
 fn basis(word: &Value) -> String {
-    match word.as_str() {
-        Some("consent") => "You agreed to it, and can take that back at any time.".to_owned(),
-        Some("contract") => "A contract with you needs it.".to_owned(),
-        Some("legitimate_interests") => "An interest that yours do not override; you can object.".to_owned(),
-        Some(_) | None => text(word),
-    }
+    let known = word.as_str().and_then(LawfulBasis::parse);
+    known.map_or_else(|| text(word), |basis| plain::basis(basis).to_owned())
+}
+
+fn retention(days: &Value) -> String {
+    let known = days.as_u64().and_then(|days| u32::try_from(days).ok());
+    known.map_or_else(|| text(days), plain::retention)
 }
 
 /// Writes a value in words; the page makes sure that it is no markup, whatever a person or a tenant is called.
