@@ -11,5 +11,5 @@ mod subject;
 
 pub use answer::{Answer, Question};
 pub use erasure::{Account, Erased, Removal, erase, erased_before};
-pub use receipt::{Receipts, verify as verify_erasure};
+pub use receipt::{Receipts, of_restriction, verify};
 pub use subject::Subject;

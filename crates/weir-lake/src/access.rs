@@ -12,11 +12,13 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
 use serde::Deserialize;
 use weir_keys::KeySet;
 
+use crate::aside::notes_of;
 use crate::erase::Progress;
-use crate::find::open;
+use crate::find::{hits, open};
 use crate::index::is_identifier;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
@@ -33,6 +35,8 @@ pub struct Kept {
     pub table: TableName,
     /// Rows that are theirs.
     pub rows: RecordBatch,
+    /// How many of them are set aside: no reader of the table sees them.
+    pub set_aside: u64,
     /// Rows about others that mention them.
     pub mentions: u64,
     /// What the columns are, as the files say.
@@ -79,7 +83,9 @@ impl Lake {
             let (folder, live) = {
                 let table = self.table(name)?;
                 let mut log = table.lock();
-                (log.folder.clone(), self.live(&mut log)?)
+                let live = self.live(&mut log)?;
+                Self::settle(&log).map_err(|source| at(name, source))?;
+                (log.folder.clone(), live)
             };
             let mut gathered = Gathered::default();
             for (read, file) in live.iter().enumerate() {
@@ -87,6 +93,7 @@ impl Lake {
                     .map_err(|source| at(name, source))?;
                 progress(Progress { tables: (done, names.len()), files: (read + 1, live.len()) });
             }
+            self.gather_aside((name, &folder), pseudonyms, &mut gathered).map_err(|source| at(name, source))?;
             all.extend(gathered.kept(name.clone()).map_err(|source| at(name, SealError::Columns(source).into()))?);
         }
         Ok(all)
@@ -101,24 +108,34 @@ impl Lake {
     ) -> Result<(), TableError> {
         let Some(found) = self.find(table, path, wanted, 1)? else { return Ok(()) };
         let builder = open(table.1, path)?;
-        let notes = builder.metadata().file_metadata().key_value_metadata().into_iter().flatten();
-        for note in notes.filter(|note| note.key == COLUMNS_NOTE) {
-            let columns: Option<BTreeMap<String, ColumnNote>> =
-                note.value.as_deref().and_then(|text| serde_json::from_str(text).ok());
-            gathered.columns.extend(columns.unwrap_or_default());
-        }
+        gathered.note(&notes_of(&builder));
         let mut start = 0;
         for batch in builder.build().ok().ok_or_else(|| damaged(path))? {
             let batch = batch.ok().ok_or_else(|| damaged(path))?;
             let here = BooleanArray::new(found.rows.slice(start, batch.num_rows()), None);
             start += batch.num_rows();
             let held = filter_record_batch(&batch, &here).map_err(SealError::Columns)?;
-            let theirs = theirs(&held, wanted).ok_or_else(|| damaged(path))?;
-            let rows = filter_record_batch(&held, &theirs).map_err(SealError::Columns)?;
-            gathered.mentions += u64::try_from(held.num_rows() - rows.num_rows()).unwrap_or(u64::MAX);
-            if rows.num_rows() > 0 {
-                gathered.batches.push(without_others(&rows, wanted).map_err(SealError::Columns)?);
+            gathered.take(path, &held, wanted)?;
+        }
+        Ok(())
+    }
+
+    fn gather_aside(
+        &self,
+        table: (&TableName, &TableFolder),
+        wanted: &Pseudonyms,
+        gathered: &mut Gathered,
+    ) -> Result<(), TableError> {
+        for path in table.1.asides.list()? {
+            let aside = self.read_aside(table, &path)?;
+            let rows = aside.plain()?;
+            let mut is_held = vec![false; rows.num_rows()];
+            for (row, _) in hits(&rows, wanted) {
+                is_held[row] = true;
             }
+            let held = filter_record_batch(&rows, &BooleanArray::from(is_held)).map_err(SealError::Columns)?;
+            gathered.note(aside.notes());
+            gathered.set_aside += gathered.take(&path, &held, wanted)?;
         }
         Ok(())
     }
@@ -128,11 +145,33 @@ impl Lake {
 #[derive(Default)]
 struct Gathered {
     batches: Vec<RecordBatch>,
+    set_aside: u64,
     mentions: u64,
     columns: BTreeMap<String, ColumnNote>,
 }
 
 impl Gathered {
+    /// Takes what a file says about its columns.
+    fn note(&mut self, notes: &[KeyValue]) {
+        for note in notes.iter().filter(|note| note.key == COLUMNS_NOTE) {
+            let columns: Option<BTreeMap<String, ColumnNote>> =
+                note.value.as_deref().and_then(|text| serde_json::from_str(text).ok());
+            self.columns.extend(columns.unwrap_or_default());
+        }
+    }
+
+    /// Takes rows that hold the person; returns how many are theirs.
+    fn take(&mut self, path: &str, held: &RecordBatch, wanted: &Pseudonyms) -> Result<u64, TableError> {
+        let theirs = theirs(held, wanted).ok_or_else(|| damaged(path))?;
+        let rows = filter_record_batch(held, &theirs).map_err(SealError::Columns)?;
+        let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
+        self.mentions += count(held.num_rows() - rows.num_rows());
+        if rows.num_rows() > 0 {
+            self.batches.push(without_others(&rows, wanted).map_err(SealError::Columns)?);
+        }
+        Ok(count(rows.num_rows()))
+    }
+
     /// Puts the rows together; files of an older contract lack columns.
     fn kept(self, table: TableName) -> Result<Option<Kept>, ArrowError> {
         if self.batches.is_empty() && self.mentions == 0 {
@@ -148,7 +187,8 @@ impl Gathered {
             RecordBatch::try_new(schema.clone(), schema.fields().iter().map(column).collect())
         });
         let rows = concat_batches(&schema, &wide.collect::<Result<Vec<_>, _>>()?)?;
-        Ok(Some(Kept { table, rows, mentions: self.mentions, columns: self.columns }))
+        let Self { set_aside, mentions, columns, .. } = self;
+        Ok(Some(Kept { table, rows, set_aside, mentions, columns }))
     }
 }
 

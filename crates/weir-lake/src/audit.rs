@@ -13,10 +13,11 @@ use crate::accounts::EMPTY;
 use crate::cell::{Body, Cell};
 use crate::coverage::Line;
 use crate::decided::Decided;
-use crate::expire::{ERASED, EXPIRED, unrecorded_removals};
+use crate::expire::{ERASED, EXPIRED, LIFTED, RESTRICTED, Removal, unrecorded_removals};
 use crate::gap::LOST;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
+use crate::log::LogError;
 use crate::partition::{PartitionId, Span};
 use crate::store::is_dot;
 use crate::table_log::{TableError, TableLog};
@@ -24,6 +25,22 @@ use crate::table_log::{TableError, TableLog};
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Discrepancy {
+    /// Other rows are set aside than the coverage says.
+    AsideDiffers {
+        /// The table.
+        table: TableName,
+        /// Rows that are set aside.
+        stored: i128,
+        /// Rows that the coverage accounts for.
+        accounted: i128,
+    },
+    /// A file of rows that are set aside does not open.
+    ChangedAside {
+        /// The table.
+        table: TableName,
+        /// The file's path among them.
+        path: String,
+    },
     /// A file's bytes are not those that were sealed.
     ChangedFile {
         /// The table.
@@ -111,6 +128,8 @@ pub struct AuditReport {
     pub fates: BTreeMap<(String, String, Option<String>), u64>,
     /// Rows of each table.
     pub tables: BTreeMap<TableName, u64>,
+    /// Rows that are set aside.
+    pub aside: u64,
     /// Commits of an interrupted batch that wait for their partition's next owner.
     pub pending: u64,
     /// Commits with fewer than [`FEW_PEOPLE`] distinct people, whose rows could be matched across purposes.
@@ -201,12 +220,34 @@ impl Lake {
         let stored = self.check_files(log, &cells, contents, report)?;
         report.tables.insert(name.clone(), stored);
         if name != TableName::Quarantine {
-            let left: u64 = unrecorded_removals(&cells, decided).iter().map(|removal| removal.rows).sum();
-            let accounted = books.rows(&name) - i128::from(left);
+            let unrecorded = unrecorded_removals(&cells, decided);
+            let changes = || unrecorded.iter().map(Removal::change);
+            let accounted = books.rows(&name) + changes().map(|(rows, _)| rows).sum::<i128>();
+            self.audit_aside(log, books.aside(&name) + changes().map(|(_, aside)| aside).sum::<i128>(), report)?;
             let stored = i128::from(stored) - i128::from(uncounted);
             if stored != accounted {
                 report.discrepancies.insert(Discrepancy::RowsDiffer { table: name, stored, accounted });
             }
+        }
+        Ok(())
+    }
+
+    /// Checks that as many rows are set aside as the coverage says, and that each file of them opens.
+    fn audit_aside(&self, log: &TableLog, accounted: i128, report: &mut AuditReport) -> Result<(), LakeError> {
+        let table = || log.name.clone();
+        match self.asides_where(log, |_| true) {
+            Ok(marks) => {
+                let rows: u64 = marks.iter().map(|mark| mark.rows).sum();
+                report.aside += rows;
+                let stored = i128::from(rows);
+                if stored != accounted {
+                    report.discrepancies.insert(Discrepancy::AsideDiffers { table: table(), stored, accounted });
+                }
+            }
+            Err(TableError::Log(LogError::Damaged { name: path })) => {
+                report.discrepancies.insert(Discrepancy::ChangedAside { table: table(), path });
+            }
+            Err(source) => return Err(at(&log.name, source)),
         }
         Ok(())
     }
@@ -280,6 +321,8 @@ struct Books {
     ranges: BTreeMap<Span, BTreeMap<String, u64>>,
     /// Rows written less those that left since, by table.
     rows: BTreeMap<TableName, i128>,
+    /// Rows set aside less those that are so no more, by table.
+    aside: BTreeMap<TableName, i128>,
     /// Counts by commit, table and range.
     counts: BTreeMap<(Uuid, TableName, Span), FateCounts>,
     fates: BTreeMap<(String, String, Option<String>), u64>,
@@ -290,12 +333,16 @@ impl Books {
         let table = line.purpose.as_deref().zip(line.event_type.as_deref());
         let table = table.and_then(|(purpose, event_type)| format!("{purpose}/{event_type}").parse::<TableName>().ok());
         if let Some(table) = &table {
-            let signed = match line.fate.as_str() {
-                WRITTEN => i128::from(line.count),
-                ERASED | EXPIRED => -i128::from(line.count),
-                _ => 0,
+            let count = i128::from(line.count);
+            let (rows, aside) = match line.fate.as_str() {
+                WRITTEN => (count, 0),
+                ERASED | EXPIRED => (-count, 0),
+                RESTRICTED => (-count, count),
+                LIFTED => (count, -count),
+                _ => (0, 0),
             };
-            *self.rows.entry(table.clone()).or_default() += signed;
+            *self.rows.entry(table.clone()).or_default() += rows;
+            *self.aside.entry(table.clone()).or_default() += aside;
         }
         let Some(span) = line.span else { return };
         let purposes = self.ranges.entry(span.clone()).or_default();
@@ -363,6 +410,10 @@ impl Books {
     fn rows(&self, table: &TableName) -> i128 {
         self.rows.get(table).copied().unwrap_or_default()
     }
+
+    fn aside(&self, table: &TableName) -> i128 {
+        self.aside.get(table).copied().unwrap_or_default()
+    }
 }
 
 /// Checks that every commit which the log still holds is weir's own.
@@ -382,7 +433,13 @@ fn is_small(cell: &Cell) -> bool {
 fn swept_batches(cell: &Cell) -> Vec<Uuid> {
     match &cell.body {
         Body::Swept { batches } => batches.clone(),
-        Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Erased { .. } | Body::Expired { .. } => Vec::new(),
+        Body::Batch(_)
+        | Body::Coverage(_)
+        | Body::Created
+        | Body::Erased { .. }
+        | Body::Expired { .. }
+        | Body::Lifted
+        | Body::Restricted { .. } => Vec::new(),
     }
 }
 
@@ -397,6 +454,12 @@ fn number(count: usize) -> u64 {
 impl fmt::Display for Discrepancy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AsideDiffers { table, stored, accounted } => {
+                write!(f, "rows set aside differ: {table} has {stored}, the coverage accounts for {accounted}")
+            }
+            Self::ChangedAside { table, path } => {
+                write!(f, "changed rows set aside: {path} of {table} does not open")
+            }
             Self::ChangedFile { table, path } => write!(f, "changed file: {table}/{path} is not as it was sealed"),
             Self::CountsDiffer { table, span } => {
                 write!(f, "counts differ: the commit to {table} for {span} and the coverage disagree")

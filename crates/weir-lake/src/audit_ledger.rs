@@ -248,7 +248,7 @@ impl<'v> Audit<'v> {
                 paths.map(|path| format!("{table}/{path}")).collect()
             };
             match &cell.body {
-                Body::Erased { .. } => {
+                Body::Erased { .. } | Body::Restricted { .. } => {
                     self.expired.extend(paths(&mut cell.removed.iter()));
                     let never_counts = |batch: Uuid| !self.counted.contains(&(table.clone(), batch));
                     let new = cell.replaced().iter().filter(|file| !counts || file.batch.is_some_and(never_counts));
@@ -256,11 +256,13 @@ impl<'v> Audit<'v> {
                     self.excused.extend(new.collect::<Vec<_>>());
                 }
                 Body::Expired { .. } => self.expired.extend(paths(&mut cell.removed.iter())),
-                Body::Batch(_) if !counts => self.excused.extend(paths(&mut cell.files.iter().map(|file| &file.path))),
+                Body::Batch(_) | Body::Lifted if !counts => {
+                    self.excused.extend(paths(&mut cell.files.iter().map(|file| &file.path)));
+                }
                 Body::Coverage(_) if self.waiting.contains(&key) => {
                     self.excused.extend(paths(&mut cell.files.iter().map(|file| &file.path)));
                 }
-                Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Swept { .. } => {}
+                Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Lifted | Body::Swept { .. } => {}
             }
         }
     }

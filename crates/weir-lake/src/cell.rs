@@ -23,6 +23,23 @@ pub(crate) struct Cell {
     /// The paths of the files that it removes.
     pub(crate) removed: Vec<String>,
     pub(crate) body: Body,
+    /// What becomes of rows that are set aside.
+    #[serde(default, skip_serializing_if = "AsideChange::is_empty")]
+    pub(crate) aside: AsideChange,
+}
+
+/// The files of rows set aside that a commit makes count, and those that it ends.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct AsideChange {
+    pub(crate) added: Vec<AsideMark>,
+    pub(crate) gone: Vec<AsideMark>,
+}
+
+/// A file of rows that are set aside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AsideMark {
+    pub(crate) path: String,
+    pub(crate) rows: u64,
 }
 
 /// A file, so that a change of its bytes shows.
@@ -55,6 +72,13 @@ pub(crate) enum Body {
     Expired {
         /// The rows in the files removed.
         rows: u64,
+    },
+    /// Rows that were set aside came back.
+    Lifted,
+    /// Rows of people who asked for it were set aside. Every table of the purposes has one for every request.
+    Restricted {
+        /// The files that held rows of theirs.
+        files: Vec<Replaced>,
     },
     /// Files of batches that were declared void left.
     Swept {
@@ -122,6 +146,12 @@ pub(crate) enum Entry {
         /// The cell of the commit that removed them.
         removal: Uuid,
     },
+    /// Rows of a table were set aside, or came back.
+    Moved {
+        table: TableName,
+        /// The cell of the commit that moved them.
+        removal: Uuid,
+    },
     /// A consumer group took the lake, and maybe partitions.
     Taken { partitions: Vec<(PartitionId, u64)> },
     /// A commit that nobody claimed never counts.
@@ -147,13 +177,19 @@ pub(crate) type Counts = BTreeMap<Fate, u64>;
 
 impl Cell {
     pub(crate) fn new(id: Uuid, body: Body) -> Self {
-        Self { id, files: Vec::new(), removed: Vec::new(), body }
+        Self { id, files: Vec::new(), removed: Vec::new(), body, aside: AsideChange::default() }
     }
 
     pub(crate) fn batch(&self) -> Option<&BatchCell> {
         match &self.body {
             Body::Batch(batch) => Some(batch),
-            Body::Coverage(_) | Body::Created | Body::Erased { .. } | Body::Expired { .. } | Body::Swept { .. } => None,
+            Body::Coverage(_)
+            | Body::Created
+            | Body::Erased { .. }
+            | Body::Expired { .. }
+            | Body::Lifted
+            | Body::Restricted { .. }
+            | Body::Swept { .. } => None,
         }
     }
 
@@ -162,12 +198,37 @@ impl Cell {
         matches!(&self.body, Body::Erased { request, .. } if request == asked)
     }
 
-    /// Returns the files that an erasure replaced.
+    /// Returns the files that others took the place of, without rows of people who asked for it.
     pub(crate) fn replaced(&self) -> &[Replaced] {
         match &self.body {
-            Body::Erased { files, .. } => files,
-            Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Expired { .. } | Body::Swept { .. } => &[],
+            Body::Erased { files, .. } | Body::Restricted { files } => files,
+            Body::Batch(_)
+            | Body::Coverage(_)
+            | Body::Created
+            | Body::Expired { .. }
+            | Body::Lifted
+            | Body::Swept { .. } => &[],
         }
+    }
+
+    /// Returns how many rows the commit set aside.
+    pub(crate) fn restricted(&self) -> u64 {
+        match &self.body {
+            Body::Restricted { files } => files.iter().map(|file| file.erased).sum(),
+            Body::Batch(_)
+            | Body::Coverage(_)
+            | Body::Created
+            | Body::Erased { .. }
+            | Body::Expired { .. }
+            | Body::Lifted
+            | Body::Swept { .. } => 0,
+        }
+    }
+
+    /// Returns how many rows that were set aside are so no more: they came back, or left for good.
+    pub(crate) fn lifted(&self) -> u64 {
+        let rows = |marks: &[AsideMark]| marks.iter().map(|mark| mark.rows).sum::<u64>();
+        (self.restricted() + rows(&self.aside.gone)).saturating_sub(rows(&self.aside.added))
     }
 
     /// Returns what a batch's commit says about a partition.
@@ -182,6 +243,14 @@ impl Cell {
 
     pub(crate) fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.rows).sum()
+    }
+}
+
+// === impl AsideChange ===
+
+impl AsideChange {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.gone.is_empty()
     }
 }
 

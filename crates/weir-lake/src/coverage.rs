@@ -31,7 +31,7 @@ pub(crate) struct Coverage {
     /// Commits that some partitions count as theirs and others do not yet; those that all do need no more thought.
     claims: HashMap<(TableName, Uuid), Claimed>,
     voids: HashSet<(TableName, Uuid)>,
-    /// Removals of expired and of erased rows that have an entry.
+    /// Commits that removed or moved rows and have an entry.
     removals: HashSet<Uuid>,
 }
 
@@ -98,7 +98,7 @@ impl Coverage {
         now_ms: i64,
     ) -> Result<Attempt, TableError> {
         let mut new_columns = Vec::new();
-        if matches!(entry, Entry::Erased { .. }) {
+        if matches!(entry, Entry::Erased { .. } | Entry::Expired { .. } | Entry::Moved { .. }) {
             // A table that was made before anybody was erased lacks the column of sealed counts.
             let Some(head) = self.log.head(kernel)? else { return Ok(Attempt::Lost) };
             new_columns = missing_columns(&head, &columns())?;
@@ -205,7 +205,7 @@ impl Coverage {
                     }
                 }
             }
-            Entry::Erased { removal, .. } | Entry::Expired { removal, .. } => {
+            Entry::Erased { removal, .. } | Entry::Expired { removal, .. } | Entry::Moved { removal, .. } => {
                 self.removals.insert(removal);
             }
             Entry::Void { table, batch } => {

@@ -93,7 +93,7 @@ impl Decided {
                 }
                 self.watermarks.extend(spans.into_iter().map(|span| (span.partition, span.to)));
             }
-            Entry::Erased { removal, .. } | Entry::Expired { removal, .. } => {
+            Entry::Erased { removal, .. } | Entry::Expired { removal, .. } | Entry::Moved { removal, .. } => {
                 self.removals.insert(removal);
             }
             Entry::Taken { .. } => {}

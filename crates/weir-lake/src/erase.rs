@@ -1,4 +1,5 @@
-//! People are erased: every file that holds a row of theirs is replaced by one without it.
+//! People are erased: every file that holds a row of theirs is replaced by one without it. And the way in which rows of people leave a
+//! table, which a restriction goes too.
 //!
 //! [`Lake::erase`] is called when the consent store of every writer says `erased_before`, or is too old to be asked. For each table
 //! it looks into the files that may hold them (`find`), writes those that do anew (`rewrite`), and puts one commit. A
@@ -22,16 +23,17 @@ use std::thread;
 use parking_lot::Mutex;
 use uuid::Uuid;
 use weir_keys::KeySet;
-use weir_policy::Purposes;
+use weir_policy::{PurposeSet, Purposes};
 
-use crate::cell::{Body, Cell, FileMark, Replaced};
+use crate::aside::{Aside, discard_asides};
+use crate::cell::{AsideChange, AsideMark, Body, Cell, FileMark, Replaced};
 use crate::decided::Decided;
 use crate::find::Found;
 use crate::kernel::{Change, LiveFile};
 use crate::lake::{Lake, LakeError, at};
-use crate::layout::TableName;
+use crate::layout::{TableName, parse_day};
 use crate::person::{Person, Pseudonyms, Wanted};
-use crate::rewrite::rewrite;
+use crate::rewrite::{extract, rewrite};
 use crate::seal::WrittenFile;
 use crate::store::TableFolder;
 use crate::table_log::{Attempt, TableError, TableLog};
@@ -110,6 +112,15 @@ pub struct Request<'r> {
     pub progress: &'r (dyn Fn(Progress) + Sync),
 }
 
+/// What becomes of people's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// They are gone.
+    Erase,
+    /// They are set aside.
+    Restrict,
+}
+
 /// A file that was looked into.
 enum Looked {
     /// It holds nobody.
@@ -124,14 +135,19 @@ struct Held {
     /// The file without them; none if nobody else is in it.
     after: Option<WrittenFile>,
     found: Found,
+    /// Their rows, where these are set aside.
+    aside: Option<AsideMark>,
 }
 
-/// One table of an erasure.
+/// One table, and the people whose rows leave it.
 struct Work<'w> {
     name: &'w TableName,
     folder: TableFolder,
     wanted: &'w Pseudonyms,
+    deed: Deed,
     looked: BTreeMap<String, Looked>,
+    /// What becomes of rows that are set aside already, and how many there are of each person.
+    asides: (AsideChange, Vec<u64>),
 }
 
 impl Lake {
@@ -144,15 +160,13 @@ impl Lake {
         // What the ledger cannot be told must not be done.
         self.tell_ledger((request.now_ms)())?;
         let wanted = Wanted::of(people, keys, &self.secrets);
-        let names: Vec<_> = self.tables_in_use()?.into_iter().filter(|name| name.purpose().is_some()).collect();
-        let skipped = self.config.skip.iter().filter(|name| name.purpose().is_some()).cloned().collect();
+        let (names, skipped) = self.tables_of(PurposeSet::ALL)?;
         let mut erasure = Erasure { request: wanted.request.clone(), skipped, ..Erasure::default() };
         erasure.people.resize(people.len(), BTreeMap::new());
         for (done, name) in names.iter().enumerate() {
             let progress = |files| (request.progress)(Progress { tables: (done, names.len()), files });
-            if self.erase_from(name, &wanted, request, &progress, &mut erasure)? {
-                erasure.tables += 1;
-            }
+            let deed = (Deed::Erase, request);
+            erasure.tables += u64::from(self.take_out(name, &wanted, deed, &progress, &mut erasure.people)?);
         }
         self.record_erasures(&names, request, &mut erasure)?;
         self.tell_ledger((request.now_ms)())?;
@@ -176,21 +190,28 @@ impl Lake {
         Ok(vacuumed)
     }
 
-    /// Erases people from one table; tells whether there is such a table.
-    fn erase_from(
+    /// Lists the tables of purposes, and those that the configuration skips.
+    pub(crate) fn tables_of(&self, purposes: PurposeSet) -> Result<(Vec<TableName>, Vec<TableName>), LakeError> {
+        let is_of = |name: &TableName| name.purpose().is_some_and(|purpose| purposes.contains(purpose));
+        let names = self.tables_in_use()?.into_iter().filter(is_of).collect();
+        Ok((names, self.config.skip.iter().filter(|name| is_of(name)).cloned().collect()))
+    }
+
+    /// Takes people's rows out of one table; tells whether there is such a table.
+    pub(crate) fn take_out(
         &self,
         name: &TableName,
         wanted: &Wanted,
-        request: &Request<'_>,
+        (deed, request): (Deed, &Request<'_>),
         progress: &(dyn Fn((usize, usize)) + Sync),
-        erasure: &mut Erasure,
+        people: &mut [BTreeMap<TableName, u64>],
     ) -> Result<bool, LakeError> {
         let at_table = |source| at(name, source);
         let table = self.table(name)?;
         let none = Pseudonyms::new();
         let pseudonyms = name.purpose().and_then(|purpose| wanted.in_purpose(purpose)).unwrap_or(&none);
         let folder = table.lock().folder.clone();
-        let mut work = Work { name, folder, wanted: pseudonyms, looked: BTreeMap::new() };
+        let mut work = Work::new(name, folder, pseudonyms, deed);
         let id = Uuid::new_v4();
         loop {
             // Writers of this process are not kept waiting while files are read.
@@ -199,16 +220,21 @@ impl Lake {
                 if !log.refresh().map_err(at_table)? {
                     return Ok(false);
                 }
+                Self::settle(&log).map_err(at_table)?;
                 let live = self.live(&mut log)?;
                 (log.version(), live)
             };
             self.look(&mut work, &live, wanted.people, progress).map_err(at_table)?;
+            self.look_aside(&mut work, wanted.people).map_err(at_table)?;
             let mut log = table.lock();
             log.refresh().map_err(at_table)?;
             if log.version() != version {
                 continue;
             }
-            let cell = self.erased_cell(id, &log, &work, &wanted.request)?;
+            let Some(cell) = self.cell_of(id, &log, &work, &wanted.request)? else {
+                work.discard().map_err(at_table)?;
+                return Err(LakeError::OpenBatch { table: name.clone() });
+            };
             let files = || work.looked.values().filter_map(Looked::after);
             log.folder.publish(files().map(|file| &file.place)).map_err(|error| at_table(error.into()))?;
             let modified_ms = modified_ms(name, request);
@@ -219,7 +245,8 @@ impl Lake {
             };
             match log.put(&self.kernel, change, &cell).map_err(at_table)? {
                 Attempt::Done => {
-                    work.count(name, &mut erasure.people);
+                    Self::settle(&log).map_err(at_table)?;
+                    work.count(people);
                     return Ok(true);
                 }
                 Attempt::Lost => {}
@@ -238,8 +265,8 @@ impl Lake {
         let is_live = |path: &String| live.iter().any(|file| file.path == *path);
         let gone: Vec<_> = work.looked.keys().filter(|path| !is_live(path)).cloned().collect();
         for path in gone {
-            if let Some(file) = work.looked.remove(&path).as_ref().and_then(Looked::after) {
-                work.folder.discard(&file.place)?;
+            if let Some(looked) = work.looked.remove(&path) {
+                looked.discard(&work.folder)?;
             }
         }
         let new: VecDeque<_> = live.iter().filter(|file| !work.looked.contains_key(&file.path)).collect();
@@ -276,23 +303,51 @@ impl Lake {
         let sha256 = folder.sha256(path)?;
         let rows = file.rows.unwrap_or_default();
         let before = FileMark { path: path.clone(), rows, bytes: file.bytes, sha256 };
-        Ok(Looked::Held(Box::new(Held { before, after, found })))
+        let aside = match work.deed {
+            Deed::Erase => None,
+            Deed::Restrict => {
+                let (rows, notes) = extract(folder, path, &found.rows)?;
+                let aside = Aside::of(&rows, notes, work.wanted)?;
+                self.write_aside((work.name, folder), file.date.as_deref().and_then(parse_day), &aside)?
+            }
+        };
+        Ok(Looked::Held(Box::new(Held { before, after, found, aside })))
     }
 
-    /// Says what our commit does.
-    fn erased_cell(&self, id: Uuid, log: &TableLog, work: &Work<'_>, request: &str) -> Result<Cell, LakeError> {
+    /// Looks into what is set aside already.
+    fn look_aside(&self, work: &mut Work<'_>, people: usize) -> Result<(), TableError> {
+        discard_asides(&work.folder, &work.asides.0.added)?;
+        let (mut counts, wanted) = (vec![0; people], work.wanted);
+        let changed = self.change_asides((work.name, &work.folder), |_, aside| match work.deed {
+            Deed::Erase => aside.without(wanted, &mut counts),
+            Deed::Restrict => aside.held_for_more(wanted, &mut counts),
+        })?;
+        work.asides = (changed, counts);
+        Ok(())
+    }
+
+    /// Says what our commit does; `None` if rows would be set aside of which it is open whether they count.
+    fn cell_of(&self, id: Uuid, log: &TableLog, work: &Work<'_>, request: &str) -> Result<Option<Cell>, LakeError> {
         let held: Vec<_> = work.looked.values().filter_map(Looked::held).collect();
         let open = if held.is_empty() { BTreeMap::new() } else { open_batches(log, &self.decided()?)? };
-        let files = held.iter().map(|(before, after, found)| Replaced {
-            before: (*before).clone(),
-            after: after.map(|after| after.place.path()),
-            erased: found.count(),
-            batch: open.get(&before.path).copied(),
-        });
-        let mut cell = Cell::new(id, Body::Erased { request: request.to_owned(), files: files.collect() });
-        cell.files = held.iter().filter_map(|(_, after, _)| after.map(WrittenFile::mark)).collect();
-        cell.removed = held.iter().map(|(before, ..)| before.path.clone()).collect();
-        Ok(cell)
+        let file = |held: &&Held| Replaced {
+            before: held.before.clone(),
+            after: held.after.as_ref().map(|after| after.place.path()),
+            erased: held.found.count(),
+            batch: open.get(&held.before.path).copied(),
+        };
+        let files: Vec<_> = held.iter().map(file).collect();
+        let body = match work.deed {
+            Deed::Erase => Body::Erased { request: request.to_owned(), files },
+            Deed::Restrict if files.iter().any(|file| file.batch.is_some()) => return Ok(None),
+            Deed::Restrict => Body::Restricted { files },
+        };
+        let mut cell = Cell::new(id, body);
+        cell.files = held.iter().filter_map(|held| held.after.as_ref().map(WrittenFile::mark)).collect();
+        cell.removed = held.iter().map(|held| held.before.path.clone()).collect();
+        cell.aside = work.asides.0.clone();
+        cell.aside.added.extend(held.iter().filter_map(|held| held.aside.clone()));
+        Ok(Some(cell))
     }
 
     /// Tells the coverage what left, and gathers the commits of the request.
@@ -320,26 +375,44 @@ impl Lake {
     }
 }
 
-impl Work<'_> {
-    fn count(&self, name: &TableName, people: &mut [BTreeMap<TableName, u64>]) {
-        for (_, _, found) in self.looked.values().filter_map(Looked::held) {
-            for (person, rows) in people.iter_mut().zip(&found.people).filter(|(_, rows)| **rows > 0) {
-                *person.entry(name.clone()).or_default() += rows;
+impl<'w> Work<'w> {
+    fn new(name: &'w TableName, folder: TableFolder, wanted: &'w Pseudonyms, deed: Deed) -> Self {
+        let (looked, asides) = (BTreeMap::new(), (AsideChange::default(), Vec::new()));
+        Self { name, folder, wanted, deed, looked, asides }
+    }
+
+    fn count(&self, people: &mut [BTreeMap<TableName, u64>]) {
+        let found = self.looked.values().filter_map(Looked::held).map(|held| &held.found.people);
+        for counts in found.chain([&self.asides.1]) {
+            for (person, rows) in people.iter_mut().zip(counts).filter(|(_, rows)| **rows > 0) {
+                *person.entry(self.name.clone()).or_default() += rows;
             }
         }
+    }
+
+    /// Forgets what was written.
+    fn discard(&self) -> Result<(), TableError> {
+        discard_asides(&self.folder, &self.asides.0.added)?;
+        self.looked.values().try_for_each(|looked| looked.discard(&self.folder))
     }
 }
 
 impl Looked {
-    fn held(&self) -> Option<(&FileMark, Option<&WrittenFile>, &Found)> {
+    fn held(&self) -> Option<&Held> {
         match self {
             Self::Clean => None,
-            Self::Held(held) => Some((&held.before, held.after.as_ref(), &held.found)),
+            Self::Held(held) => Some(held),
         }
     }
 
     fn after(&self) -> Option<&WrittenFile> {
-        self.held().and_then(|(_, after, _)| after)
+        self.held().and_then(|held| held.after.as_ref())
+    }
+
+    fn discard(&self, folder: &TableFolder) -> Result<(), TableError> {
+        let Some(Held { after, aside, .. }) = self.held() else { return Ok(()) };
+        discard_asides(folder, aside.as_slice())?;
+        after.iter().try_for_each(|after| folder.discard(&after.place)).map_err(TableError::Store)
     }
 }
 
@@ -370,7 +443,7 @@ fn mark(file: &FileMark) -> DataFileMark {
 }
 
 /// The time of the new files, at the precision of the purpose, as at a commit.
-fn modified_ms(table: &TableName, request: &Request<'_>) -> i64 {
+pub(crate) fn modified_ms(table: &TableName, request: &Request<'_>) -> i64 {
     let now_ms = (request.now_ms)();
     let floor = |purpose| request.purposes.floor_time(purpose, now_ms.saturating_mul(1000)) / 1000;
     table.purpose().map_or(now_ms, floor)

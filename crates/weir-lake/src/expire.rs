@@ -1,6 +1,6 @@
 //! Rows whose time is over leave: whole days, by each purpose's retention. And how rows that left are recorded.
 //!
-//! A table's removal, by retention or by an [erasure](Lake::erase), is recorded in the coverage after, so that the audit's sums
+//! A table's removal, by retention, an [erasure](Lake::erase) or a [restriction](Lake::restrict), is recorded in the coverage after, so that the audit's sums
 //! still come out. A crash between the two is made good by the next run, which finds the removal in the table's log.
 
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use crate::table_log::{Attempt, TableLog};
 pub struct Expired {
     /// The table.
     pub table: TableName,
-    /// Files removed from it.
+    /// Files removed from it, those of rows that were set aside among them.
     pub files: u64,
     /// Rows in them.
     pub rows: u64,
@@ -54,20 +54,24 @@ impl Lake {
     fn expire_days(&self, log: &mut TableLog, first_kept: i32) -> Result<Option<Expired>, LakeError> {
         let name = log.name.clone();
         let id = Uuid::new_v4();
-        let is_over = |file: &LiveFile| file.date.as_deref().and_then(parse_day).is_some_and(|day| day < first_kept);
+        let is_over = |day: Option<i32>| day.is_some_and(|day| day < first_kept);
+        let is_over_file = |file: &LiveFile| is_over(file.date.as_deref().and_then(parse_day));
         loop {
-            let over: Vec<_> = self.live(log)?.into_iter().filter(is_over).collect();
-            if over.is_empty() {
+            let over: Vec<_> = self.live(log)?.into_iter().filter(is_over_file).collect();
+            let gone = self.asides_where(log, is_over).map_err(|source| at(&name, source))?;
+            if over.is_empty() && gone.is_empty() {
                 return Ok(None);
             }
             let rows = over.iter().filter_map(|file| file.rows).sum();
             let mut cell = Cell::new(id, Body::Expired { rows });
             cell.removed = over.iter().map(|file| file.path.clone()).collect();
+            cell.aside.gone = gone;
             let change = Change { removes: cell.removed.clone(), ..Change::default() };
             match log.put(&self.kernel, change, &cell).map_err(|source| at(&name, source))? {
                 Attempt::Done => {
-                    let files = u64::try_from(over.len()).unwrap_or(u64::MAX);
-                    return Ok(Some(Expired { table: name, files, rows }));
+                    Self::settle(log).map_err(|source| at(&name, source))?;
+                    let files = u64::try_from(over.len() + cell.aside.gone.len()).unwrap_or(u64::MAX);
+                    return Ok(Some(Expired { table: name, files, rows: rows + cell.lifted() }));
                 }
                 Attempt::Lost => {}
             }
@@ -86,41 +90,53 @@ impl Lake {
     }
 
     fn record_removal(&self, table: &TableName, removal: &Removal, now_ms: i64) -> Result<(), LakeError> {
-        let Removal { id: removal, rows, why, .. } = *removal;
-        let mut line = Line {
+        let Removal { id: removal, rows, lifted, why, .. } = *removal;
+        let line = |fate: &str| Line {
             purpose: table.purpose().map(|purpose| purpose.name().to_owned()),
             event_type: table.event_type().map(str::to_owned),
+            fate: fate.to_owned(),
             batch: Some(removal),
             ..Line::default()
         };
-        match why {
-            Why::Erased => {
-                ERASED.clone_into(&mut line.fate);
-                line.sealed = Some(self.seal_count(removal, rows).map_err(|source| at(table, source))?);
-            }
-            Why::Expired => {
-                (line.fate, line.count) = (EXPIRED.to_owned(), rows);
-                line.reason = Some("retention".to_owned());
+        // Plain counts would tell when somebody asked for it.
+        let sealed = |fate: &str, rows: u64| -> Result<Line, LakeError> {
+            Ok(Line { sealed: Some(self.seal_count(removal, rows).map_err(|source| at(table, source))?), ..line(fate) })
+        };
+        let over = |line: Line| Line { reason: Some("retention".to_owned()), ..line };
+        let mut lines = match why {
+            Why::Erased => vec![sealed(ERASED, rows + lifted)?],
+            Why::Expired => vec![over(Line { count: rows, ..line(EXPIRED) })],
+            Why::Moved if rows > 0 => vec![sealed(RESTRICTED, rows)?],
+            Why::Moved => Vec::new(),
+        };
+        if lifted > 0 {
+            lines.push(sealed(LIFTED, lifted)?);
+            match why {
+                Why::Expired => lines.push(over(sealed(EXPIRED, lifted)?)),
+                Why::Erased | Why::Moved => {}
             }
         }
         let stamp = Stamp { group: &self.config.group, policy: "", consent: 0, now_ms };
-        self.put_lines(Uuid::new_v4(), &[line], &stamp, |coverage| {
+        self.put_lines(Uuid::new_v4(), &lines, &stamp, |coverage| {
             let table = table.clone();
             let entry = || match why {
                 Why::Erased => Entry::Erased { table, removal },
                 Why::Expired => Entry::Expired { table, removal },
+                Why::Moved => Entry::Moved { table, removal },
             };
             Ok((!coverage.has_recorded(removal)).then(|| (entry(), Vec::new())))
         })
     }
 }
 
-/// Rows that left a table which the coverage had counted.
+/// Rows that left a table which the coverage had counted, or that were moved between the table and what is set aside.
 pub(crate) struct Removal {
-    /// The cell of the commit that removed them.
-    pub(crate) id: Uuid,
-    /// The rows, without those of batches that were swept.
-    pub(crate) rows: u64,
+    /// The cell of the commit that did it.
+    id: Uuid,
+    /// The rows that left files of the table, without those of batches that were swept.
+    rows: u64,
+    /// The rows that are set aside no more.
+    lifted: u64,
     /// Batches of which the rows were, and of which it was open then whether they count.
     waits_for: Vec<Uuid>,
     why: Why,
@@ -130,20 +146,39 @@ pub(crate) struct Removal {
 enum Why {
     Erased,
     Expired,
+    Moved,
+}
+
+impl Removal {
+    fn of(cell: &Cell, rows: u64, why: Why) -> Self {
+        Self { id: cell.id, rows, lifted: cell.lifted(), waits_for: Vec::new(), why }
+    }
+
+    /// Returns how many rows the table has more because of it, and how many are set aside more.
+    pub(crate) fn change(&self) -> (i128, i128) {
+        let (rows, lifted) = (i128::from(self.rows), i128::from(self.lifted));
+        match self.why {
+            Why::Erased | Why::Expired => (-rows, -lifted),
+            Why::Moved => (lifted - rows, rows - lifted),
+        }
+    }
 }
 
 /// Returns the removals of rows of which the coverage does not know.
 pub(crate) fn unrecorded_removals(cells: &[Cell], decided: &Decided) -> Vec<Removal> {
     let removals = cells.iter().filter_map(|cell| match &cell.body {
-        Body::Erased { files, .. } if !files.is_empty() => {
+        Body::Erased { files, .. } => {
             let counted = files.iter().filter(|file| file.batch.is_none_or(|batch| !is_swept(cells, batch)));
-            let (rows, waits_for) = (counted.map(|file| file.erased).sum(), files.iter().filter_map(|file| file.batch));
-            Some(Removal { id: cell.id, rows, waits_for: waits_for.collect(), why: Why::Erased })
+            let waits_for = files.iter().filter_map(|file| file.batch).collect();
+            Some(Removal { waits_for, ..Removal::of(cell, counted.map(|file| file.erased).sum(), Why::Erased) })
         }
-        Body::Expired { rows } => Some(Removal { id: cell.id, rows: *rows, waits_for: Vec::new(), why: Why::Expired }),
-        Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Erased { .. } | Body::Swept { .. } => None,
+        Body::Expired { rows } => Some(Removal::of(cell, *rows, Why::Expired)),
+        Body::Lifted | Body::Restricted { .. } => Some(Removal::of(cell, cell.restricted(), Why::Moved)),
+        Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Swept { .. } => None,
     });
-    removals.filter(|removal| !decided.has_recorded(removal.id)).collect()
+    // A commit that only makes older ones give way, or files of which all rows were swept, has nothing to be recorded.
+    let is_told = |removal: &Removal| removal.rows + removal.lifted > 0 || !removal.waits_for.is_empty();
+    removals.filter(|removal| is_told(removal) && !decided.has_recorded(removal.id)).collect()
 }
 
 /// Tells whether a batch's rows were void and have left the table.
@@ -155,6 +190,10 @@ pub(crate) fn is_swept(cells: &[Cell], batch: Uuid) -> bool {
 pub(crate) const EXPIRED: &str = "expired";
 /// The fate of rows that were written once and left because somebody asked for it.
 pub(crate) const ERASED: &str = "erased";
+/// The fate of rows that were written once and are set aside.
+pub(crate) const RESTRICTED: &str = "restricted";
+/// The fate of rows that were set aside and are so no more.
+pub(crate) const LIFTED: &str = "lifted";
 /// Coordinates are of use while the topic still has the records; a month is longer than most keep them.
 const QUARANTINE_DAYS: u32 = 30;
 const DAY_MS: i64 = 86_400_000;

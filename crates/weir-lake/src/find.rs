@@ -1,6 +1,6 @@
 //! The rows of a file that hold somebody: looked for in every identifier column, and only where the index says "perhaps".
 
-use arrow::array::BooleanBufferBuilder;
+use arrow::array::{BooleanBufferBuilder, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -53,15 +53,7 @@ impl Lake {
             let batch = batch.ok().ok_or_else(|| damaged(path))?;
             let start = bits.len();
             bits.append_n(batch.num_rows(), false);
-            let mut hits: Vec<(usize, usize)> = Vec::new();
-            each_pseudonym(&batch, |row, pseudonym| {
-                let whose = pseudonym.try_into().ok().and_then(|pseudonym: [u8; 16]| wanted.get(&pseudonym));
-                hits.extend(whose.into_iter().flatten().map(|person| (row, *person)));
-            });
-            // A row that holds a person twice is one row of theirs.
-            hits.sort_unstable();
-            hits.dedup();
-            for (row, person) in hits {
+            for (row, person) in hits(&batch, wanted) {
                 bits.set_bit(start + row, true);
                 people[person] += 1;
             }
@@ -69,6 +61,19 @@ impl Lake {
         let rows = bits.finish();
         Ok((rows.count_set_bits() > 0).then_some(Found { rows, people }))
     }
+}
+
+/// Returns the rows that hold people, each with the place of the person, in order.
+pub(crate) fn hits(batch: &RecordBatch, wanted: &Pseudonyms) -> Vec<(usize, usize)> {
+    let mut hits = Vec::new();
+    each_pseudonym(batch, |row, pseudonym| {
+        let whose = pseudonym.try_into().ok().and_then(|pseudonym: [u8; 16]| wanted.get(&pseudonym));
+        hits.extend(whose.into_iter().flatten().map(|person| (row, *person)));
+    });
+    // A row that holds a person twice is one row of theirs.
+    hits.sort_unstable();
+    hits.dedup();
+    hits
 }
 
 /// Opens a file of events.

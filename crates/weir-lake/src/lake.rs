@@ -69,6 +69,14 @@ pub enum LakeError {
         /// Why.
         source: TableError,
     },
+    /// A crash left a batch of which it is open whether its rows count: they can't be set aside.
+    #[error(
+        "an interrupted batch of {table} holds rows of the person; it is settled when `weir run` has its partition again"
+    )]
+    OpenBatch {
+        /// The table.
+        table: TableName,
+    },
     /// There are tables and no coverage to say what is in them.
     #[error("the folder has tables and no _coverage: it is not a whole lake")]
     NoCoverage,
@@ -92,7 +100,7 @@ impl LakeError {
     /// Returns the table that stands in the way, if it is one.
     pub fn table(&self) -> Option<&TableName> {
         match self {
-            Self::Table { table, .. } => Some(table),
+            Self::OpenBatch { table } | Self::Table { table, .. } => Some(table),
             Self::Kernel(_)
             | Self::Ledger(_)
             | Self::MadeAnew { .. }

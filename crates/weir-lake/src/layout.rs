@@ -117,6 +117,16 @@ impl FilePlace {
         format!("{}{}.parquet", self.folder, self.name)
     }
 
+    /// Returns the path of a file of rows that are set aside, below the folder of those of its table.
+    pub(crate) fn aside_path(&self) -> String {
+        format!("{}{}{ASIDE_ENDING}", self.folder, self.name)
+    }
+
+    /// Returns the day of a path.
+    pub(crate) fn day_of(path: &str) -> Option<i32> {
+        path.strip_prefix("date=")?.split_once('/').and_then(|(day, _)| parse_day(day))
+    }
+
     /// Returns the path while nothing refers to the file: a dot name, which globs and readers pass over.
     pub(crate) fn staged_path(&self) -> String {
         format!("{}.{}.parquet", self.folder, self.name)
@@ -136,6 +146,8 @@ pub(crate) fn parse_day(text: &str) -> Option<i32> {
     Some(days.get_days())
 }
 
+/// How the name of a file of rows that are set aside ends.
+pub(crate) const ASIDE_ENDING: &str = ".sealed";
 const COVERAGE: &str = "_coverage";
 const QUARANTINE: &str = "_quarantine";
 

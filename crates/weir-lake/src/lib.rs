@@ -80,6 +80,7 @@
 
 mod access;
 mod accounts;
+mod aside;
 mod attempt;
 mod audit;
 mod audit_ledger;
@@ -105,6 +106,7 @@ mod partition;
 mod permutation;
 mod person;
 mod positions;
+mod restrict;
 mod rewrite;
 mod rows_json;
 mod schema;
@@ -137,6 +139,7 @@ pub use log::LogError;
 pub use partition::{PartitionId, Span};
 pub use person::Person;
 pub use positions::{Interrupted, Position};
+pub use restrict::Restriction;
 pub use seal::{Append, OpenFile, SealError, SealedFile};
 pub use secrets::CellBroken;
 pub use store::StoreError;

@@ -1,17 +1,19 @@
 //! A file written anew without some of its rows: the same columns, order, notes and properties, so that nothing but their absence shows.
 
 use std::ops::Not as _;
+use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::filter_record_batch;
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Schema, TimestampMicrosecondType};
 use parquet::file::metadata::KeyValue;
 
+use crate::aside::notes_of;
 use crate::find::open;
 use crate::layout::{FilePlace, parse_day};
 use crate::lines::damaged;
-use crate::seal::{NOTES, PlainFile, SealError, WrittenFile, event_properties};
+use crate::seal::{PlainFile, SealError, WrittenFile, event_properties};
 use crate::store::TableFolder;
 use crate::table_log::TableError;
 
@@ -27,10 +29,8 @@ pub(crate) fn rewrite(
     }
     let builder = open(folder, path)?;
     let schema = Schema::new(builder.schema().fields().clone());
-    let kept = builder.metadata().file_metadata().key_value_metadata().into_iter().flatten();
-    let notes: Vec<KeyValue> = kept.filter(|note| NOTES.contains(&note.key.as_str())).cloned().collect();
     let day = date.and_then(parse_day);
-    let properties = event_properties(&schema, notes);
+    let properties = event_properties(&schema, notes_of(&builder));
     let mut file = PlainFile::create(folder, FilePlace::new(day), &schema, properties)?.indexed();
     let mut times = None;
     let mut start = 0;
@@ -45,6 +45,40 @@ pub(crate) fn rewrite(
     let mut written = file.finish()?;
     (written.day, written.times) = (day, times);
     Ok(Some(written))
+}
+
+/// Reads the rows of a file that are among `only`, with what the file says about itself.
+pub(crate) fn extract(
+    folder: &TableFolder,
+    path: &str,
+    only: &BooleanBuffer,
+) -> Result<(RecordBatch, Vec<KeyValue>), TableError> {
+    let builder = open(folder, path)?;
+    let notes = notes_of(&builder);
+    let schema = Arc::new(Schema::new(builder.schema().fields().clone()));
+    let (mut rows, mut start) = (Vec::new(), 0);
+    for batch in builder.build().ok().ok_or_else(|| damaged(path))? {
+        let batch = batch.ok().ok_or_else(|| damaged(path))?;
+        let keep = BooleanArray::new(only.slice(start, batch.num_rows()), None);
+        start += batch.num_rows();
+        rows.push(filter_record_batch(&batch, &keep).map_err(SealError::Columns)?);
+    }
+    Ok((concat_batches(&schema, &rows).map_err(SealError::Columns)?, notes))
+}
+
+/// Writes rows that come back to their table as a file of their own.
+pub(crate) fn write_back(
+    folder: &TableFolder,
+    day: Option<i32>,
+    rows: &RecordBatch,
+    notes: &[KeyValue],
+) -> Result<WrittenFile, SealError> {
+    let properties = event_properties(&rows.schema(), notes.to_vec());
+    let mut file = PlainFile::create(folder, FilePlace::new(day), &rows.schema(), properties)?.indexed();
+    file.write(rows)?;
+    let mut written = file.finish()?;
+    (written.day, written.times) = (day, bounds(rows, None));
+    Ok(written)
 }
 
 /// Widens the least and the greatest `time` by those of a batch.

@@ -20,6 +20,7 @@ pub(crate) struct Secrets {
     cells: XChaCha20Poly1305,
     indexes: XChaCha20Poly1305,
     requests: [u8; 32],
+    asides: XChaCha20Poly1305,
 }
 
 /// A cell could not be opened: made under another key, for another table, or changed since.
@@ -36,6 +37,7 @@ impl Secrets {
             cells: XChaCha20Poly1305::new(&blake3::derive_key("weir 2026 lake cells", lake_key).into()),
             indexes: XChaCha20Poly1305::new(&blake3::derive_key("weir 2026 lake indexes", lake_key).into()),
             requests: blake3::derive_key("weir 2026 lake requests", lake_key),
+            asides: XChaCha20Poly1305::new(&blake3::derive_key("weir 2026 lake rows set aside", lake_key).into()),
         }
     }
 
@@ -99,6 +101,16 @@ impl Secrets {
     /// Opens the index of a file of `table`.
     pub(crate) fn open_index(&self, table: &TableName, path: &str, sealed: &[u8]) -> Result<Vec<u8>, CellBroken> {
         decrypt(&self.indexes, &format!("{table}/{path}"), sealed)
+    }
+
+    /// Seals rows of `table` that are set aside in a file, for that file only.
+    pub(crate) fn seal_aside(&self, table: &TableName, path: &str, rows: &[u8]) -> Result<Vec<u8>, CellBroken> {
+        encrypt(&self.asides, &format!("{table}/{path}"), rows)
+    }
+
+    /// Opens rows of `table` that are set aside in a file.
+    pub(crate) fn open_aside(&self, table: &TableName, path: &str, sealed: &[u8]) -> Result<Vec<u8>, CellBroken> {
+        decrypt(&self.asides, &format!("{table}/{path}"), sealed)
     }
 
     /// Returns the mark of a request about people: the same for the same people, and nobody's without the key.

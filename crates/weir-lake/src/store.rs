@@ -1,4 +1,4 @@
-//! The folder that the lake lives in: the only file that touches the file system.
+//! The folder that the lake lives in: the only module that touches the file system.
 //!
 //! A data file is written under a dot name, synced, and renamed just before the commit that names it; folders are synced
 //! after names change in them. So a crash leaves either a file that no commit names (vacuum takes it) or a whole one.
@@ -13,6 +13,10 @@ use weir_ledger::Sha256;
 use weir_policy::PurposeId;
 
 use crate::layout::{FilePlace, TableName};
+
+mod asides;
+
+pub(crate) use asides::AsideFolder;
 
 /// The folder could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +64,8 @@ impl RegionFolder {
     pub(crate) fn table(&self, name: &TableName) -> Result<TableFolder, StoreError> {
         let path = self.path.join(name.to_string());
         let url = Url::from_directory_path(&path).map_err(|()| StoreError::NoUrl { path: shown(&path) })?;
-        Ok(TableFolder { indexes: self.path.join(INDEXES).join(name.to_string()), path, url })
+        let beside = |folder: &str| self.path.join(folder).join(name.to_string());
+        Ok(TableFolder { indexes: beside(INDEXES), asides: AsideFolder::new(beside(ASIDES)), path, url })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -92,6 +97,7 @@ pub(crate) struct TableFolder {
     url: Url,
     /// Beside the tables and not in them: who may read a table need not see it.
     indexes: PathBuf,
+    pub(crate) asides: AsideFolder,
 }
 
 /// What a folder turned out to hold.
@@ -373,6 +379,8 @@ fn shown(path: &Path) -> String {
 pub(crate) const LOG: &str = "_delta_log";
 /// Where the indexes of all tables lie; not a purpose, so no table's folder.
 const INDEXES: &str = "_index";
+/// Where the rows of all tables lie that are set aside.
+const ASIDES: &str = "_restricted";
 const DATA_ENDING: &str = ".parquet";
 const INDEX_ENDING: &str = ".index";
 

@@ -23,7 +23,13 @@ impl Lake {
         for cell in &cells {
             match &cell.body {
                 Body::Swept { batches } => swept.extend(batches.iter().copied()),
-                Body::Batch(_) | Body::Coverage(_) | Body::Created | Body::Erased { .. } | Body::Expired { .. } => {}
+                Body::Batch(_)
+                | Body::Coverage(_)
+                | Body::Created
+                | Body::Erased { .. }
+                | Body::Expired { .. }
+                | Body::Lifted
+                | Body::Restricted { .. } => {}
             }
         }
         let coverage = self.coverage.lock();

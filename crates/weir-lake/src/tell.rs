@@ -108,20 +108,22 @@ impl Lake {
 }
 
 impl Version {
-    /// Returns the commits of tables that this version makes count, and those that removed rows.
+    /// Returns the commits of tables that this version makes count, and those that removed or moved rows.
     pub(crate) fn commits(&self) -> BTreeSet<(&TableName, Uuid)> {
         match &self.cell.body {
             Body::Coverage(Entry::Batch { claims, .. }) => {
                 claims.iter().map(|Claim { table, batch, .. }| (table, *batch)).collect()
             }
-            Body::Coverage(Entry::Erased { table, removal } | Entry::Expired { table, removal }) => {
-                [(table, *removal)].into()
-            }
+            Body::Coverage(
+                Entry::Erased { table, removal } | Entry::Expired { table, removal } | Entry::Moved { table, removal },
+            ) => [(table, *removal)].into(),
             Body::Coverage(Entry::Taken { .. } | Entry::Void { .. })
             | Body::Batch(_)
             | Body::Created
             | Body::Erased { .. }
             | Body::Expired { .. }
+            | Body::Lifted
+            | Body::Restricted { .. }
             | Body::Swept { .. } => BTreeSet::new(),
         }
     }

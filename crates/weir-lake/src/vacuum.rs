@@ -48,6 +48,9 @@ impl Lake {
             vacuumed.commits += self.remove_unclaimed(&mut log, &decided, now_ms)?;
             // Before the entries go that tell of them.
             self.record_removals(&log, &decided, now_ms)?;
+            Self::settle(&log).map_err(|source| at(name, source))?;
+            let strays = log.folder.asides.remove_strays(now_ms - ORPHAN_MS);
+            strays.map_err(|error| at(name, error.into()))?;
             self.vacuum_table(&mut log, cutoff_ms, &mut vacuumed)?;
             vacuumed.log_files += self.clean_log(&mut log, cutoff_ms)?;
         }
@@ -62,7 +65,12 @@ impl Lake {
     }
 
     /// Declares void, and removes, the commits of a table that can never count.
-    fn remove_unclaimed(&self, log: &mut TableLog, decided: &Decided, now_ms: i64) -> Result<u64, LakeError> {
+    pub(crate) fn remove_unclaimed(
+        &self,
+        log: &mut TableLog,
+        decided: &Decided,
+        now_ms: i64,
+    ) -> Result<u64, LakeError> {
         let cells = decided.cells(log)?;
         for cell in cells.iter().filter(|cell| decided.is_unclaimed(&log.name, cell)) {
             self.void(&log.name, cell.id, now_ms)?;

@@ -33,6 +33,11 @@ pub enum Entry {
         /// SHA-256 of each, in hex.
         digests: Vec<String>,
     },
+    /// What was kept about people was set aside, or came back.
+    Restriction {
+        /// SHA-256 of each receipt, in hex.
+        digests: Vec<String>,
+    },
 }
 
 /// Versions of the coverage, and the files that they made count.
@@ -55,7 +60,7 @@ pub struct CoverageVersion {
     /// The paths of files whose time was over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expired: Vec<String>,
-    /// The files whose places others took, without the rows of people who were erased; as they were found.
+    /// The files whose places others took, without the rows of people who asked for it; as they were found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<DataFile>,
 }

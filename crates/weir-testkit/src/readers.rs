@@ -1,12 +1,13 @@
-//! Tables as other tools see them: DuckDB, delta-rs and pyarrow, through a script that prints rows in one form.
+//! Tables as other tools see them: DuckDB, delta-rs, pyarrow and Spark, through a script that prints rows in one form.
 //!
 //! The rows are lines of canonical JSON (`crates/weir/tests/readers/read_table.py` says which), sorted, so that two
 //! multisets of rows are equal if the lines are. `cargo xtask test` installs the tools and names their Python in
 //! `WEIR_TEST_PYTHON`; tests that need it stand behind the feature `real-readers` of their crate.
 
 use std::ffi::OsStr;
+use std::io::Read as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
 
@@ -19,17 +20,20 @@ pub enum Engine {
     DuckDb,
     /// The list of files by delta-rs, their contents by pyarrow.
     PyArrow,
+    /// Apache Spark with Delta's own reader, which takes ten seconds to start.
+    Spark,
 }
 
 impl Engine {
-    /// All of them, for a test that wants each to agree.
-    pub const ALL: [Self; 3] = [Self::Deltalake, Self::DuckDb, Self::PyArrow];
+    /// Those that start at once, for a test that wants each to agree.
+    pub const QUICK: [Self; 3] = [Self::Deltalake, Self::DuckDb, Self::PyArrow];
 
     fn name(self) -> &'static str {
         match self {
             Self::Deltalake => "deltalake",
             Self::DuckDb => "duckdb",
             Self::PyArrow => "pyarrow",
+            Self::Spark => "spark",
         }
     }
 
@@ -59,6 +63,45 @@ impl Engine {
         let digests: Vec<Digest> = run("read_table.py", &mut command).lines().map(Digest::parse).collect();
         assert_eq!(digests.len(), tables.len(), "each table has its digest");
         digests
+    }
+}
+
+/// A tool that reads tables over and over while something else goes on.
+#[derive(Debug)]
+pub struct Watch {
+    process: Child,
+    tables: usize,
+}
+
+impl Watch {
+    /// Starts to read; returns once each table was read.
+    ///
+    /// # Panics
+    ///
+    /// If the tool does not start or cannot read a table.
+    pub fn start(engine: Engine, tables: &[&Path]) -> Self {
+        let mut command = Command::new(python());
+        command.arg(script("read_table.py")).args(["watch", engine.name()]).args(tables);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the Python starts");
+        let mut byte = [0];
+        process.stdout.as_mut().expect("it is piped").read_exact(&mut byte).expect("the first table is read");
+        Self { process, tables: tables.len() }
+    }
+
+    /// Ends it after one more round; returns the digests of every round, by table.
+    ///
+    /// # Panics
+    ///
+    /// If it failed to read a table at any time.
+    pub fn end(mut self) -> Vec<Vec<Digest>> {
+        drop(self.process.stdin.take());
+        let output = self.process.wait_with_output().expect("it can be waited for");
+        assert!(output.status.success(), "a reader failed while the lake was changed");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let rounds = text.split("\n\n").map(|round| round.lines().map(Digest::parse).collect::<Vec<_>>());
+        let rounds: Vec<_> = rounds.filter(|round| !round.is_empty()).collect();
+        assert!(rounds.iter().all(|round| round.len() == self.tables), "each round has each table");
+        rounds
     }
 }
 

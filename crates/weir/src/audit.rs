@@ -123,6 +123,7 @@ impl Findings {
             "partitions": partitions.collect::<Vec<_>>(),
             "fates": fates.collect::<Vec<_>>(),
             "tables": tables.collect::<Vec<_>>(),
+            "set_aside": report.aside,
             "pending": report.pending,
             "small_commits": report.small_commits,
             "orphans": report.orphans,
@@ -145,6 +146,7 @@ impl fmt::Display for Findings {
         }
         writeln!(f, "{tables}")?;
         for (count, words) in [
+            (report.aside, "rows are set aside: no reader sees them until a restriction is lifted"),
             (report.pending, "commits wait for their partition's next owner"),
             (report.small_commits, "commits have few people, whose rows could be matched across purposes"),
             (report.orphans, "files are of no version: the next vacuum takes them"),
@@ -170,6 +172,12 @@ impl fmt::Display for Findings {
 
 fn words(discrepancy: &Discrepancy) -> (&'static str, String) {
     match discrepancy {
+        Discrepancy::AsideDiffers { table, stored, accounted } => {
+            ("aside_differs", format!("{table}: {stored} rows are set aside, {accounted} accounted for"))
+        }
+        Discrepancy::ChangedAside { table, path } => {
+            ("changed_aside", format!("{table}: {path}, of rows that are set aside, does not open"))
+        }
         Discrepancy::ChangedFile { table, path } => {
             ("changed_file", format!("{table}: {path} has other bytes than were sealed"))
         }

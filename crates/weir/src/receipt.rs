@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use serde::Deserialize;
 use weir_consent::{Receipt, receipt_key};
-use weir_daemon::rights::verify_erasure;
+use weir_daemon::rights;
 use weir_keys::PublicKey;
 
 use crate::cli::{Global, OutputFormat};
@@ -46,11 +46,11 @@ pub(crate) fn receipt(global: &Global, verb: &ReceiptVerb) -> Result<Exit, Failu
         None => vec![receipt_key(&setup::key_ring(&setup::config(global)?)?.snapshot()).public()],
     };
     let jws = text(&args.file)?;
-    if let Ok(erasure) = verify_erasure(jws.trim(), &keys) {
+    if let Ok(answer) = rights::verify(jws.trim(), &keys) {
         if args.format == OutputFormat::Text {
             output::print("the signature holds\n")?;
         }
-        output::print_json(&erasure)?;
+        output::print_json(&answer)?;
         return Ok(Exit::Done);
     }
     let receipt = Receipt::verify(jws.trim(), &keys).context("the receipt does not hold");

@@ -132,6 +132,7 @@ pub(crate) fn lake_failure(why: LakeError) -> Failure {
         LakeError::MadeAnew { .. } | LakeError::NoCoverage => Exit::Data,
         LakeError::Ledger(ledger) if !ledger.is_refusal() => Exit::Io,
         LakeError::Ledger(_) | LakeError::OtherGroup { .. } => Exit::NotAllowed,
+        LakeError::OpenBatch { .. } => Exit::Retry,
         LakeError::Store(_) | LakeError::Table { .. } => Exit::Io,
     };
     Failure::new(exit, why)

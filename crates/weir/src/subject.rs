@@ -8,6 +8,7 @@ mod access;
 mod bar;
 mod erase;
 mod named;
+mod restrict;
 
 use clap::Subcommand;
 
@@ -21,6 +22,8 @@ pub(crate) enum SubjectVerb {
     Access(access::AccessArgs),
     /// Removes everything that is kept about a person, for good, and gives a signed receipt.
     Erase(erase::EraseArgs),
+    /// Stops what is collected about a person and hides what is there, until that is lifted.
+    Restrict(Box<restrict::RestrictArgs>),
 }
 
 /// Runs one of the verbs below `weir subject`.
@@ -31,5 +34,6 @@ pub(crate) fn subject(global: &Global, verb: &SubjectVerb) -> Result<Exit, Failu
     match verb {
         SubjectVerb::Access(args) => access::access(global, args),
         SubjectVerb::Erase(args) => erase::erase(global, args),
+        SubjectVerb::Restrict(args) => restrict::restrict(global, args),
     }
 }

@@ -1,4 +1,4 @@
-//! Apache Kafka itself: the jars of a release, from Maven Central.
+//! Apache Kafka itself, and what Apache Spark needs to read Delta tables: the jars of a release, from Maven Central.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,29 +11,42 @@ use crate::{process, tree};
 /// Returns the folder with Kafka's jars, downloaded by the first run that needs them.
 pub(crate) fn kafka() -> Result<PathBuf> {
     let folder = tree::home()?.join(format!("kafka-jars-{}", KAFKA_VERSION.replace('.', "-")));
-    tree::once(&folder, download)?;
+    tree::once(&folder, |folder| download(folder, &KAFKA.replace("KAFKA_VERSION", KAFKA_VERSION), &[]))?;
+    Ok(folder)
+}
+
+/// Returns the folder with the jars of Delta for Spark, which comes with its own from the list of Python packages.
+pub(crate) fn delta() -> Result<PathBuf> {
+    let folder = tree::home()?.join("delta-jars-4-0-1");
+    // What Delta needs of Spark and Scala is in Spark.
+    tree::once(&folder, |folder| download(folder, DELTA, &["-DincludeGroupIds=io.delta"]))?;
     Ok(folder)
 }
 
 /// The release that tests run against.
 pub(crate) const KAFKA_VERSION: &str = "4.3.1";
 
-/// Asks Maven for the server, the tool that formats its storage, and a logger, with all they need at run time.
-fn download(folder: &Path) -> Result<()> {
+/// Asks Maven for what a project names, with all it needs at run time.
+fn download(folder: &Path, dependencies: &str, options: &[&str]) -> Result<()> {
     let pom = folder.join("pom.xml");
-    fs::write(&pom, PROJECT.replace("KAFKA_VERSION", KAFKA_VERSION))?;
+    fs::write(&pom, format!("{HEAD}{dependencies}</dependencies></project>\n"))?;
     let mut maven = Command::new("mvn");
     maven.args(["--quiet", "--batch-mode", "--file"]).arg(pom);
     maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
-    maven.arg(format!("-DoutputDirectory={}", folder.display()));
+    maven.arg(format!("-DoutputDirectory={}", folder.display())).args(options);
     process::quietly(&mut maven).map(drop)
 }
 
-const PROJECT: &str = "\
-<project><modelVersion>4.0.0</modelVersion><groupId>weir</groupId><artifactId>kafka-jars</artifactId><version>1</version>
+const HEAD: &str = "\
+<project><modelVersion>4.0.0</modelVersion><groupId>weir</groupId><artifactId>jars</artifactId><version>1</version>
 <dependencies>
+";
+/// The server, the tool that formats its storage, and a logger.
+const KAFKA: &str = "\
 <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>KAFKA_VERSION</version></dependency>
 <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>KAFKA_VERSION</version></dependency>
 <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>
-</dependencies></project>
+";
+const DELTA: &str = "\
+<dependency><groupId>io.delta</groupId><artifactId>delta-spark_2.13</artifactId><version>4.0.1</version></dependency>
 ";

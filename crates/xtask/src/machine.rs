@@ -11,13 +11,13 @@ use crate::{process, report};
 pub(crate) enum Need {
     /// For librdkafka, zstd and OpenSSL, which are built from source.
     Compiler,
-    /// Runs Apache Kafka.
+    /// Runs Apache Kafka and Apache Spark.
     Java,
     /// Builds peers of the bench that are written in it.
     Go,
     /// Runs the build of OpenSSL and librdkafka.
     Make,
-    /// Fetches Apache Kafka.
+    /// Fetches Apache Kafka, and Delta for Spark.
     Maven,
     /// Configures the build of OpenSSL.
     Perl,
@@ -39,7 +39,7 @@ impl Need {
     /// What the bench's peers need beside Python.
     pub(crate) const PEERS: [Self; 1] = [Self::Go];
     /// What the readers of tables and pages need.
-    pub(crate) const READERS: [Self; 2] = [Self::Python, Self::Chromium];
+    pub(crate) const READERS: [Self; 4] = [Self::Python, Self::Chromium, Self::Java, Self::Maven];
 
     /// The name that a person would search for, and where to get it.
     fn advice(self) -> &'static str {

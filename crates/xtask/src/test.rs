@@ -60,7 +60,8 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
         }
     }
     if let Some(python) = &readers {
-        tests.env("WEIR_TEST_PYTHON", python).env("PYTHONDONTWRITEBYTECODE", "1");
+        tests.env("WEIR_TEST_PYTHON", python).env("WEIR_TEST_DELTA_JARS", jars::delta()?);
+        tests.env("PYTHONDONTWRITEBYTECODE", "1");
     }
     let tally = run_tests(&mut tests)?;
     report::done("tests, with their build and the start of what they need", started.elapsed());
@@ -200,7 +201,8 @@ fn given_broker() -> Option<String> {
 fn install_readers() -> Result<PathBuf> {
     let started = Instant::now();
     let python = python::readers()?;
-    report::done("DuckDB, deltalake and pyarrow", started.elapsed());
+    jars::delta()?;
+    report::done("DuckDB, deltalake, pyarrow and Spark", started.elapsed());
     Ok(python)
 }
 
@@ -273,7 +275,7 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
 const KAFKA: &str = "real-kafka";
 /// The feature of a package that tests how a broker is started, which needs no broker that is there already.
 const OWN_KAFKA: &str = "own-kafka";
-/// The feature of a package that has tests with DuckDB, deltalake and pyarrow.
+/// The feature of a package that has tests with DuckDB, deltalake, pyarrow and Spark.
 const READERS: &str = "real-readers";
 
 #[cfg(test)]

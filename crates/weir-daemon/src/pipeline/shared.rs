@@ -182,6 +182,7 @@ fn obstacle_of(error: &LakeError) -> Obstacle {
         | LakeError::Kernel(_)
         | LakeError::Ledger(LedgerError::Io { .. })
         | LakeError::NoCoverage
+        | LakeError::OpenBatch { .. }
         | LakeError::OtherGroup { .. }
         | LakeError::Store(_) => Obstacle::Lake,
         LakeError::Ledger(_) => Obstacle::Ledger,

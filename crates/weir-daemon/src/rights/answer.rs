@@ -95,6 +95,7 @@ fn describe(kept: &Kept, policy: &Policy) -> Value {
                    "benefit": newest.map(|contract| &contract.benefit) },
         "purpose": kept.table.purpose().map(|purpose| rules(purpose.name(), policy.purposes().rules(purpose))),
         "columns": columns,
+        "set_aside": kept.set_aside,
         "mentions": kept.mentions,
         "rows": kept.json(),
     })

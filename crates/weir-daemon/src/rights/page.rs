@@ -41,7 +41,8 @@ fn section(table: &Value) -> Markup {
         ("How long", retention(&purpose["retention_days"])),
         ("Who receives it", plain::recipients(&recipients)),
     ];
-    let mentions = table["mentions"].as_u64().unwrap_or_default();
+    let count = |name: &str| table[name].as_u64().unwrap_or_default();
+    let (set_aside, mentions) = (count("set_aside"), count("mentions"));
     html! {
         section {
             h2 { (text(&table["table"])) }
@@ -49,6 +50,11 @@ fn section(table: &Value) -> Markup {
                 @for (term, words) in entries.iter().filter(|(_, words)| !words.is_empty()) {
                     dt { (term) }
                     dd { (words) }
+                }
+            }
+            @if set_aside > 0 {
+                p {
+                    (set_aside) " of these rows are set aside, as you asked: nobody who reads the table sees them."
                 }
             }
             @if mentions > 0 {
@@ -141,12 +147,14 @@ mod tests {
         let answer = json!({"made_at": "now", "region": "<eu>", "tables": [{
             "table": "reliability/a", "event": {"description": "<script>1</script>", "benefit": "b"},
             "purpose": {"description": "d", "lawful_basis": "consent", "retention_days": 30, "recipients": ["R&D"]},
-            "columns": [{"name": "tenant", "meaning": "\"t\""}], "mentions": 2, "rows": [{"tenant": "<img onerror='x'>"}]}]});
+            "columns": [{"name": "tenant", "meaning": "\"t\""}], "mentions": 2, "set_aside": 1, "rows": [{"tenant": "<img onerror='x'>"}]}]});
         let page = page(&answer);
         for markup in ["<script", "<img", "<eu>", "R&D"] {
             assert!(!page.contains(markup), "{markup}");
         }
-        for words in ["&lt;img onerror='x'&gt;", "R&amp;D", "2 more rows", "You agreed to it"] {
+        for words in
+            ["&lt;img onerror='x'&gt;", "R&amp;D", "2 more rows", "1 of these rows are set aside", "You agreed to it"]
+        {
             assert!(page.contains(words), "{words}");
         }
     }

@@ -1,4 +1,4 @@
-//! Receipts of erasures: what left which table, by digests that the ledger knows too; signed as consent receipts are.
+//! Receipts of erasures and restrictions: what left which table, by digests that the ledger knows too; signed as consent receipts are.
 //!
 //! One person gets one receipt. Of many people there is an account of the whole, without anybody in it, and one receipt each,
 //! with their rows and the account's digest: nobody's receipt says who else was erased. A person is a pseudonym of the
@@ -57,12 +57,19 @@ impl Receipts {
     }
 }
 
-/// Returns what a receipt of an erasure says, if one of the keys signed it.
+/// Signs what people are given of whose rows were set aside, or came back, one for each.
+pub fn of_restriction(content: impl Iterator<Item = Value>, keys: &KeySet) -> Vec<String> {
+    let key = receipt_key(keys);
+    content.map(|content| key.sign(RESTRICTION, content.to_string().as_bytes())).collect()
+}
+
+/// Returns what a receipt of an erasure or a restriction says, if one of the keys signed it.
 ///
 /// # Errors
 /// None did, or it is another kind of receipt.
 pub fn verify(jws: &str, keys: &[PublicKey]) -> Result<Value, SignatureFault> {
-    let payload = keys.iter().find_map(|key| key.verify(TYPE, jws).ok()).ok_or(SignatureFault::OtherKey)?;
+    let opened = |key: &PublicKey| [TYPE, RESTRICTION].into_iter().find_map(|kind| key.verify(kind, jws).ok());
+    let payload = keys.iter().find_map(opened).ok_or(SignatureFault::OtherKey)?;
     serde_json::from_slice(&payload).ok().ok_or(SignatureFault::Form)
 }
 
@@ -72,3 +79,5 @@ fn sha256(text: &str) -> String {
 
 /// The type in the header of the signature.
 const TYPE: &str = "weir-erasure+jwt";
+/// The same of a restriction.
+const RESTRICTION: &str = "weir-restriction+jwt";

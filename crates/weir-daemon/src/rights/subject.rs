@@ -54,6 +54,11 @@ impl Subject {
         &self.tenant
     }
 
+    /// Returns the person's names: tenant, kind and identifier.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.names.iter().map(|(kind, id)| (self.tenant.as_str(), kind.as_str(), id.as_str()))
+    }
+
     /// Returns the records of the inbox that keep anything from before an instant out, for every name.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ mod reader;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod restrict;
+#[cfg(test)]
 mod upkeep;
 #[cfg(test)]
 mod world;

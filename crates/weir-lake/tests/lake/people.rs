@@ -63,13 +63,13 @@ pub(crate) fn erase(world: &World, lake: &Lake, people: &[Person]) -> Result<Era
 }
 
 /// Lets every store know that a user is erased.
-fn keep_out(world: &World, id: &str) {
+pub(crate) fn keep_out(world: &World, id: &str) {
     let person = world.ring.snapshot().person_key("acme", "user", &canonical(id));
     world.store.apply(StateRecord::Erasure { person, before_ms: NOW_MS });
 }
 
 /// Returns all pseudonyms that an identifier has, in any purpose and epoch.
-fn pseudonyms(world: &World, kind: &str, id: &str) -> Vec<[u8; 16]> {
+pub(crate) fn pseudonyms(world: &World, kind: &str, id: &str) -> Vec<[u8; 16]> {
     let keys = world.ring.snapshot();
     let epochs: Vec<_> = keys.epochs().collect();
     let key = |(purpose, epoch)| keys.pseudonym_key(purpose, epoch, "acme", kind).unwrap();
@@ -82,10 +82,10 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A row as text: each column that is not null, with its value.
-type Row = BTreeMap<String, String>;
+pub(crate) type Row = BTreeMap<String, String>;
 
 /// Returns the rows of every table that a reader sees, by table and file, in order.
-fn files(world: &World) -> BTreeMap<String, Vec<Vec<Row>>> {
+pub(crate) fn files(world: &World) -> BTreeMap<String, Vec<Vec<Row>>> {
     let mut tables = BTreeMap::new();
     for purpose in PurposeId::ALL {
         for event_type in ["test.meet", "test.shop", "test.speed"] {
@@ -113,7 +113,7 @@ fn rows(path: &Path) -> Vec<Row> {
 }
 
 /// Returns all rows, sorted, without those that hold one of these pseudonyms.
-fn without(tables: &BTreeMap<String, Vec<Vec<Row>>>, gone: &[[u8; 16]]) -> BTreeMap<String, Vec<Row>> {
+pub(crate) fn without(tables: &BTreeMap<String, Vec<Vec<Row>>>, gone: &[[u8; 16]]) -> BTreeMap<String, Vec<Row>> {
     let gone: Vec<_> = gone.iter().map(|pseudonym| hex(pseudonym)).collect();
     let holds = |row: &Row| row.values().any(|value| gone.iter().any(|pseudonym| value.contains(pseudonym)));
     let rest = |files: &Vec<Vec<Row>>| {
@@ -126,7 +126,7 @@ fn without(tables: &BTreeMap<String, Vec<Vec<Row>>>, gone: &[[u8; 16]]) -> BTree
 
 /// Demands that a lake holds these rows, that it adds up, and that the ledger agrees.
 #[track_caller]
-fn assert_holds(world: &World, expected: &BTreeMap<String, Vec<Row>>) {
+pub(crate) fn assert_holds(world: &World, expected: &BTreeMap<String, Vec<Row>>) {
     assert_eq!(without(&files(world), &[]), *expected);
     let lake = world.open();
     lake.vacuum(i64::MAX, NOW_MS).unwrap();
@@ -145,12 +145,12 @@ pub(crate) fn every_file(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn indexes(world: &World) -> Vec<PathBuf> {
+pub(crate) fn indexes(world: &World) -> Vec<PathBuf> {
     every_file(&world.root().join("eu/_index"))
 }
 
 /// Returns the files of the lake that hold one of these bytes anywhere.
-fn holding(world: &World, gone: &[[u8; 16]]) -> Vec<PathBuf> {
+pub(crate) fn holding(world: &World, gone: &[[u8; 16]]) -> Vec<PathBuf> {
     let mut all = every_file(&world.root());
     all.retain(|path| {
         let bytes = fs::read(path).unwrap();
@@ -164,7 +164,7 @@ fn holding(world: &World, gone: &[[u8; 16]]) -> Vec<PathBuf> {
 }
 
 /// A lake of several commits, tables and files: people meet, shop, and are fast.
-fn filled() -> World {
+pub(crate) fn filled() -> World {
     let world = World::new(&[SHOP, SPEED, MEET]);
     let lake = world.open();
     world.add(&lake, 0, &shops(0..30));
@@ -371,7 +371,7 @@ fn lost_changed_and_swapped_indexes_hide_nobody() {
 
 /// Files whose index says no are not opened: here they cannot be.
 #[test]
-fn files_of_others_are_not_read() {
+pub(crate) fn files_of_others_are_not_read() {
     let world = filled();
     let lake = world.open();
     let last = live(&world.table_path(&shop_table()));

@@ -29,6 +29,7 @@ fn refusal(world: &World) -> TableError {
         | LakeError::Ledger(_)
         | LakeError::MadeAnew { .. }
         | LakeError::NoCoverage
+        | LakeError::OpenBatch { .. }
         | LakeError::OtherGroup { .. }
         | LakeError::Store(_) => panic!("{error}"),
     }

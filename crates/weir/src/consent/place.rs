@@ -52,7 +52,7 @@ impl Place {
     }
 
     /// Returns what stands.
-    pub(super) fn store(&self) -> &ConsentStore {
+    pub(crate) fn store(&self) -> &ConsentStore {
         match self {
             Self::File { store, .. } => store,
             Self::Topics { states, .. } => states.store(),

@@ -1,8 +1,10 @@
 """Prints the rows of Delta tables as other tools see them, in one canonical form.
 
-usage: read_table.py duckdb|deltalake|pyarrow TABLE…          every row of each table
-       read_table.py digest duckdb|deltalake|pyarrow TABLE…   one number for all rows of each table
-       read_table.py sql STATEMENTS                           what DuckDB answers to the last of the statements
+usage: read_table.py ENGINE TABLE…          every row of each table; ENGINE is duckdb, deltalake, pyarrow or spark
+       read_table.py digest ENGINE TABLE…   one number for all rows of each table
+       read_table.py watch ENGINE TABLE…    the same over and over, with an empty line after each round, until the standard
+                                            input ends; then once more
+       read_table.py sql STATEMENTS         what DuckDB answers to the last of the statements
 
 For each table: a line {"table": …, "rows": N}, then N lines, one JSON object a row, keys and lines sorted; or, as digest,
 a line {"table": …, "digest": …, "rows": N}: the sum, modulo 2^128, of the first 16 bytes of each row's SHA-256.
@@ -13,11 +15,13 @@ Forms of values, the same for every engine and free of rounding:
   integers, booleans, strings, arrays, structs, null: as JSON has them
 """
 
+import functools
 import hashlib
 import importlib.util
 import json
 import os
 import pathlib
+import select
 import struct
 import sys
 
@@ -27,19 +31,31 @@ import pyarrow.types as pt
 
 
 def main(arguments):
-    only_digest = arguments[:1] == ["digest"]
-    arguments = arguments[1:] if only_digest else arguments
+    way = arguments.pop(0) if arguments[:1] in (["digest"], ["watch"]) else "rows"
     if len(arguments) < 2 or arguments[0] not in ENGINES:
         sys.exit(__doc__)
-    read = ENGINES[arguments[0]]
-    for table in arguments[1:]:
-        if only_digest:
-            rows = read(table)
-            print(json.dumps({"table": table, "digest": f"{digest(rows):032x}", "rows": rows.num_rows}))
+    read, tables = ENGINES[arguments[0]], arguments[1:]
+    if way == "watch":
+        watch(read, tables)
+    for table in tables:
+        if way != "rows":
+            print_digest(read, table)
             continue
         rows = lines(read(table))
         print(json.dumps({"table": table, "rows": len(rows)}))
         sys.stdout.writelines(row + "\n" for row in rows)
+
+
+def print_digest(read, table):
+    rows = read(table)
+    print(json.dumps({"table": table, "digest": f"{digest(rows):032x}", "rows": rows.num_rows}), flush=True)
+
+
+def watch(read, tables):
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        for table in tables:
+            print_digest(read, table)
+        print(flush=True)
 
 
 # === the engines, each by code of its own ===
@@ -67,7 +83,17 @@ def read_pyarrow(table):
     return DeltaTable(table).to_pyarrow_dataset().to_table()
 
 
-ENGINES = {"duckdb": read_duckdb, "deltalake": read_deltalake, "pyarrow": read_pyarrow, "sql": read_sql}
+def read_spark(table):
+    return spark().read.format("delta").load(str(table)).toArrow()
+
+
+ENGINES = {
+    "duckdb": read_duckdb,
+    "deltalake": read_deltalake,
+    "pyarrow": read_pyarrow,
+    "spark": read_spark,
+    "sql": read_sql,
+}
 
 
 def connect():
@@ -80,6 +106,32 @@ def connect():
     connection.execute(f"LOAD '{extension}'")
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+@functools.cache
+def spark():
+    """Starts Spark with Delta's own reader, as a team without a cluster would: one machine, few threads."""
+    from pyspark.sql import SparkSession
+
+    jars = ",".join(str(jar) for jar in pathlib.Path(os.environ["WEIR_TEST_DELTA_JARS"]).glob("*.jar"))
+    options = {
+        "spark.jars": jars,
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": "1g",
+        "spark.log.level": "ERROR",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    builder = SparkSession.builder.master("local[2]")
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
 
 
 # === the canonical form: by columns of text, because a value at a time takes minutes for a million rows ===

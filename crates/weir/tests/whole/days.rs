@@ -76,7 +76,7 @@ fn withdrawal_before_the_commit_counts() {
     stop(daemon);
 
     let consents = scene.world.consents(&scene.corpus).chain(withdrawals);
-    Expected::of(&scene.world, &scene.corpus, consents, scene.events()).assert_read_by(&scene.world, &Engine::ALL);
+    Expected::of(&scene.world, &scene.corpus, consents, scene.events()).assert_read_by(&scene.world, &Engine::QUICK);
     assert!(covered(&scene.world, "reason = 'withdrawn_before_commit'") > 0);
     assert!(scene.rows_found() > 0, "those who did not withdraw are there");
     assert_audit_passes(&scene.world);

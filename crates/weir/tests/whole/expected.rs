@@ -1,7 +1,7 @@
 //! The rows that the reference makes, against those that other tools read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use weir_filter::{Limits, Origin};
@@ -27,30 +27,47 @@ impl Expected {
         consents: impl Iterator<Item = Produced>,
         records: impl Iterator<Item = Produced>,
     ) -> Self {
-        Self::kept(world, corpus, consents, records, |_| true)
+        let [all, none] = Self::split(world, corpus, consents, records, |_| true);
+        assert_eq!(none.rows(), 0);
+        all
     }
 
-    /// The same, but only those rows whose canonical line is to be kept.
-    pub(crate) fn kept(
+    /// The same, parted by the rows' canonical lines: those of which `first` says yes, and the others.
+    pub(crate) fn split(
         world: &World,
         corpus: &Corpus,
         consents: impl Iterator<Item = Produced>,
         records: impl Iterator<Item = Produced>,
-        keep: impl Fn(&str) -> bool,
-    ) -> Self {
+        mut first: impl FnMut(&str) -> bool,
+    ) -> [Self; 2] {
         let reference = reference(world, corpus, consents);
-        let mut expected = Self::default();
+        let mut parts = [Self::default(), Self::default()];
         let mut outcome = Outcome::default();
         for (record, position) in records.zip(0..) {
             let raw = Raw { origin: Origin(0), position, value: record.value.as_deref(), headers: &record.headers };
             reference.filter(&raw, world.now_ms, &mut outcome);
             // Whole rows of a million events would need gigabytes.
             if outcome.len() >= ROWS_HELD {
-                expected.absorb(world, &std::mem::take(&mut outcome), &keep);
+                absorb(&mut parts, world, &std::mem::take(&mut outcome), &mut first);
             }
         }
-        expected.absorb(world, &outcome, &keep);
-        expected
+        absorb(&mut parts, world, &outcome, &mut first);
+        parts
+    }
+
+    /// Returns the largest table of each purpose, with its digest.
+    pub(crate) fn largest(&self, world: &World) -> Vec<(PathBuf, Digest)> {
+        let of = |purpose| self.tables.iter().filter(move |((of, _), _)| *of == purpose);
+        let largest =
+            PurposeId::ALL.into_iter().filter_map(|purpose| of(purpose).max_by_key(|(_, digest)| digest.rows));
+        largest.map(|((purpose, event), digest)| (world.table(purpose.name(), event), *digest)).collect()
+    }
+
+    /// Returns the digest of a table, by its path.
+    pub(crate) fn digest(&self, world: &World, path: &Path) -> Digest {
+        let mut tables = self.tables.iter();
+        let found = tables.find(|((purpose, event), _)| world.table(purpose.name(), event) == path);
+        found.map(|(_, digest)| *digest).unwrap_or_default()
     }
 
     /// Returns the number of rows.
@@ -93,19 +110,14 @@ impl Expected {
         let with_rows = tables.into_iter().zip(digests).filter(|(_, digest)| digest.rows > 0);
         Self { tables: with_rows.collect() }
     }
+}
 
-    fn absorb(&mut self, world: &World, outcome: &Outcome, keep: impl Fn(&str) -> bool) {
-        let tables: BTreeSet<_> = outcome.rows.keys().map(|table| (table.purpose, table.event_type.clone())).collect();
-        for (purpose, event_type) in tables {
-            let lines = outcome.lake_lines(&world.policy, purpose, &event_type);
-            let kept: Vec<_> = lines.iter().filter(|line| keep(line)).collect();
-            if kept.is_empty() {
-                continue;
-            }
-            let digest = self.tables.entry((purpose, event_type)).or_default();
-            for line in kept {
-                digest.add(line);
-            }
+fn absorb([kept, left]: &mut [Expected; 2], world: &World, outcome: &Outcome, first: &mut impl FnMut(&str) -> bool) {
+    let tables: BTreeSet<_> = outcome.rows.keys().map(|table| (table.purpose, table.event_type.clone())).collect();
+    for (purpose, event_type) in tables {
+        for line in outcome.lake_lines(&world.policy, purpose, &event_type) {
+            let part = if first(&line) { &mut *kept } else { &mut *left };
+            part.tables.entry((purpose, event_type.clone())).or_default().add(&line);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A thousand people are erased from a lake that real readers read, and nothing brings them back; one of them asks before.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,48 +9,59 @@ use serde_json::{Value, json};
 use weir_keys::{KeyRing, canonical};
 use weir_policy::FieldType;
 use weir_testkit::corpus::{Corpus, Options, Produced, rfc_3339};
-use weir_testkit::readers::Engine;
+use weir_testkit::readers::{Engine, Watch};
 
 use crate::broker::Broker;
 use crate::expected::Expected;
-use crate::program::{Daemon, Ended, Weir};
+use crate::program::{Daemon, Weir};
 use crate::world::{Settings, World, name};
 
-/// Erased are exactly the reference's rows that hold a pseudonym of somebody, and what comes after, from the same events sent again
-/// and in a fresh lake that reads everything from offset 0, are the rows of a reference that knows `erased_before`. No byte of
-/// theirs is left.
+/// What is restricted is hidden, comes back when that is lifted, and is the person's all along. Erased are exactly the reference's rows
+/// that hold a pseudonym of somebody, while DuckDB and Spark read; and what comes after, from the same events sent again and in a
+/// fresh lake that reads everything from offset 0, are the rows of a reference that knows `erased_before`. No byte of theirs is left.
 #[test]
-fn erased_people_are_gone_and_no_replay_brings_them_back() {
+fn people_have_their_rows_hidden_given_back_and_erased_and_no_replay_brings_them_back() {
     let broker = Broker::given();
     let settings = Settings { receipts: true, ..Settings::of_kafka(&broker.address, &name("rights")) };
     let world = World::new(&settings);
     broker.create_topics(&settings, PARTITIONS);
     let events = events();
-    let corpus = world.corpus(71, Options { people: 4 * PEOPLE, tenants: 40, events, erased: 0, ..Options::ending(0) });
+    let people = u32::try_from(events / 50).unwrap().max(4 * PEOPLE);
+    let corpus = world.corpus(71, Options { people, tenants: 40, events, erased: 0, ..Options::ending(0) });
     broker.consent(&settings, world.consents(&corpus));
     let topic = &settings.kafka.as_ref().unwrap().topic;
     let records = || (0..events).map(|number| corpus.event(number));
     let produce = || broker.produce(topic, PARTITIONS, records());
     produce();
     run(&world, "weir.toml");
-    let before = Expected::of(&world, &corpus, world.consents(&corpus), records());
+    let wanted = owners(&world, &corpus, 0..PEOPLE);
+    let mut own = vec![0; usize::try_from(PEOPLE).unwrap()];
+    let [rest, gone] = Expected::split(&world, &corpus, world.consents(&corpus), records(), |row| {
+        if let Some(person) = owner(row, &wanted) {
+            own[usize::try_from(person).unwrap()] += 1;
+        }
+        !holds(row.as_bytes(), &wanted)
+    });
+    let mut before = rest.clone();
+    before.join(gone.clone());
+    assert!(gone.rows() > 1_000, "{} rows of {} prove little", gone.rows(), before.rows());
     before.assert_read_by(&world, &[Engine::Deltalake]);
-    take_out(&world, &corpus);
+    (0..accessed()).for_each(|number| assert_access(&world, &corpus, number, &own));
 
     // The keeper is part of the daemon.
     let mut daemon = Daemon::start(&world, []);
     daemon.until_ready();
     fs::write(world.path("people.ndjson"), batch(&world, &corpus)).unwrap();
-    let erased = erase(&world, "weir.toml").assert_done();
+    assert_hidden_and_given_back(&world, &rest, &before, &wanted, || assert_access(&world, &corpus, 0, &own));
+    let erased = erase_while_others_read(&world, &rest, &before);
+    assert_eq!(erased["rows"].as_u64().unwrap(), gone.rows());
+    // Asked again, with nothing left to do but to remove the files of old versions.
+    let account = subject(&world, &["erase", "--yes", "--vacuum-now"]);
     daemon.signal("TERM");
     daemon.end(std::time::Duration::from_secs(30)).assert_done();
-    let account: Value = serde_json::from_str(&erased).unwrap();
-    let gone = pseudonyms(&world, &corpus, 0..PEOPLE);
-    let rest = Expected::kept(&world, &corpus, world.consents(&corpus), records(), |row| !holds(row.as_bytes(), &gone));
-    assert_eq!(account["rows"].as_u64().unwrap(), before.rows() - rest.rows());
-    assert!(before.rows() - rest.rows() > 1_000, "{} rows of {} prove little", rest.rows(), before.rows());
+    assert_eq!((&account["rows"], &account["commits"]), (&erased["rows"], &erased["commits"]));
     rest.assert_read_by(&world, &[Engine::Deltalake, Engine::DuckDb]);
-    assert_nothing_left(&world, &corpus);
+    assert_nothing_left(&world, &wanted);
     assert_receipts(&world, &account);
     audit(&world);
 
@@ -75,7 +86,7 @@ fn erased_people_are_gone_and_no_replay_brings_them_back() {
     let mut twice = again.clone();
     twice.join(again);
     twice.assert_read_by(&world, &[Engine::Deltalake]);
-    assert_nothing_left(&world, &corpus);
+    assert_nothing_left(&world, &wanted);
 }
 
 /// Names that cannot be one are told by a code, before anything is done; somebody unknown gets an answer of the same shape.
@@ -117,12 +128,44 @@ fn strangers_get_the_same_answer_and_faults_no_echo() {
     Weir::new(&world, access.split(' ')).run().assert_refused(73);
 }
 
-/// One of them asks what there is, before it goes: their rows, and no pseudonym of anybody else.
+/// Restricts the people, which nobody but they can see through, and lifts that.
 #[track_caller]
-fn take_out(world: &World, corpus: &Corpus) {
+fn assert_hidden_and_given_back(world: &World, rest: &Expected, before: &Expected, wanted: &Owners, access: impl Fn()) {
+    let restricted = subject(world, &["restrict", "--vacuum-now"]);
+    assert_eq!(restricted["receipts"].as_array().unwrap().len(), usize::try_from(PEOPLE).unwrap());
+    rest.assert_read_by(world, &[Engine::DuckDb]);
+    assert_nothing_left(world, wanted);
+    access();
+    audit(world);
+    let lifted = subject(world, &["restrict", "--lift"]);
+    assert_eq!(lifted["rows"], restricted["rows"]);
+    before.assert_read_by(world, &[Engine::Deltalake]);
+    audit(world);
+}
+
+/// Erases the people while two engines read; each sees every table as it was before or as it is after, and never between.
+fn erase_while_others_read(world: &World, rest: &Expected, before: &Expected) -> Value {
+    let tables = before.largest(world);
+    let paths: Vec<_> = tables.iter().map(|(path, _)| path.as_path()).collect();
+    let watches = [Engine::DuckDb, Engine::Spark].map(|engine| Watch::start(engine, &paths));
+    let erased = subject(world, &["erase", "--yes"]);
+    for rounds in watches.map(Watch::end) {
+        for (round, number) in rounds.iter().zip(1..) {
+            for ((path, before), seen) in tables.iter().zip(round) {
+                let rest = rest.digest(world, path);
+                assert!(*seen == *before && number < rounds.len() || *seen == rest, "a reader saw something else");
+            }
+        }
+    }
+    erased
+}
+
+/// Somebody asks what there is: they get their rows, as many as the reference makes, and no pseudonym of anybody else.
+#[track_caller]
+fn assert_access(world: &World, corpus: &Corpus, number: u32, own: &[u64]) {
     let out = world.path("answer");
     let mut arguments = vec!["subject".to_owned(), "access".to_owned(), "--out".to_owned(), out.display().to_string()];
-    let person = corpus.person(0);
+    let person = corpus.person(number);
     arguments.extend(["--tenant".to_owned(), person.tenant.to_owned()]);
     for kind in kinds(world) {
         arguments.extend(["--kind".to_owned(), kind.clone(), "--id".to_owned(), person.identifier(&kind)]);
@@ -131,20 +174,21 @@ fn take_out(world: &World, corpus: &Corpus) {
     let data: Value = serde_json::from_str(&fs::read_to_string(out.join("data.json")).unwrap()).unwrap();
     let tables = data["tables"].as_array().unwrap();
     let rows: usize = tables.iter().map(|table| table["rows"].as_array().unwrap().len()).sum();
-    assert!(rows > 0, "the busiest person of the corpus has rows");
-    let own: HashSet<_> = pseudonyms(world, corpus, 0..1).into_iter().collect();
-    let others: HashSet<_> = pseudonyms(world, corpus, 1..PEOPLE).difference(&own).copied().collect();
+    let expected = own[usize::try_from(number).unwrap()];
+    assert_eq!(u64::try_from(rows).unwrap(), expected, "rows of person {number}");
+    let mut others = owners(world, corpus, number.saturating_sub(500)..number + 500);
+    others.retain(|_, whose| *whose != number);
     for file in every_file(&out) {
         let bytes = fs::read(&file).unwrap();
         assert!(!holds(&bytes, &others), "{} names somebody else", file.display());
     }
+    fs::remove_dir_all(out).unwrap();
 }
 
 #[track_caller]
-fn assert_nothing_left(world: &World, corpus: &Corpus) {
-    let gone = pseudonyms(world, corpus, 0..PEOPLE);
+fn assert_nothing_left(world: &World, gone: &Owners) {
     for file in every_file(&world.path("lake")) {
-        assert!(!holds(&fs::read(&file).unwrap(), &gone), "{} holds somebody who was erased", file.display());
+        assert!(!holds(&fs::read(&file).unwrap(), gone), "{} holds somebody who was erased", file.display());
     }
 }
 
@@ -177,10 +221,12 @@ fn run(world: &World, config: &str) {
     Weir::with_config(world, config, ["run", "--until-caught-up"]).run().assert_done();
 }
 
-fn erase(world: &World, config: &str) -> Ended {
+/// Asks something about all the people at once; returns the answer.
+fn subject(world: &World, arguments: &[&str]) -> Value {
     let people = world.path("people.ndjson");
-    let arguments = ["subject", "erase", "--yes", "--vacuum-now", "--format", "json", "--batch"];
-    Weir::with_config(world, config, arguments.into_iter().chain([people.to_str().unwrap()])).run()
+    let batch = ["--format", "json", "--batch", people.to_str().unwrap()];
+    let arguments = ["subject"].iter().chain(arguments).chain(&batch).copied();
+    serde_json::from_str(&Weir::new(world, arguments).run().assert_done()).unwrap()
 }
 
 /// Names the people by every kind of identifier, one a line.
@@ -217,33 +263,49 @@ fn kinds(world: &World) -> BTreeSet<String> {
     fields.filter_map(kind).collect()
 }
 
+/// Whose each pseudonym is, by the people's numbers.
+type Owners = HashMap<[u8; 16], u32>;
+
 /// Returns every pseudonym that some people have, in any purpose and epoch.
-fn pseudonyms(world: &World, corpus: &Corpus, numbers: std::ops::Range<u32>) -> HashSet<[u8; 16]> {
+fn owners(world: &World, corpus: &Corpus, numbers: std::ops::Range<u32>) -> Owners {
     let keys = KeyRing::open(&world.path("keys")).unwrap().snapshot();
-    let mut all = HashSet::new();
+    let mut all = HashMap::new();
     for (purpose, epoch) in keys.epochs() {
         for number in numbers.clone() {
             let person = corpus.person(number);
             for kind in kinds(world) {
                 let Some(key) = keys.pseudonym_key(purpose, epoch, person.tenant, &kind) else { continue };
-                all.insert(key.digest(canonical(&person.identifier(&kind)).as_bytes()));
+                all.insert(key.digest(canonical(&person.identifier(&kind)).as_bytes()), number);
             }
         }
     }
     all
 }
 
+/// Returns whose a row is: its subject's, or without one, whom it names.
+fn owner(row: &str, owners: &Owners) -> Option<u32> {
+    let subject = row.split_once("\"subject\":").map(|(_, rest)| rest).unwrap();
+    let named = subject.strip_prefix('"').map(|text| of_hex(&text.as_bytes()[..32]).unwrap());
+    match named {
+        Some(pseudonym) => owners.get(&pseudonym).copied(),
+        None => words(row.as_bytes()).filter_map(of_hex).find_map(|pseudonym| owners.get(&pseudonym).copied()),
+    }
+}
+
 /// Tells whether some bytes hold one of these anywhere, as they are or in hex.
-fn holds(bytes: &[u8], wanted: &HashSet<[u8; 16]>) -> bool {
+fn holds(bytes: &[u8], wanted: &Owners) -> bool {
     // Most places are ruled out by two bytes, without a hash.
     let start = |bytes: &[u8]| usize::from(bytes[0]) << 8 | usize::from(bytes[1]);
     let mut starts = vec![false; 1 << 16];
-    for pseudonym in wanted {
+    for pseudonym in wanted.keys() {
         starts[start(pseudonym)] = true;
     }
-    let plain = bytes.windows(16).any(|window| starts[start(window)] && wanted.contains(window));
-    let words = bytes.split(|byte| !byte.is_ascii_hexdigit()).flat_map(|word| word.windows(32));
-    plain || words.filter_map(of_hex).any(|pseudonym| wanted.contains(&pseudonym))
+    let plain = bytes.windows(16).any(|window| starts[start(window)] && wanted.contains_key(window));
+    plain || words(bytes).filter_map(of_hex).any(|pseudonym| wanted.contains_key(&pseudonym))
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| !byte.is_ascii_hexdigit()).flat_map(|word| word.windows(32))
 }
 
 fn of_hex(text: &[u8]) -> Option<[u8; 16]> {
@@ -267,6 +329,11 @@ fn every_file(folder: &Path) -> Vec<PathBuf> {
 /// Returns how many events there are: `WEIR_TEST_EVENTS` asks for more.
 fn events() -> u64 {
     std::env::var("WEIR_TEST_EVENTS").ok().map_or(20_000, |events| events.parse().unwrap())
+}
+
+/// Returns how many of the people ask what there is: all of them where more events are asked for.
+fn accessed() -> u32 {
+    if std::env::var("WEIR_TEST_EVENTS").is_ok() { PEOPLE } else { 3 }
 }
 
 const PEOPLE: u32 = 1_000;

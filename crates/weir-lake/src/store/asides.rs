@@ -1,0 +1,111 @@
+//! The folder of one table's rows that are set aside.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::{FoundFile, StoreError, entries, found_file, io_error, is_dot, make_folder, remove, sync_folder};
+
+/// Beside the tables and not in them: who may read a table must not see it.
+#[derive(Clone, Debug)]
+pub(crate) struct AsideFolder {
+    path: PathBuf,
+}
+
+impl AsideFolder {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Tells whether anything ever was set aside.
+    pub(crate) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Writes a file under its dot name, durably.
+    pub(crate) fn stage(&self, path: &str, sealed: &[u8]) -> Result<(), StoreError> {
+        let staged = self.staged(path);
+        if let Some(folder) = staged.parent() {
+            make_folder(folder)?;
+        }
+        let mut file = File::create_new(&staged).map_err(io_error("create", &staged))?;
+        file.write_all(sealed).and_then(|()| file.sync_all()).map_err(io_error("write", &staged))?;
+        staged.parent().map_or(Ok(()), sync_folder)
+    }
+
+    /// Removes a file that no commit names; absent is fine.
+    pub(crate) fn discard(&self, path: &str) -> Result<(), StoreError> {
+        remove(&self.staged(path))
+    }
+
+    /// Gives files their names and removes others, as far as that is not done: whoever looks at the table does it.
+    pub(crate) fn settle<'p>(
+        &self,
+        added: impl Iterator<Item = &'p str>,
+        gone: impl Iterator<Item = &'p str>,
+    ) -> Result<(), StoreError> {
+        let mut folders = BTreeSet::new();
+        for path in added {
+            let (staged, named) = (self.staged(path), self.path.join(path));
+            match fs::rename(&staged, &named) {
+                // Named by somebody else, and maybe removed again since.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io_error("rename", &staged)(error)),
+                Ok(()) => {
+                    folders.extend(named.parent().map(Path::to_path_buf));
+                }
+            }
+        }
+        // The names of the new come first: a crash in between leaves both, and what the log says is done again.
+        folders.iter().try_for_each(|folder| sync_folder(folder))?;
+        for path in gone {
+            remove(&self.path.join(path))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
+        let path = self.path.join(path);
+        fs::read(&path).map_err(io_error("read", &path))
+    }
+
+    /// Lists the files that count, in order.
+    pub(crate) fn list(&self) -> Result<Vec<String>, StoreError> {
+        let counts = |file: &FoundFile| !is_dot(file.path.rsplit('/').next().unwrap_or_default());
+        let mut paths: Vec<_> = self.all()?.into_iter().filter(counts).map(|file| file.path).collect();
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// Removes files that no commit named for so long that none will, and folders that are empty.
+    pub(crate) fn remove_strays(&self, older_than_ms: i64) -> Result<(), StoreError> {
+        let is_staged = |file: &FoundFile| is_dot(file.path.rsplit('/').next().unwrap_or_default());
+        for file in self.all()?.iter().filter(|file| is_staged(file) && file.modified_ms <= older_than_ms) {
+            remove(&self.path.join(&file.path))?;
+        }
+        for folder in entries(&self.path)?.iter().map(fs::DirEntry::path).filter(|path| path.is_dir()) {
+            if entries(&folder)?.is_empty() {
+                // Another writer may have put a file into it since; the system then refuses, which is right.
+                drop(fs::remove_dir(&folder));
+            }
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> Result<Vec<FoundFile>, StoreError> {
+        let mut found = Vec::new();
+        for day in entries(&self.path)?.iter().filter(|entry| entry.path().is_dir()) {
+            for entry in entries(&day.path())? {
+                let path = format!("{}/{}", day.file_name().to_string_lossy(), entry.file_name().to_string_lossy());
+                found.push(found_file(&entry, path)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn staged(&self, path: &str) -> PathBuf {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        self.path.join(folder).join(format!(".{name}"))
+    }
+}

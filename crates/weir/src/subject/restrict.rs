@@ -1,0 +1,227 @@
+//! `weir subject restrict`: nothing more is collected for some purposes, and what is there is hidden until that is lifted.
+//!
+//! The order is what makes it hold, as with an erasure: first the person's consent is withdrawn and every daemon knows, then rows are
+//! set aside, and each table gets a commit that whatever was judged before has to give way to. Lifting brings the rows back and grants
+//! nothing: what may be collected from then on is the person's to say.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use serde_json::json;
+use weir_consent::{Decision as Said, InboxRecord, StateKey, StateRecord, instant_text};
+use weir_daemon::Config;
+use weir_daemon::config::ConsentSource;
+use weir_daemon::rights::{self, Subject};
+use weir_keys::KeySet;
+use weir_lake::{Lake, LakeError, Person, Request, Restriction};
+use weir_ledger::{Decision, Entry, sha256_hex};
+use weir_policy::{Policy, PurposeId, PurposeSet};
+
+use crate::cli::{Global, OutputFormat};
+use crate::consent::{Place, patience};
+use crate::exit::{Exit, Failure, OrExit as _};
+use crate::{output, setup};
+
+use super::bar::Bar;
+use super::named::{self, Named};
+
+/// Arguments of `weir subject restrict`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RestrictArgs {
+    #[command(flatten)]
+    named: Named,
+    /// Many people at once, one JSON object a line: `{"tenant":"acme","ids":[{"kind":"user","id":"u-81"}]}`; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "kinds", "ids"])]
+    batch: Option<PathBuf>,
+    /// The purpose, more than once for several; without it, all three.
+    #[arg(long = "purpose", value_name = "PURPOSE", value_parser = PossibleValuesParser::new(PurposeId::ALL.map(PurposeId::name))
+        .map(|name| PurposeId::parse(&name).expect("it is a possible value")))]
+    purposes: Vec<PurposeId>,
+    /// Brings the rows back instead; collection starts again when the person agrees again.
+    #[arg(long)]
+    lift: bool,
+    /// Removes the replaced files at once, although a query that is under way may still read them.
+    #[arg(long, conflicts_with = "lift")]
+    vacuum_now: bool,
+    /// File for the signed receipts, one a line; without it they are printed.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// How long to wait until every daemon knows, and until interrupted batches are settled.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = patience)]
+    patience: Duration,
+    /// Form of the output.
+    #[arg(long, env = "WEIR_FORMAT", value_enum, default_value = "text")]
+    format: OutputFormat,
+}
+
+/// Restricts one person, or many in one pass; or lifts that.
+///
+/// # Errors
+/// When a name cannot be one, before anything is done; or when consent, lake or ledger cannot be read or written.
+pub(super) fn restrict(global: &Global, args: &RestrictArgs) -> Result<Exit, Failure> {
+    let config = setup::config(global)?;
+    let (policy, _) = setup::policy(global, &config)?;
+    let ring = setup::key_ring(&config)?;
+    // Another process may have made the epochs and tenants of newer rows.
+    ring.reload().or_exit(Exit::NotAllowed)?;
+    let keys = ring.snapshot();
+    let subjects = match &args.batch {
+        Some(file) => named::read(file, &keys)?,
+        None => vec![args.named.subject(&keys)?],
+    };
+    let purposes = args.purposes();
+    let lake = setup::lake(&config)?;
+    if !args.lift {
+        stop_collection(&config, &keys, &subjects, purposes, args.patience)?;
+    }
+    let restriction = move_rows(args, &lake, &policy, &keys, &subjects)?;
+    if args.vacuum_now {
+        let at_once = Entry::Decision(Decision::Vacuum { older_than_ms: 0 });
+        lake.ledger().append(setup::now_ms(), at_once).map_err(|why| setup::lake_failure(why.into()))?;
+        lake.vacuum_erased(setup::now_ms()).map_err(setup::lake_failure)?;
+    }
+    let receipts = sign(args, &config.general.region, &restriction, &subjects, &keys);
+    let digests: Vec<_> = receipts.iter().map(|receipt| sha256_hex(receipt.as_bytes())).collect();
+    for digests in digests.chunks(DIGESTS_MAX) {
+        let told = lake.ledger().append(setup::now_ms(), Entry::Restriction { digests: digests.to_vec() });
+        told.map_err(|why| setup::lake_failure(why.into()))?;
+    }
+    hand_out(args, &restriction, &receipts)?;
+    if restriction.skipped.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let skipped: Vec<_> = restriction.skipped.iter().map(ToString::to_string).collect();
+    let why = anyhow!("nobody looked into tables that the configuration skips: {}", skipped.join(", "));
+    Err(Failure::new(Exit::Retry, why))
+}
+
+impl RestrictArgs {
+    fn purposes(&self) -> PurposeSet {
+        if self.purposes.is_empty() { PurposeSet::ALL } else { self.purposes.iter().copied().collect() }
+    }
+}
+
+/// Withdraws what the people said yes to, under every name, and waits until no daemon can judge by anything older.
+fn stop_collection(
+    config: &Config,
+    keys: &KeySet,
+    subjects: &[Subject],
+    purposes: PurposeSet,
+    patience: Duration,
+) -> Result<(), Failure> {
+    // A file is locked for as long as its place is open.
+    let mut place = Place::open(config, keys)?;
+    let now_ms = setup::now_ms();
+    let mut records: Vec<InboxRecord> = Vec::new();
+    for subject in subjects {
+        for (name, purpose) in subject.names().flat_map(|name| purposes.iter().map(move |purpose| (name, purpose))) {
+            let key = StateKey::of_person(keys, name, purpose).or_exit(Exit::Usage)?;
+            let stands = place.store().current(&key).as_ref().and_then(StateRecord::standing);
+            // Whoever never said yes has nothing to withdraw: nothing is collected.
+            let Some(standing) = Said::Withdraw.take(stands, now_ms, None).or_exit(Exit::Data)? else { continue };
+            let (tenant, kind, id) = name;
+            records.push(InboxRecord::choice(tenant, kind, id, purpose, standing).or_exit(Exit::Usage)?);
+        }
+    }
+    if !records.is_empty() {
+        place.say(&records, keys, patience)?;
+    }
+    if let ConsentSource::Topic(_) = config.consent {
+        thread::sleep(config.max_staleness);
+    }
+    Ok(())
+}
+
+/// Sets rows aside, or brings them back; waits for batches whose rows do not count yet.
+fn move_rows(
+    args: &RestrictArgs,
+    lake: &Lake,
+    policy: &Policy,
+    keys: &KeySet,
+    subjects: &[Subject],
+) -> Result<Restriction, Failure> {
+    let people: Vec<Person> = subjects.iter().map(Subject::person).collect();
+    let patience_ms = i64::try_from(args.patience.as_millis()).unwrap_or(i64::MAX);
+    let until_ms = setup::now_ms().saturating_add(patience_ms);
+    let bar = Bar::start(if args.lift { "bringing back" } else { "setting aside" });
+    let request =
+        Request { purposes: policy.purposes(), now_ms: &setup::now_ms, progress: &|progress| bar.show(progress) };
+    let moved = loop {
+        let moved = if args.lift {
+            lake.lift(keys, &people, args.purposes(), &request)
+        } else {
+            lake.restrict(keys, &people, args.purposes(), &request)
+        };
+        match moved {
+            // A daemon that is committing right now is done in a moment.
+            Err(LakeError::OpenBatch { .. }) if setup::now_ms() < until_ms => thread::sleep(AGAIN),
+            moved => break moved,
+        }
+    };
+    bar.done();
+    moved.map_err(setup::lake_failure)
+}
+
+/// Signs what each person is given, as consent receipts are.
+fn sign(
+    args: &RestrictArgs,
+    region: &str,
+    restriction: &Restriction,
+    subjects: &[Subject],
+    keys: &KeySet,
+) -> Vec<String> {
+    let finished = instant_text(setup::now_ms());
+    let purposes: Vec<_> = args.purposes().iter().map(PurposeId::name).collect();
+    let one = |(subject, tables): (&Subject, &std::collections::BTreeMap<_, u64>)| {
+        let rows: serde_json::Map<_, _> =
+            tables.iter().map(|(table, rows): (&weir_lake::TableName, _)| (table.to_string(), json!(rows))).collect();
+        json!({
+            "restricted": !args.lift,
+            "person": subject.pseudonyms(keys),
+            "purposes": purposes,
+            "region": region,
+            "finished_at": finished,
+            "rows": rows,
+        })
+    };
+    rights::of_restriction(subjects.iter().zip(&restriction.people).map(one), keys)
+}
+
+fn hand_out(args: &RestrictArgs, restriction: &Restriction, receipts: &[String]) -> Result<(), Failure> {
+    let lines: String = receipts.iter().flat_map(|receipt| [receipt, "\n"]).collect();
+    if let Some(file) = &args.out {
+        std::fs::write(file, &lines)
+            .with_context(|| format!("cannot write {}", file.display()))
+            .or_exit(Exit::CannotCreate)?;
+    }
+    let rows: u64 = restriction.people.iter().flat_map(std::collections::BTreeMap::values).sum();
+    match args.format {
+        OutputFormat::Json => output::print_json(&json!({
+            "restricted": !args.lift,
+            "people": restriction.people.len(),
+            "rows": rows,
+            "tables": restriction.tables,
+            "skipped": restriction.skipped.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "receipts": receipts,
+        })),
+        OutputFormat::Text => {
+            let touched: BTreeSet<_> = restriction.people.iter().flat_map(|tables| tables.keys()).collect();
+            let what = if args.lift { "came back" } else { "are set aside" };
+            output::print(format_args!(
+                "{rows} rows of {} tables {what}; {} tables were looked into\n",
+                touched.len(),
+                restriction.tables
+            ))?;
+            if args.out.is_none() { output::print(&lines) } else { Ok(()) }
+        }
+    }
+}
+
+/// Digests in one entry of the ledger.
+const DIGESTS_MAX: usize = 1_000;
+/// A commit takes less than this.
+const AGAIN: Duration = Duration::from_millis(500);
