@@ -126,7 +126,7 @@ impl Lake {
         wanted: &Pseudonyms,
         gathered: &mut Gathered,
     ) -> Result<(), TableError> {
-        for path in table.1.asides.list()? {
+        for path in self.asides_of(table, wanted)? {
             let aside = self.read_aside(table, &path)?;
             let rows = aside.plain()?;
             let mut is_held = vec![false; rows.num_rows()];

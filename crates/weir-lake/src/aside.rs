@@ -2,7 +2,7 @@
 //!
 //! A file of them is `<region>/_restricted/<table>/date=…/<uuid>.sealed`: a Parquet file under a key of weir's own, bound to its
 //! path. It has the columns that its rows had, and one more that says for whom each row is set aside: a row that names two people comes
-//! back when neither wants it hidden.
+//! back when neither wants it hidden. A sealed [index](crate::index) beside it says whom it may hold.
 //!
 //! # Crashes
 //!
@@ -24,7 +24,7 @@ use parquet::file::reader::ChunkReader;
 
 use crate::cell::{AsideChange, AsideMark};
 use crate::find::hits;
-use crate::index::each_pseudonym;
+use crate::index::{Index, Members, each_pseudonym};
 use crate::lake::Lake;
 use crate::layout::{FilePlace, TableName};
 use crate::lines::damaged;
@@ -172,18 +172,38 @@ impl Lake {
         }
         let path = FilePlace::new(day).aside_path();
         let sealed = self.secrets.seal_aside(table, &path, &aside.write()?).map_err(TableError::Sealing)?;
-        folder.asides.stage(&path, &sealed)?;
+        let mut members = Members::default();
+        members.add(&aside.rows);
+        let index = self.secrets.seal_index(table, &path, members.index().bytes()).map_err(TableError::Sealing)?;
+        folder.asides.stage(&path, &sealed, &index)?;
         Ok(Some(AsideMark { path, rows: aside.count() }))
     }
 
-    /// Looks through what is set aside of a table: what `change` makes of each file is written, and takes its place with a commit.
+    /// Lists the files of a table's rows set aside that may hold one of these people; a file whose index does not open may.
+    pub(crate) fn asides_of(
+        &self,
+        (table, folder): (&TableName, &TableFolder),
+        wanted: &Pseudonyms,
+    ) -> Result<Vec<String>, TableError> {
+        let may_hold = |path: &String| {
+            let sealed = folder.asides.read_index(path);
+            let index = sealed.and_then(|sealed| Index::of(self.secrets.open_index(table, path, &sealed).ok()?));
+            index.is_none_or(|index| wanted.keys().any(|pseudonym| index.may_hold(pseudonym)))
+        };
+        let mut paths = folder.asides.list()?;
+        paths.retain(may_hold);
+        Ok(paths)
+    }
+
+    /// Looks through what is set aside of people: what `change` makes of each file is written, and takes its place with a commit.
     pub(crate) fn change_asides(
         &self,
         table: (&TableName, &TableFolder),
+        wanted: &Pseudonyms,
         mut change: impl FnMut(&str, &Aside) -> Result<Option<Aside>, SealError>,
     ) -> Result<AsideChange, TableError> {
         let mut changed = AsideChange::default();
-        for path in table.1.asides.list()? {
+        for path in self.asides_of(table, wanted)? {
             let aside = self.read_aside(table, &path)?;
             let Some(new) = change(&path, &aside)? else { continue };
             changed.added.extend(self.write_aside(table, FilePlace::day_of(&path), &new)?);

@@ -318,7 +318,7 @@ impl Lake {
     fn look_aside(&self, work: &mut Work<'_>, people: usize) -> Result<(), TableError> {
         discard_asides(&work.folder, &work.asides.0.added)?;
         let (mut counts, wanted) = (vec![0; people], work.wanted);
-        let changed = self.change_asides((work.name, &work.folder), |_, aside| match work.deed {
+        let changed = self.change_asides((work.name, &work.folder), wanted, |_, aside| match work.deed {
             Deed::Erase => aside.without(wanted, &mut counts),
             Deed::Restrict => aside.held_for_more(wanted, &mut counts),
         })?;

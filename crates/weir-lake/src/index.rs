@@ -70,7 +70,7 @@ impl Members {
 
 impl Index {
     /// Reads an index; `None` if it cannot be one.
-    fn of(bytes: Vec<u8>) -> Option<Self> {
+    pub(crate) fn of(bytes: Vec<u8>) -> Option<Self> {
         bytes.len().is_power_of_two().then_some(Self(bytes))
     }
 

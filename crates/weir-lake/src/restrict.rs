@@ -157,7 +157,7 @@ impl Lake {
         people: usize,
     ) -> Result<Back, TableError> {
         let (mut files, mut counts) = (Vec::new(), vec![0; people]);
-        let change = self.change_asides(table, |path, aside| {
+        let change = self.change_asides(table, wanted, |path, aside| {
             let Some((back, stays)) = aside.lifted_for(wanted, &mut counts)? else { return Ok(None) };
             let rows = back.plain()?;
             if rows.num_rows() > 0 {

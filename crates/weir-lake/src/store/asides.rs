@@ -5,7 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{FoundFile, StoreError, entries, found_file, io_error, is_dot, make_folder, remove, sync_folder};
+use crate::layout::ASIDE_ENDING;
+
+use super::{
+    FoundFile, INDEX_ENDING, StoreError, entries, found_file, io_error, is_dot, make_folder, remove, sync_folder,
+};
 
 /// Beside the tables and not in them: who may read a table must not see it.
 #[derive(Clone, Debug)]
@@ -23,20 +27,23 @@ impl AsideFolder {
         self.path.exists()
     }
 
-    /// Writes a file under its dot name, durably.
-    pub(crate) fn stage(&self, path: &str, sealed: &[u8]) -> Result<(), StoreError> {
+    /// Writes a file under its dot name, durably; and its index, of which a loss costs no more than time.
+    pub(crate) fn stage(&self, path: &str, sealed: &[u8], index: &[u8]) -> Result<(), StoreError> {
         let staged = self.staged(path);
         if let Some(folder) = staged.parent() {
             make_folder(folder)?;
         }
         let mut file = File::create_new(&staged).map_err(io_error("create", &staged))?;
+        let beside = self.index(path);
+        fs::write(&beside, index).map_err(io_error("write", &beside))?;
         file.write_all(sealed).and_then(|()| file.sync_all()).map_err(io_error("write", &staged))?;
         staged.parent().map_or(Ok(()), sync_folder)
     }
 
     /// Removes a file that no commit names; absent is fine.
     pub(crate) fn discard(&self, path: &str) -> Result<(), StoreError> {
-        remove(&self.staged(path))
+        remove(&self.staged(path))?;
+        remove(&self.index(path))
     }
 
     /// Gives files their names and removes others, as far as that is not done: whoever looks at the table does it.
@@ -61,8 +68,14 @@ impl AsideFolder {
         folders.iter().try_for_each(|folder| sync_folder(folder))?;
         for path in gone {
             remove(&self.path.join(path))?;
+            remove(&self.index(path))?;
         }
         Ok(())
+    }
+
+    /// Reads the index of a file; `None` if it has none that can be read.
+    pub(crate) fn read_index(&self, path: &str) -> Option<Vec<u8>> {
+        fs::read(self.index(path)).ok()
     }
 
     pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
@@ -72,7 +85,7 @@ impl AsideFolder {
 
     /// Lists the files that count, in order.
     pub(crate) fn list(&self) -> Result<Vec<String>, StoreError> {
-        let counts = |file: &FoundFile| !is_dot(file.path.rsplit('/').next().unwrap_or_default());
+        let counts = |file: &FoundFile| is_rows(file) && !is_staged(file);
         let mut paths: Vec<_> = self.all()?.into_iter().filter(counts).map(|file| file.path).collect();
         paths.sort();
         Ok(paths)
@@ -80,9 +93,12 @@ impl AsideFolder {
 
     /// Removes files that no commit named for so long that none will, and folders that are empty.
     pub(crate) fn remove_strays(&self, older_than_ms: i64) -> Result<(), StoreError> {
-        let is_staged = |file: &FoundFile| is_dot(file.path.rsplit('/').next().unwrap_or_default());
-        for file in self.all()?.iter().filter(|file| is_staged(file) && file.modified_ms <= older_than_ms) {
-            remove(&self.path.join(&file.path))?;
+        for file in self.all()?.iter().filter(|file| file.modified_ms <= older_than_ms) {
+            let of_rows = file.path.replace(INDEX_ENDING, ASIDE_ENDING);
+            let is_stray_index = !self.path.join(&of_rows).exists() && !self.staged(&of_rows).exists();
+            if is_staged(file) || !is_rows(file) && is_stray_index {
+                remove(&self.path.join(&file.path))?;
+            }
         }
         for folder in entries(&self.path)?.iter().map(fs::DirEntry::path).filter(|path| path.is_dir()) {
             if entries(&folder)?.is_empty() {
@@ -104,8 +120,20 @@ impl AsideFolder {
         Ok(found)
     }
 
+    fn index(&self, path: &str) -> PathBuf {
+        self.path.join(path.replace(ASIDE_ENDING, INDEX_ENDING))
+    }
+
     fn staged(&self, path: &str) -> PathBuf {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         self.path.join(folder).join(format!(".{name}"))
     }
+}
+
+fn is_rows(file: &FoundFile) -> bool {
+    file.path.ends_with(ASIDE_ENDING)
+}
+
+fn is_staged(file: &FoundFile) -> bool {
+    is_dot(file.path.rsplit('/').next().unwrap_or_default())
 }

@@ -1,14 +1,16 @@
 //! How long a person's erasure takes and what it rewrites; it asserts no figure, docs/rights.md has those of one machine.
 #![expect(clippy::disallowed_methods, reason = "a measurement takes real time")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
 
 use weir_consent::Status;
-use weir_lake::{Erasure, Lake};
+use weir_lake::{Erasure, Lake, LakeError, Restriction};
 use weir_policy::PurposeId;
 
 use crate::people::{erase, every_file, user};
+use crate::restrict::{lift, restrict};
 use crate::world::{DAY_MS, NOW_MS, SPEED, World, audited, take};
 
 /// Files of a hundred thousand rows, one a commit, over thirty days; each person is in few of them. As a test it is small.
@@ -44,6 +46,18 @@ fn erasure_takes_as_long_as_its_files() {
     timed(&world, &lake, "another", 1..2);
     timed(&world, &lake, "100", 100..200);
     timed(&world, &lake, "1,000", 1_000..2_000);
+    for (what, people) in [("one", 4_000..4_001), ("1,000", 5_000..6_000)] {
+        let people: Vec<_> = people.map(|person| user(&format!("u{person}"))).collect();
+        let moved = |restriction: Result<Restriction, LakeError>| {
+            restriction.unwrap().people.iter().flat_map(BTreeMap::values).sum::<u64>()
+        };
+        clocked(&format!("{what}, set aside"), || moved(restrict(&world, &lake, &people)));
+        clocked("one of them, given what there is", || {
+            let kept = lake.access(&world.ring.snapshot(), &people[0], &|_| ()).unwrap();
+            kept.iter().map(|kept| kept.set_aside).sum()
+        });
+        clocked(&format!("{what}, brought back"), || moved(lift(&world, &lake, &people)));
+    }
     fs::remove_dir_all(world.root().join("eu/_index")).unwrap();
     timed(&world, &lake, "one, without indexes", 3_000..3_001);
     assert_eq!(audited(&lake).tables.len(), 1);
@@ -62,6 +76,12 @@ fn timed(world: &World, lake: &Lake, what: &str, people: std::ops::Range<u64>) {
         files().count(),
         f64::from(u32::try_from(rewritten >> 10).unwrap()) / 1024.0
     );
+}
+
+fn clocked(what: &str, deed: impl FnOnce() -> u64) {
+    let started = Instant::now();
+    let rows = deed();
+    println!("{what}: {:.1?}, {rows} rows", started.elapsed());
 }
 
 /// Five rows in a row of twenty thousand people a file; the next file has the next ones.

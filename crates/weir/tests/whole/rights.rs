@@ -44,6 +44,7 @@ fn people_have_their_rows_hidden_given_back_and_erased_and_no_replay_brings_them
     });
     let mut before = rest.clone();
     before.join(gone.clone());
+    println!("{} rows, {} of them of {PEOPLE} people", before.rows(), gone.rows());
     assert!(gone.rows() > 1_000, "{} rows of {} prove little", gone.rows(), before.rows());
     before.assert_read_by(&world, &[Engine::Deltalake]);
     (0..accessed()).for_each(|number| assert_access(&world, &corpus, number, &own));
