@@ -12,6 +12,7 @@ mod explain;
 mod filter;
 mod keys;
 mod lake;
+mod memory;
 mod output;
 mod portal;
 mod quarantine;
@@ -27,10 +28,11 @@ mod validate;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Parser as _;
 
 use cli::{Cli, Verb};
-use exit::{Exit, Failure};
+use exit::{Exit, Failure, OrExit as _};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -38,7 +40,8 @@ fn main() -> ExitCode {
         Err(usage) => return help_or_usage(&usage),
     };
     weir_daemon::logging::start(cli.level(), cli.global.log_format(), cli.global.color());
-    match verb(&cli) {
+    let kept = memory::keep_to_ourselves().context("cannot keep memory out of core dumps").or_exit(Exit::NotAllowed);
+    match kept.and_then(|()| verb(&cli)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             output::complain(&failure);

@@ -10,7 +10,7 @@ use crate::expected::covered;
 use crate::program::{Daemon, Weir, has_read};
 use crate::world::{Settings, World, name};
 
-/// Asked to end, weir commits what it holds and exits with 0 in time; nothing is left for the next start.
+/// Nothing of its memory goes into a core. Asked to end, weir commits what it holds and exits with 0 in time; nothing is left for the next start.
 #[test]
 fn sigterm_commits_what_is_held() {
     let broker = Broker::given();
@@ -25,6 +25,9 @@ fn sigterm_commits_what_is_held() {
 
     let mut daemon = Daemon::start(&world, []);
     daemon.until("all is read", |daemon| has_read(daemon, EVENTS));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
     assert!(daemon.metrics().sum("weir_commits_total", &[]) < 1.0, "nothing asked for a commit yet");
     daemon.signal("TERM");
     daemon.end(Duration::from_secs(30)).assert_done();
