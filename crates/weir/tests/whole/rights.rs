@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use weir_keys::{KeyRing, canonical};
 use weir_policy::FieldType;
-use weir_testkit::corpus::{Corpus, Options, Produced, rfc_3339};
+use weir_testkit::corpus::{Corpus, Flaws, Options, Produced};
 use weir_testkit::readers::{Engine, Watch};
 
 use crate::broker::Broker;
@@ -26,8 +26,7 @@ fn people_have_their_rows_hidden_given_back_and_erased_and_no_replay_brings_them
     let world = World::new(&settings);
     broker.create_topics(&settings, PARTITIONS);
     let events = events();
-    let people = u32::try_from(events / 50).unwrap().max(4 * PEOPLE);
-    let corpus = world.corpus(71, Options { people, tenants: 40, events, erased: 0, ..Options::ending(0) });
+    let corpus = world.corpus(71, options(events));
     broker.consent(&settings, world.consents(&corpus));
     let topic = &settings.kafka.as_ref().unwrap().topic;
     let records = || (0..events).map(|number| corpus.event(number));
@@ -70,7 +69,8 @@ fn people_have_their_rows_hidden_given_back_and_erased_and_no_replay_brings_them
     produce();
     run(&world, "weir.toml");
     // An event is denied by any of its identifiers, also one that the purpose does not keep.
-    let again = Expected::of(&world, &corpus, consents(&world, &corpus), records());
+    let before = account["erased_before"].as_str().unwrap();
+    let again = Expected::of(&world, &corpus, consents(&world, &corpus, before), records());
     assert!(again.rows() <= rest.rows());
     let mut both = rest;
     both.join(again.clone());
@@ -242,10 +242,9 @@ fn batch(world: &World, corpus: &Corpus) -> String {
 }
 
 /// Returns what everybody said, and that these people are erased.
-fn consents<'w>(world: &'w World, corpus: &'w Corpus) -> impl Iterator<Item = Produced> + 'w {
-    let before = rfc_3339(world.now_ms);
+fn consents<'w>(world: &'w World, corpus: &'w Corpus, before: &'w str) -> impl Iterator<Item = Produced> + 'w {
     let erasures = (0..PEOPLE).flat_map(move |number| {
-        let (person, before) = (corpus.person(number), before.clone());
+        let person = corpus.person(number);
         kinds(world).into_iter().map(move |kind| {
             let record = json!({"tenant": person.tenant, "kind": kind, "subject": person.identifier(&kind),
                 "purpose": "*", "erased_before": before});
@@ -325,6 +324,15 @@ fn every_file(folder: &Path) -> Vec<PathBuf> {
         if path.is_dir() { all.extend(every_file(&path)) } else { all.push(path) }
     }
     all
+}
+
+/// Returns what the events are like: when many are asked for they are small, and of many people.
+fn options(events: u64) -> Options {
+    let people = u32::try_from(events / 50).unwrap().max(4 * PEOPLE);
+    // Events at the edge of what is taken would be on either side of it by the time of a replay.
+    let flaws = Flaws { wrong_time: 0, ..Flaws::default() };
+    let bytes = if events > 1_000_000 { 300 } else { 1_000 };
+    Options { people, tenants: 40, events, erased: 0, bytes, flaws, ..Options::ending(0) }
 }
 
 /// Returns how many events there are: `WEIR_TEST_EVENTS` asks for more.
