@@ -5,24 +5,29 @@
 //! beside the open columns only one slice is ever in memory. Words become dictionary arrays, so that a text is copied
 //! once a slice and not once a row.
 
-use std::collections::HashMap;
+mod places;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int8Array, Int16Array,
-    Int32Array, Int64Array, ListArray, StringArray, StructArray, TimestampMicrosecondArray,
+    ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, DictionaryArray, Int32Array, ListArray, PrimitiveArray,
+    StringArray, StructArray, TimestampMicrosecondArray,
 };
-use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, Field as ArrowField, Fields, Int32Type, Schema, SchemaRef};
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field as ArrowField, Fields, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Schema, SchemaRef, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use weir_consent::TenantIx;
-use weir_filter::{Cells, Column, Pseudonym, Rows, Storable, Values};
+use weir_filter::{Cells, Column, Pseudonym, Rows, Storable, Validity, Values};
 use weir_policy::{Contract, Field, Network, Purpose, PurposeId, Token};
 
 use crate::delta_type::{ColumnType, DeltaType};
 use crate::schema;
+use places::Places;
 
 /// The rows that are turned into arrays at once; larger slices make the encoder no faster.
 const SLICE_ROWS: usize = 8192;
@@ -51,14 +56,26 @@ pub fn record_batches<'r, P: Purpose>(
 
 /// Returns the places of the rows in the order in which they are written.
 fn order<P: Purpose>(rows: &Rows<P>) -> Vec<usize> {
-    let subjects = rows.subjects();
-    let mut order: Vec<_> = (0..rows.len()).collect();
-    // Rows without a subject are in the order of their event ids alone.
-    order.sort_unstable_by_key(|row| {
-        let subject = subjects.validity().is_valid(*row).then(|| subjects.values()[*row].bytes());
-        (subject, rows.event_ids()[*row].bytes())
-    });
-    order
+    let (subjects, ids) = (rows.subjects(), rows.event_ids());
+    let (names, validity) = (subjects.values(), subjects.validity());
+    let number = |pseudonym: Pseudonym<P>| u128::from_be_bytes(pseudonym.bytes());
+    // Rows without a subject come first, in the order of their event ids alone.
+    let whole = |row: usize| (validity.is_valid(row).then(|| number(names[row])), number(ids[row]));
+    // The first bits tell nearly all people apart: what is sorted is small, and the rest is looked at where they do not.
+    let sketch = |row: usize| match whole(row) {
+        (None, id) => upper_half(id) >> 1,
+        (Some(subject), _) => upper_half(subject) >> 1 | 1 << 63,
+    };
+    let mut order: Vec<_> = (0..rows.len()).map(|row| (sketch(row), row)).collect();
+    order.sort_unstable_by_key(|(sketch, _)| *sketch);
+    for alike in order.chunk_by_mut(|(one, _), (other, _)| one == other) {
+        alike.sort_unstable_by_key(|(_, row)| whole(*row));
+    }
+    order.into_iter().map(|(_, row)| row).collect()
+}
+
+fn upper_half(number: u128) -> u64 {
+    u64::try_from(number >> 64).expect("half of 128 bits")
 }
 
 fn arrays<P: Purpose>(
@@ -67,16 +84,16 @@ fn arrays<P: Purpose>(
     picked: &[usize],
     tenant_name: &dyn Fn(TenantIx) -> String,
 ) -> Result<Vec<ArrayRef>, ArrowError> {
-    let tenants = picked.iter().map(|row| Some(rows.tenants()[*row]));
-    let ids = picked.iter().map(|row| rows.event_ids()[*row].bytes());
-    let times = picked.iter().map(|row| rows.times()[*row]);
     let version = i32::try_from(rows.contract_version()).expect("contract versions are small");
+    let tenants = Picked { values: gather(rows.tenants(), picked), nulls: None };
+    let ids = Picked { values: gather(rows.event_ids(), picked), nulls: None };
+    let times = TimestampMicrosecondArray::from(gather(rows.times(), picked));
     let mut arrays: Vec<ArrayRef> = vec![
-        words(tenants, |tenant| tenant_name(*tenant))?,
-        Arc::new(pick(rows.subjects(), picked).map(|subject| subject.map(Pseudonym::bytes)).collect::<BinaryArray>()),
-        Arc::new(Int32Array::from_iter_values(picked.iter().map(|row| rows.subject_epochs()[*row]))),
-        Arc::new(BinaryArray::from_iter_values(ids)),
-        Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")),
+        words(&tenants, |tenant| tenant.0.into(), |tenant, text| text.push_str(&tenant_name(tenant)))?,
+        pseudonyms(pick(rows.subjects(), picked))?,
+        Arc::new(Int32Array::from(gather(rows.subject_epochs(), picked))),
+        pseudonyms(ids)?,
+        Arc::new(times.with_timezone("UTC")),
         Arc::new(Int32Array::from_value(version, picked.len())),
     ];
     for column in rows.columns() {
@@ -92,47 +109,41 @@ fn column_array<P: Purpose>(column: &Column<P>, field: &Field, picked: &[usize])
     let bounds = |row: usize| -> Range<usize> { place(lists.offsets()[row])..place(lists.offsets()[row + 1]) };
     let items: Vec<_> = picked.iter().flat_map(|row| bounds(*row)).collect();
     let lengths = picked.iter().map(|row| bounds(*row).len());
-    let valid: NullBuffer = picked.iter().map(|row| lists.validity().is_valid(*row)).collect();
     let items = values_array(column.values(), field, &items)?;
     let DataType::List(item) = arrow_type(&schema::column(field).delta_type) else {
         return Err(ArrowError::SchemaError("an array path is stored as a list".into()));
     };
-    Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), items, Some(valid))?))
+    let nulls = pick_nulls(lists.validity(), picked);
+    Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), items, nulls)?))
 }
 
 fn values_array<P: Purpose>(values: &Values<P>, field: &Field, picked: &[usize]) -> Result<ArrayRef, ArrowError> {
     let stored = schema::column(field).delta_type.item();
     Ok(match values {
-        Values::Bool(cells) => Arc::new(pick(cells, picked).collect::<BooleanArray>()),
+        Values::Bool(cells) => {
+            let truths = BooleanBuffer::collect_bool(picked.len(), |at| cells.values()[picked[at]]);
+            Arc::new(BooleanArray::new(truths, pick_nulls(cells.validity(), picked)))
+        }
         Values::Decimal(cells) => {
-            let array = pick(cells, picked).collect::<Decimal128Array>();
-            Arc::new(array.with_data_type(stored.arrow()))
+            Arc::new(numbers::<Decimal128Type>(pick(cells, picked))?.with_data_type(stored.arrow()))
         }
-        Values::Float(cells) => Arc::new(pick(cells, picked).collect::<Float64Array>()),
-        Values::Int(cells) => integers(&stored, pick(cells, picked)),
-        Values::Network(cells) => words(pick(cells, picked), Network::to_string)?,
-        Values::Pseudonym(cells) => {
-            Arc::new(pick(cells, picked).map(|value| value.map(Pseudonym::bytes)).collect::<BinaryArray>())
-        }
-        Values::Semver(cells) => semver(pick(cells, picked).collect())?,
-        Values::Token(cells) => words(pick(cells, picked), |token| field.field_type.render(*token).into_owned())?,
-        Values::UserAgent(cells) => user_agents(field, &pick(cells, picked).collect::<Vec<_>>())?,
+        Values::Float(cells) => Arc::new(numbers::<Float64Type>(pick(cells, picked))?),
+        Values::Int(cells) => integers(&stored, pick(cells, picked))?,
+        Values::Network(cells) => words(&pick(cells, picked), Network::number, Network::write)?,
+        Values::Pseudonym(cells) => pseudonyms(pick(cells, picked))?,
+        Values::Semver(cells) => semver(pick(cells, picked))?,
+        Values::Token(cells) => tokens(field, &pick(cells, picked))?,
+        Values::UserAgent(cells) => user_agents(field, pick(cells, picked))?,
     })
 }
 
-fn integers(stored: &DeltaType, values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+fn integers(stored: &DeltaType, picked: Picked<i64>) -> Result<ArrayRef, ArrowError> {
     const FITS: &str = "the filter nulls what is outside the type";
-    match stored {
-        DeltaType::Byte => {
-            Arc::new(values.map(|value| value.map(|value| i8::try_from(value).expect(FITS))).collect::<Int8Array>())
-        }
-        DeltaType::Short => {
-            Arc::new(values.map(|value| value.map(|value| i16::try_from(value).expect(FITS))).collect::<Int16Array>())
-        }
-        DeltaType::Integer => {
-            Arc::new(values.map(|value| value.map(|value| i32::try_from(value).expect(FITS))).collect::<Int32Array>())
-        }
-        DeltaType::Timestamp => Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
+    Ok(match stored {
+        DeltaType::Byte => Arc::new(numbers::<Int8Type>(picked.map(|value| i8::try_from(value).expect(FITS)))?),
+        DeltaType::Short => Arc::new(numbers::<Int16Type>(picked.map(|value| i16::try_from(value).expect(FITS)))?),
+        DeltaType::Integer => Arc::new(numbers::<Int32Type>(picked.map(|value| i32::try_from(value).expect(FITS)))?),
+        DeltaType::Timestamp => Arc::new(numbers::<TimestampMicrosecondType>(picked)?.with_timezone("UTC")),
         DeltaType::Long
         | DeltaType::Binary
         | DeltaType::Boolean
@@ -140,70 +151,123 @@ fn integers(stored: &DeltaType, values: impl Iterator<Item = Option<i64>>) -> Ar
         | DeltaType::Double
         | DeltaType::List(_)
         | DeltaType::String
-        | DeltaType::Struct(_) => Arc::new(values.collect::<Int64Array>()),
-    }
+        | DeltaType::Struct(_) => Arc::new(numbers::<Int64Type>(picked)?),
+    })
 }
 
-fn semver(versions: Vec<Option<[i32; 3]>>) -> Result<ArrayRef, ArrowError> {
-    let part = |at: usize| -> ArrayRef {
-        Arc::new(versions.iter().map(|version| version.map(|version| version[at])).collect::<Int32Array>())
+fn numbers<T: ArrowPrimitiveType>(picked: Picked<T::Native>) -> Result<PrimitiveArray<T>, ArrowError> {
+    PrimitiveArray::try_new(picked.values.into(), picked.nulls)
+}
+
+fn semver(versions: Picked<[i32; 3]>) -> Result<ArrayRef, ArrowError> {
+    let part = |at: usize| -> Result<ArrayRef, ArrowError> {
+        let values: Vec<_> = versions.values.iter().map(|version| version[at]).collect();
+        Ok(Arc::new(Int32Array::try_new(values.into(), versions.nulls.clone())?))
     };
-    let valid = versions.iter().map(Option::is_some).collect();
+    let parts = vec![part(0)?, part(1)?, part(2)?];
     structs(
         &DeltaType::Struct(vec![
             ("major", DeltaType::Integer),
             ("minor", DeltaType::Integer),
             ("patch", DeltaType::Integer),
         ]),
-        vec![part(0), part(1), part(2)],
-        valid,
+        parts,
+        versions.nulls,
     )
 }
 
-fn user_agents(field: &Field, agents: &[Option<(Token, i32)>]) -> Result<ArrayRef, ArrowError> {
-    let families = words(agents.iter().map(|agent| agent.map(|(family, _)| family)), |family| {
-        field.field_type.render(*family).into_owned()
-    })?;
-    let majors: ArrayRef = Arc::new(agents.iter().map(|agent| agent.map(|(_, major)| major)).collect::<Int32Array>());
-    let valid = agents.iter().map(Option::is_some).collect();
+fn user_agents(field: &Field, agents: Picked<(Token, i32)>) -> Result<ArrayRef, ArrowError> {
+    let majors: Vec<_> = agents.values.iter().map(|(_, major)| *major).collect();
+    let majors = Int32Array::try_new(majors.into(), agents.nulls.clone())?;
+    let families = agents.map(|(family, _)| family);
     structs(
         &DeltaType::Struct(vec![("family", DeltaType::String), ("major", DeltaType::Integer)]),
-        vec![families, majors],
-        valid,
+        vec![tokens(field, &families)?, Arc::new(majors)],
+        families.nulls,
     )
 }
 
-fn structs(stored: &DeltaType, columns: Vec<ArrayRef>, valid: NullBuffer) -> Result<ArrayRef, ArrowError> {
+fn structs(stored: &DeltaType, columns: Vec<ArrayRef>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
     let DataType::Struct(fields) = arrow_type(stored) else {
         return Err(ArrowError::SchemaError("a value of several parts is stored as a struct".into()));
     };
-    Ok(Arc::new(StructArray::try_new(fields, columns, Some(valid))?))
+    Ok(Arc::new(StructArray::try_new(fields, columns, nulls)?))
 }
 
-/// Makes a dictionary array: each different value is rendered once.
-fn words<T: Copy + Eq + std::hash::Hash>(
-    values: impl Iterator<Item = Option<T>>,
-    render: impl Fn(&T) -> String,
+/// Pseudonyms lie one after the other; a null takes no room.
+fn pseudonyms<P: Purpose>(picked: Picked<Pseudonym<P>>) -> Result<ArrayRef, ArrowError> {
+    let Picked { values, nulls } = picked;
+    let is_there = |at: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at));
+    let lengths = (0..values.len()).map(|at| if is_there(at) { size_of::<Pseudonym<P>>() } else { 0 });
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let there = values.iter().enumerate().filter(|(at, _)| is_there(*at));
+    let mut bytes = Vec::with_capacity(values.len());
+    bytes.extend(there.map(|(_, value)| value.bytes()));
+    Ok(Arc::new(BinaryArray::try_new(offsets, bytes.into_flattened().into(), nulls)?))
+}
+
+fn tokens(field: &Field, picked: &Picked<Token>) -> Result<ArrayRef, ArrowError> {
+    let write = |token, text: &mut String| text.push_str(&field.field_type.render(token));
+    words(picked, |token| token.number().into(), write)
+}
+
+/// Makes a dictionary array: each different value is written once.
+fn words<T: Copy>(
+    picked: &Picked<T>,
+    number: impl Fn(T) -> u64,
+    write: impl Fn(T, &mut String),
 ) -> Result<ArrayRef, ArrowError> {
-    let mut places = HashMap::new();
-    let mut texts = Vec::new();
-    let keys: Int32Array = values
-        .map(|value| {
-            value.map(|value| {
-                *places.entry(value).or_insert_with(|| {
-                    texts.push(render(&value));
-                    i32::try_from(texts.len() - 1).expect("a slice has few rows")
-                })
-            })
-        })
-        .collect();
-    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(&texts));
-    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, texts)?))
+    let mut places = Places::new();
+    let (mut text, mut ends) = (String::new(), vec![0]);
+    let mut keys = Vec::with_capacity(picked.values.len());
+    for (at, value) in picked.values.iter().enumerate() {
+        if picked.nulls.as_ref().is_some_and(|nulls| nulls.is_null(at)) {
+            keys.push(0);
+            continue;
+        }
+        let place = places.find(number(*value));
+        if place.is_new {
+            write(*value, &mut text);
+            ends.push(i32::try_from(text.len()).expect("a slice has few rows, and words are short"));
+        }
+        keys.push(place.number);
+    }
+    let keys = Int32Array::try_new(keys.into(), picked.nulls.clone())?;
+    let texts = StringArray::try_new(OffsetBuffer::new(ends.into()), text.into_bytes().into(), None)?;
+    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(texts))?))
 }
 
-fn pick<'c, T: Storable>(cells: &'c Cells<T>, picked: &'c [usize]) -> impl Iterator<Item = Option<T>> + 'c {
-    let (values, validity) = (cells.values(), cells.validity());
-    picked.iter().map(move |at| validity.is_valid(*at).then(|| values[*at]))
+/// The values at some places, one after the other; a null's is blank.
+struct Picked<T> {
+    values: Vec<T>,
+    nulls: Option<NullBuffer>,
+}
+
+impl<T: Copy> Picked<T> {
+    fn map<U>(self, change: impl Fn(T) -> U) -> Picked<U> {
+        Picked { values: self.values.into_iter().map(change).collect(), nulls: self.nulls }
+    }
+}
+
+fn pick<T: Storable>(cells: &Cells<T>, picked: &[usize]) -> Picked<T> {
+    Picked { values: gather(cells.values(), picked), nulls: pick_nulls(cells.validity(), picked) }
+}
+
+fn gather<T: Copy>(values: &[T], picked: &[usize]) -> Vec<T> {
+    picked.iter().map(|row| values[*row]).collect()
+}
+
+/// Returns which of the values at some places are null, if any is.
+fn pick_nulls(validity: &Validity, picked: &[usize]) -> Option<NullBuffer> {
+    if validity.nulls() == 0 {
+        return None;
+    }
+    let bits = validity.bits();
+    let valid = BooleanBuffer::collect_bool(picked.len(), |at| {
+        let row = picked[at];
+        bits[row / 8] >> (row % 8) & 1 == 1
+    });
+    Some(NullBuffer::new(valid)).filter(|nulls| nulls.null_count() > 0)
 }
 
 fn field(column: &ColumnType) -> ArrowField {

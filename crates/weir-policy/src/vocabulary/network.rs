@@ -35,6 +35,23 @@ impl Network {
     pub const fn from_number(number: u64) -> Self {
         Self(number)
     }
+
+    /// Appends the text of the network, as `Display` has it: columns hold many, each once.
+    pub fn write(self, out: &mut String) {
+        if self.0 & V6 != 0 {
+            return out.push_str(&self.to_string());
+        }
+        for shift in [16, 8, 0] {
+            let number = u8::try_from(self.0 >> shift & 0xFF).expect("eight bits");
+            for (power, least) in [(100, 100), (10, 10), (1, 0)] {
+                if number >= least {
+                    out.push(char::from(b'0' + number / power % 10));
+                }
+            }
+            out.push('.');
+        }
+        out.push_str("0/24");
+    }
 }
 
 /// Reads what nearly all addresses are, in one pass: four numbers up to 255 without leading zeros.
@@ -93,6 +110,12 @@ mod tests {
                 Some(network),
                 "{text}"
             );
+        }
+        for text in ["0.0.0.0", "1.20.100.9", "255.10.99.255", "2001:db8::1"] {
+            let network = Network::parse(text.as_bytes()).unwrap();
+            let mut written = String::from("in ");
+            network.write(&mut written);
+            assert_eq!(written, format!("in {network}"));
         }
         for text in
             ["", "203.0.113", "203.0.113.77:80", "[::1]", "fe80::1%eth0", "203.0.113.077", "a", "203.0.113.0/24"]
