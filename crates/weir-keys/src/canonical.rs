@@ -29,13 +29,45 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
 /// Tells whether a text is its own canonical form, where that shows at a glance; most identifiers are so.
 ///
 /// False says nothing. True for printable ASCII without `@`, `:` and spaces, other than what is as long as a UUID and has capitals.
+#[inline]
 pub fn is_canonical_at_sight(text: &[u8]) -> bool {
-    let odd = |byte: u8| u8::from(!byte.is_ascii_graphic()) | u8::from(byte == b'@') | u8::from(byte == b':');
-    let capital = |byte: u8| u8::from(byte.is_ascii_uppercase());
-    // Without a branch for each byte, so that the compiler takes many at once.
-    let is_plain = text.iter().fold(0, |any, byte| any | odd(*byte)) == 0;
-    is_plain && (text.len() != UUID_LENGTH || text.iter().fold(0, |any, byte| any | capital(*byte)) == 0)
+    let mut found = Found::default();
+    if let (Some(_), Some(last)) = (text.get(SEEN..), text.last_chunk()) {
+        // The last look may be at bytes that were seen before, which does no harm.
+        for block in text.as_chunks().0 {
+            found.look(block);
+        }
+        found.look(last);
+    } else {
+        let mut block = [b'0'; SEEN];
+        block[..text.len()].copy_from_slice(text);
+        found.look(&block);
+    }
+    let is_any = |places| u128::from_le_bytes(places) != 0;
+    !is_any(found.odd) && (text.len() != UUID_LENGTH || !is_any(found.capitals))
 }
+
+/// What is among the bytes of a text that may make it other than canonical.
+#[derive(Default)]
+struct Found {
+    odd: [u8; SEEN],
+    capitals: [u8; SEEN],
+}
+
+impl Found {
+    /// Looks at bytes without a branch for each, so that the compiler takes all at once.
+    #[inline]
+    fn look(&mut self, bytes: &[u8; SEEN]) {
+        for (at, byte) in bytes.iter().enumerate() {
+            let is_sign = u8::from(*byte == b'@') | u8::from(*byte == b':');
+            self.odd[at] |= u8::from(!byte.is_ascii_graphic()) | is_sign;
+            self.capitals[at] |= u8::from(byte.is_ascii_uppercase());
+        }
+    }
+}
+
+/// Bytes that are looked at together.
+const SEEN: usize = 16;
 
 /// Applies the rule of the text's shape, if it has one.
 fn shaped(text: &str) -> Cow<'_, str> {
@@ -124,6 +156,28 @@ mod tests {
     fn plain_ascii_is_borrowed() {
         for text in ["u-81", " u-81 ", "a@example.com", "7f0c1a2b-0000-4000-8000-abcdefabcdef", "2001:db8::1", ""] {
             assert!(matches!(canonical(text), Cow::Borrowed(_)));
+        }
+    }
+
+    #[test]
+    fn every_byte_of_an_identifier_is_looked_at() {
+        for length in 0..70 {
+            let plain = vec![b'a'; length];
+            assert!(is_canonical_at_sight(&plain));
+            for at in 0..length {
+                for (byte, is_canonical) in
+                    [(b'A', length != 36), (b'Z', length != 36), (b'9', true), (b'~', true), (b'!', true)]
+                {
+                    let mut text = plain.clone();
+                    text[at] = byte;
+                    assert_eq!(is_canonical_at_sight(&text), is_canonical, "{byte} at {at} of {length}");
+                }
+                for odd in [b'@', b':', b' ', b'\n', 0, 0x7F, 0x80, 0xFF] {
+                    let mut text = plain.clone();
+                    text[at] = odd;
+                    assert!(!is_canonical_at_sight(&text), "{odd} at {at} of {length}");
+                }
+            }
         }
     }
 

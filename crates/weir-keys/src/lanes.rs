@@ -1,10 +1,10 @@
 //! Many keyed hashes at once: one in each lane of the processor's vectors.
 //!
-//! An identifier fits one block of BLAKE3, and hashing it alone leaves most of the processor idle: sixteen of them, each
-//! under a key of its own, take hardly longer than one. The result is that of [`blake3::keyed_hash`] to the bit, which a
-//! test holds for every length; what is longer than a block goes there directly.
+//! An identifier fits one block of BLAKE3, an event's name two, and hashing one alone leaves most of the processor idle: sixteen
+//! of them, each under a key of its own, take hardly longer than one. The result is that of [`blake3::keyed_hash`] to the
+//! bit, which a test holds for every length; what is longer than two blocks goes there directly.
 
-use fearless_simd::{Level, Simd, dispatch, prelude::*, u32x4};
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16, u32x4};
 use zeroize::Zeroize;
 
 use crate::{
@@ -25,8 +25,15 @@ impl PseudonymQueue {
     }
 
     /// Adds an identifier in its canonical form.
+    #[inline]
     pub fn push(&mut self, key: &PseudonymKey, canonical: &[u8]) {
-        self.0.push(key.expose(), canonical);
+        self.0.push(key.expose(), [canonical]);
+    }
+
+    /// Adds an identifier that is several pieces, one after the other.
+    #[inline]
+    pub fn push_joined<const PIECES: usize>(&mut self, key: &PseudonymKey, pieces: [&[u8]; PIECES]) {
+        self.0.push(key.expose(), pieces);
     }
 
     /// Empties the queue; returns the pseudonyms, as [`PseudonymKey::digest`] would, in the order of the identifiers.
@@ -47,8 +54,9 @@ impl PersonQueue {
     }
 
     /// Adds an identifier in its canonical form.
+    #[inline]
     pub fn push(&mut self, domain: &PersonDomain, canonical: &[u8]) {
-        self.0.push(domain.expose(), canonical);
+        self.0.push(domain.expose(), [canonical]);
     }
 
     /// Empties the queue; returns the people, as [`PersonDomain::person`] would, in the order of the identifiers.
@@ -63,149 +71,202 @@ const BLOCK_BYTES: usize = 64;
 const BLOCK_WORDS: usize = 16;
 const KEY_WORDS: usize = 8;
 
-/// Blocks that wait, by groups of [`LANES`].
+/// Messages that wait: those of one block, and those of two.
+#[derive(Default)]
 struct Queue {
-    level: Level,
-    groups: Vec<Group>,
-    /// Blocks pushed since the last [`finish`](Self::finish).
-    len: usize,
-    /// What did not fit a block, hashed, with its place.
-    long: Vec<(usize, [u8; 16])>,
+    one: Lanes<1>,
+    two: Lanes<2>,
+    /// Messages pushed since the last [`finish`](Self::finish).
+    len: u32,
     digests: Vec<[u8; 16]>,
 }
 
-/// Blocks and their keys, one after the other.
-#[derive(Clone)]
-struct Group {
-    keys: [[u32; KEY_WORDS]; LANES],
-    blocks: [[u32; BLOCK_WORDS]; LANES],
-    lengths: [u32; LANES],
+/// Messages of so many blocks, of which each [`LANES`] are hashed at once: they need not leave the nearest cache.
+struct Lanes<const BLOCKS: usize> {
+    level: Level,
+    group: Box<Group<BLOCKS>>,
+    used: usize,
 }
 
-impl Group {
-    const EMPTY: Self = Self { keys: [[0; KEY_WORDS]; LANES], blocks: [[0; BLOCK_WORDS]; LANES], lengths: [0; LANES] };
+/// Messages and their keys, one after the other.
+struct Group<const BLOCKS: usize> {
+    keys: [[u8; SECRET_BYTES]; LANES],
+    messages: [[[u8; BLOCK_BYTES]; BLOCKS]; LANES],
+    /// The bytes in each last block.
+    lengths: [u32; LANES],
+    /// Where each digest goes.
+    places: [u32; LANES],
 }
 
 impl Queue {
-    fn push(&mut self, key: &[u8; SECRET_BYTES], message: &[u8]) {
-        let (group, lane) = (self.len / LANES, self.len % LANES);
-        if group == self.groups.len() {
-            self.groups.push(Group::EMPTY);
-        }
-        if message.len() > BLOCK_BYTES {
-            self.long.push((self.len, first_half(&blake3::keyed_hash(key, message))));
-        } else {
-            self.groups[group].set(lane, key, message);
-        }
+    #[inline]
+    fn push<const PIECES: usize>(&mut self, key: &[u8; SECRET_BYTES], pieces: [&[u8]; PIECES]) {
+        let place = self.len;
         self.len += 1;
+        if self.digests.len() <= index(place) {
+            self.digests.resize(2 * index(place) + LANES, [0; 16]);
+        }
+        let bytes = pieces.iter().map(|piece| piece.len()).sum();
+        if bytes <= BLOCK_BYTES {
+            self.one.push(place, key, pieces, bytes);
+            self.one.hash_if_full(&mut self.digests);
+        } else if bytes <= 2 * BLOCK_BYTES {
+            self.two.push(place, key, pieces, bytes);
+            self.two.hash_if_full(&mut self.digests);
+        } else {
+            self.digests[index(place)] = first_half(&blake3::keyed_hash(key, &pieces.concat()));
+        }
     }
 
     fn finish(&mut self) -> &[[u8; 16]] {
-        self.digests.resize(self.len.next_multiple_of(LANES), [0; 16]);
-        let groups = self.len.div_ceil(LANES);
-        for (at, (group, digests)) in self.groups[..groups].iter().zip(self.digests.chunks_mut(LANES)).enumerate() {
-            let used = (self.len - at * LANES).min(LANES);
-            dispatch!(self.level, simd => group.hash(simd, used, digests));
-        }
-        for (at, digest) in self.long.drain(..) {
-            self.digests[at] = digest;
-        }
-        &self.digests[..std::mem::take(&mut self.len)]
+        self.one.hash(&mut self.digests);
+        self.two.hash(&mut self.digests);
+        &self.digests[..index(std::mem::take(&mut self.len))]
     }
 }
 
-impl Default for Queue {
-    fn default() -> Self {
-        Self { level: Level::new(), groups: Vec::new(), len: 0, long: Vec::new(), digests: Vec::new() }
-    }
-}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        for group in &mut self.groups {
-            group.keys.zeroize();
-            group.blocks.zeroize();
-        }
-    }
-}
-
-impl Group {
+impl<const BLOCKS: usize> Lanes<BLOCKS> {
     #[inline]
-    fn set(&mut self, lane: usize, key: &[u8; SECRET_BYTES], message: &[u8]) {
-        let mut block = [0; BLOCK_BYTES];
-        block[..message.len()].copy_from_slice(message);
-        self.keys[lane] = words(key);
-        self.blocks[lane] = words(&block);
-        self.lengths[lane] = u32::try_from(message.len()).expect("a block has 64 bytes");
+    fn push<const PIECES: usize>(
+        &mut self,
+        place: u32,
+        key: &[u8; SECRET_BYTES],
+        pieces: [&[u8]; PIECES],
+        bytes: usize,
+    ) {
+        let (group, lane) = (&mut *self.group, self.used);
+        self.used += 1;
+        (group.keys[lane], group.places[lane]) = (*key, place);
+        group.lengths[lane] = u32::try_from(bytes - (BLOCKS - 1) * BLOCK_BYTES).expect("a block has 64 bytes");
+        // Written in place: what is copied on at once has to wait until it was written.
+        let mut message = group.messages[lane].as_flattened_mut();
+        message.fill(0);
+        for piece in pieces {
+            let (start, rest) = message.split_at_mut(piece.len());
+            start.copy_from_slice(piece);
+            message = rest;
+        }
     }
+
+    #[inline]
+    fn hash_if_full(&mut self, digests: &mut [[u8; 16]]) {
+        if self.used == LANES {
+            self.hash(digests);
+        }
+    }
+
+    /// Hashes all that waits, each to its place.
+    #[inline(never)]
+    fn hash(&mut self, digests: &mut [[u8; 16]]) {
+        let used = std::mem::take(&mut self.used);
+        dispatch!(self.level, simd => self.group.hash(simd, used, digests));
+    }
+}
+
+impl<const BLOCKS: usize> Default for Lanes<BLOCKS> {
+    fn default() -> Self {
+        Self { level: Level::new(), group: Box::new(Group::EMPTY), used: 0 }
+    }
+}
+
+impl<const BLOCKS: usize> Drop for Lanes<BLOCKS> {
+    fn drop(&mut self) {
+        self.group.keys.zeroize();
+        for message in &mut self.group.messages {
+            message.zeroize();
+        }
+    }
+}
+
+impl<const BLOCKS: usize> Group<BLOCKS> {
+    const EMPTY: Self = Self {
+        keys: [[0; SECRET_BYTES]; LANES],
+        messages: [[[0; BLOCK_BYTES]; BLOCKS]; LANES],
+        lengths: [0; LANES],
+        places: [0; LANES],
+    };
 
     /// Hashes the first `used` lanes, as many at a time as the processor's vectors have.
     #[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
     #[inline(always)]
     fn hash<S: Simd>(&self, simd: S, used: usize, digests: &mut [[u8; 16]]) {
-        let (mut keys, mut blocks) = ([[0; LANES]; KEY_WORDS], [[0; LANES]; BLOCK_WORDS]);
-        transpose(simd, &self.keys, &mut keys);
-        transpose(simd, &self.blocks, &mut blocks);
-        let mut words = [[0; LANES]; 4];
-        for from in (0..used).step_by(S::u32s::LEN) {
-            self.compress(simd, (&keys, &blocks), from, &mut words);
+        // What goes from block to block starts as the key.
+        let mut chain = [[0; LANES]; KEY_WORDS];
+        transpose(simd, |lane| &self.keys[lane], &mut chain);
+        for at in 0..BLOCKS {
+            let is_last = at + 1 == BLOCKS;
+            let end = if is_last { CHUNK_END | ROOT } else { 0 };
+            let flags = KEYED_HASH | end | if at == 0 { CHUNK_START } else { 0 };
+            let lengths = if is_last { &self.lengths } else { &[64; LANES] };
+            let mut columns = [[0; LANES]; BLOCK_WORDS];
+            transpose(simd, |lane| &self.messages[lane][at], &mut columns);
+            for from in (0..used).step_by(S::u32s::LEN) {
+                compress(simd, &mut chain, &columns, (lengths, flags), from);
+            }
         }
-        for (lane, digest) in digests.iter_mut().enumerate().take(used) {
-            for (bytes, row) in digest.as_chunks_mut::<4>().0.iter_mut().zip(&words) {
+        for (lane, place) in self.places.iter().enumerate().take(used) {
+            let digest = digests[index(*place)].as_chunks_mut::<4>().0;
+            for (bytes, row) in digest.iter_mut().zip(&chain) {
                 *bytes = row[lane].to_le_bytes();
             }
         }
     }
+}
 
-    /// The compression function of BLAKE3 (section 2.2) for one block that is chunk and root in one.
-    #[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
-    #[inline(always)]
-    fn compress<S: Simd>(
-        &self,
-        simd: S,
-        (keys, blocks): (&[[u32; LANES]; KEY_WORDS], &[[u32; LANES]; BLOCK_WORDS]),
-        from: usize,
-        words: &mut [[u32; LANES]; 4],
-    ) {
-        let lanes = from..from + S::u32s::LEN;
-        let load = |row: &[u32; LANES]| S::u32s::from_slice(simd, &row[lanes.clone()]);
-        let splat = |word| S::u32s::splat(simd, word);
-        let block: [_; BLOCK_WORDS] = std::array::from_fn(|word| load(&blocks[word]));
-        let mut state: [_; 16] = std::array::from_fn(|word| match word {
-            0..8 => load(&keys[word]),
-            8..12 => splat(IV[word - 8]),
-            12 | 13 => splat(0),
-            14 => load(&self.lengths),
-            _ => splat(FLAGS),
-        });
-        round::<S, 0>(&mut state, &block);
-        round::<S, 1>(&mut state, &block);
-        round::<S, 2>(&mut state, &block);
-        round::<S, 3>(&mut state, &block);
-        round::<S, 4>(&mut state, &block);
-        round::<S, 5>(&mut state, &block);
-        round::<S, 6>(&mut state, &block);
-        for (word, row) in words.iter_mut().enumerate() {
-            (state[word] ^ state[word + 8]).store_slice(&mut row[lanes.clone()]);
-        }
+/// The compression function of BLAKE3 (section 2.2), for blocks of messages that are one chunk.
+#[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
+#[inline(always)]
+fn compress<S: Simd>(
+    simd: S,
+    chain: &mut [[u32; LANES]; KEY_WORDS],
+    blocks: &[[u32; LANES]; BLOCK_WORDS],
+    (lengths, flags): (&[u32; LANES], u32),
+    from: usize,
+) {
+    let lanes = from..from + S::u32s::LEN;
+    let load = |row: &[u32; LANES]| S::u32s::from_slice(simd, &row[lanes.clone()]);
+    let splat = |word| S::u32s::splat(simd, word);
+    let mut block = [splat(0); BLOCK_WORDS];
+    for (word, row) in block.iter_mut().zip(blocks) {
+        *word = load(row);
+    }
+    let mut state = [splat(0); 16];
+    for (word, row) in state.iter_mut().zip(&*chain) {
+        *word = load(row);
+    }
+    for (word, initial) in state[KEY_WORDS..].iter_mut().zip(IV) {
+        *word = splat(initial);
+    }
+    (state[14], state[15]) = (load(lengths), splat(flags));
+    round::<S, 0>(&mut state, &block);
+    round::<S, 1>(&mut state, &block);
+    round::<S, 2>(&mut state, &block);
+    round::<S, 3>(&mut state, &block);
+    round::<S, 4>(&mut state, &block);
+    round::<S, 5>(&mut state, &block);
+    round::<S, 6>(&mut state, &block);
+    for (word, row) in chain.iter_mut().enumerate() {
+        (state[word] ^ state[word + 8]).store_slice(&mut row[lanes.clone()]);
     }
 }
 
-fn words<const BYTES: usize, const WORDS: usize>(bytes: &[u8; BYTES]) -> [u32; WORDS] {
-    let mut words = [0; WORDS];
-    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
-        *word = u32::from_le_bytes(*bytes);
-    }
-    words
+fn index(place: u32) -> usize {
+    usize::try_from(place).expect("usize has at least 32 bits")
 }
 
 /// Puts blocks side by side: a row for each word, a column for each lane.
 #[expect(clippy::inline_always, reason = "it must be compiled for the processor it was dispatched to")]
 #[inline(always)]
-fn transpose<S: Simd, const WORDS: usize>(simd: S, rows: &[[u32; WORDS]; LANES], columns: &mut [[u32; LANES]; WORDS]) {
+fn transpose<'r, S: Simd, const BYTES: usize, const WORDS: usize>(
+    simd: S,
+    row: impl Fn(usize) -> &'r [u8; BYTES],
+    columns: &mut [[u32; LANES]; WORDS],
+) {
+    const { assert!(cfg!(target_endian = "little") && BYTES == 4 * WORDS, "words are read as they lie in memory") };
     for lane in (0..LANES).step_by(4) {
         for word in (0..WORDS).step_by(4) {
-            let load = |at: usize| u32x4::from_slice(simd, &rows[lane + at][word..word + 4]);
+            let load =
+                |at: usize| -> u32x4<S> { u8x16::from_slice(simd, &row(lane + at)[4 * word..4 * word + 16]).bitcast() };
             let [a, b, c, d] = [load(0), load(1), load(2), load(3)];
             let (ac, bd) = (a.zip_low(c), b.zip_low(d));
             let (ac_high, bd_high) = (a.zip_high(c), b.zip_high(d));
@@ -255,8 +316,10 @@ fn rotate<S: Simd, const BITS: u32>(word: S::u32s) -> S::u32s {
 
 /// The first words of SHA-256's initial value, as BLAKE3 takes them.
 const IV: [u32; 4] = [0x6A09_E667, 0xBB67_AE85, 0x3C6E_F372, 0xA54F_F53A];
-/// `CHUNK_START`, `CHUNK_END`, `ROOT` and `KEYED_HASH`.
-const FLAGS: u32 = 1 | 2 | 8 | 16;
+const CHUNK_START: u32 = 1;
+const CHUNK_END: u32 = 2;
+const ROOT: u32 = 8;
+const KEYED_HASH: u32 = 16;
 /// In which order each of the seven rounds takes the words of the block.
 const SCHEDULE: [[usize; 16]; 7] = schedule();
 
@@ -281,23 +344,28 @@ mod tests {
 
     #[test]
     fn lanes_agree_with_blake3_for_every_length_and_fill() {
-        let message: Vec<u8> = (0..120).collect();
+        let message: Vec<u8> = (0..220).collect();
         for level in [Level::new(), Level::baseline()] {
             let mut queue = Queue::default();
-            queue.level = level;
+            (queue.one.level, queue.two.level) = (level, level);
             for count in 0..=40 {
-                for offset in 0..70 {
+                for offset in 0..135 {
                     let inputs: Vec<_> = (0..count)
                         .map(|at| {
-                            let key = [u8::try_from(at + 3 * offset).unwrap(); SECRET_BYTES];
-                            (key, &message[at..at + (at * 31 + offset) % 66])
+                            let key = [u8::try_from(at + offset).unwrap(); SECRET_BYTES];
+                            (key, &message[at..at + (at * 31 + offset) % 131])
                         })
                         .collect();
                     for (key, input) in &inputs {
-                        queue.push(key, input);
+                        queue.push(key, [*input]);
                     }
                     let want: Vec<_> =
                         inputs.iter().map(|(key, input)| first_half(&blake3::keyed_hash(key, input))).collect();
+                    assert_eq!(queue.finish(), want);
+                    for (key, input) in &inputs {
+                        let (start, end) = input.split_at(input.len() / 3);
+                        queue.push(key, [start, &[], end]);
+                    }
                     assert_eq!(queue.finish(), want);
                 }
             }

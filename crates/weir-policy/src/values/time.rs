@@ -5,7 +5,35 @@
 /// Strict: `T` (or `t`) between date and time, `Z` (or `z`) or a numeric offset at the end. Digits beyond the
 /// microsecond are dropped. A leap second (`23:59:60` of UTC, and only there) is read as the last microsecond of its
 /// day, so that it stays in it.
+#[inline]
 pub fn parse(text: &[u8]) -> Option<i64> {
+    text.as_array().and_then(in_millis).or_else(|| parse_any(text))
+}
+
+/// Reads what nearly all instants are, eight bytes at once: `2026-11-23T10:15:30.123Z`; none says nothing.
+#[inline]
+fn in_millis(text: &[u8; 24]) -> Option<i64> {
+    const FORM: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
+    let mut digits = [0; 24];
+    let mut odd = 0;
+    for (digit, (byte, form)) in digits.iter_mut().zip(text.iter().zip(FORM)) {
+        // What is left is a digit where one belongs, and nothing elsewhere.
+        *digit = byte ^ form;
+        let most = if *form == b'0' { 9 } else { 0 };
+        odd |= u8::from(*digit > most);
+    }
+    let two = |at: usize| i64::from(digits[at]) * 10 + i64::from(digits[at + 1]);
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    if odd != 0 || hour >= 24 || minute >= 60 || second >= 60 {
+        return None;
+    }
+    let days = days(two(0) * 100 + two(2), two(5), two(8))?;
+    let millis = two(20) * 10 + i64::from(digits[22]);
+    Some((((i64::from(days) * 24 + hour) * 60 + minute) * 60 + second) * MICROS + millis * 1_000)
+}
+
+/// Reads an instant in any form.
+fn parse_any(text: &[u8]) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let (time, rest) = rest.split_at_checked(9)?;
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date else { return None };
@@ -119,6 +147,8 @@ mod tests {
         for (text, rendered) in [
             ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
             ("2026-11-23T10:15:30.123Z", "2026-11-23T10:15:30.123000Z"),
+            ("2024-02-29t23:59:59.999z", "2024-02-29T23:59:59.999000Z"),
+            ("2016-12-31T23:59:60.000Z", "2016-12-31T23:59:59.999999Z"),
             ("2026-11-23t10:15:30.1234567z", "2026-11-23T10:15:30.123456Z"),
             ("2024-02-29T23:59:59-05:30", "2024-03-01T05:29:59Z"),
             ("0000-01-01T00:00:00+23:59", "-001-12-31T00:01:00Z"),
@@ -139,6 +169,16 @@ mod tests {
             "2026-11-23T10:15:30",
             "2026-11-23T10:15Z",
             "2026-13-01T00:00:00Z",
+            "2026-13-01T00:00:00.000Z",
+            "2026-00-01T00:00:00.000Z",
+            "2026-02-30T00:00:00.000Z",
+            "2026-11-23T24:00:00.000Z",
+            "2026-11-23T10:60:00.000Z",
+            "2026-11-23T10:15:60.000Z",
+            "2026-11-23T10:15:3:.000Z",
+            "2026-11-23T10:15:30:000Z",
+            "2026-11-23T10:15:30.00/Z",
+            "2026-11-23T10:15:30.0000",
             "2025-02-29T00:00:00Z",
             "2026-11-23T24:00:00Z",
             "2026-11-23T10:60:00Z",
@@ -152,6 +192,18 @@ mod tests {
             "2026-1\u{663}-23T10:15:30Z",
         ] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_byte_of_an_instant_counts() {
+        let text = *b"2024-02-29T23:59:59.999Z";
+        for place in 0..text.len() {
+            for byte in 0..=u8::MAX {
+                let mut other = text;
+                other[place] = byte;
+                assert_eq!(parse(&other), parse_any(&other), "{byte} at {place}");
+            }
         }
     }
 

@@ -2,23 +2,25 @@
 //!
 //! A pre-release or build part is free text by its nature: a version that has one is of the wrong type, and null.
 
-/// Returns the three numbers of a version.
+/// Returns the three numbers of a version: digits without a leading zero, as semver.org has them.
 pub fn parse(text: &[u8]) -> Option<[i32; 3]> {
-    let mut parts = text.split(|&byte| byte == b'.');
-    let version = [number(parts.next()?)?, number(parts.next()?)?, number(parts.next()?)?];
-    parts.next().is_none().then_some(version)
-}
-
-/// Reads digits without a leading zero, as semver.org has them.
-fn number(digits: &[u8]) -> Option<i32> {
-    let leading_zero = digits.len() > 1 && digits[0] == b'0';
-    if digits.is_empty() || leading_zero {
-        return None;
+    let (mut version, mut part, mut number, mut digits) = ([0; 3], 0, 0_i32, 0);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' if digits == 0 || number != 0 => {
+                number = number.checked_mul(10)?.checked_add(i32::from(byte - b'0'))?;
+                digits += 1;
+            }
+            b'.' if digits > 0 && part < 2 => {
+                version[part] = number;
+                part += 1;
+                (number, digits) = (0, 0);
+            }
+            _ => return None,
+        }
     }
-    digits.iter().try_fold(0_i32, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| i32::from(byte - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
+    version[2] = number;
+    (part == 2 && digits > 0).then_some(version)
 }
 
 #[cfg(test)]
@@ -36,6 +38,8 @@ mod tests {
             "1.2.3.4",
             "v1.2.3",
             "1.02.3",
+            "00.2.3",
+            "1.2.00",
             "1.2.3-beta",
             "1.2.3+5",
             "1.2.2147483648",
