@@ -12,6 +12,7 @@ pub(crate) struct Classifier<'c> {
 }
 
 /// The contract of an event.
+#[derive(Clone, Copy)]
 pub(crate) struct Classified {
     pub(crate) contract: ContractIx,
     /// Whether the contract's last day has passed.

@@ -24,11 +24,10 @@ use crate::record::{Headers, Limits, Record};
 use crate::tally::FieldCounts;
 use attributes::{AttributeNames, Attributes, DataAt};
 use bytes::Bytes;
-use events::Named;
 use fearless_simd::Level;
 use value::Reader;
 use walk::{Found, Walk};
-use weir_policy::{ContractIx, MalformedCode, Token};
+use weir_policy::{MalformedCode, Token};
 
 /// Decodes one record after the other, with buffers that it keeps.
 pub(crate) struct Decoder {
@@ -77,26 +76,20 @@ impl Decoder {
         events: &mut Events,
     ) -> Result<(), MalformedCode> {
         let (values, items, others) = (events.values.len(), events.items.len(), events.others.len());
-        match self.event(record, classifier, events) {
-            Ok((Classified { contract, is_expired }, envelope, counts, subject)) => {
-                let others = others..events.others.len();
-                let event = Event { record: place, contract, is_expired, envelope, counts, subject, values, others };
-                events.all.push(event);
-                Ok(())
-            }
-            Err(code) => {
-                events.cut(values, items, others);
-                Err(code)
-            }
+        let read = self.event(place, record, classifier, events);
+        if read.is_err() {
+            events.cut(values, items, others);
         }
+        read
     }
 
     fn event(
         &mut self,
+        place: usize,
         record: &Record<'_>,
         classifier: &Classifier<'_>,
         events: &mut Events,
-    ) -> Result<(Classified, Envelope, FieldCounts, Option<Named>), MalformedCode> {
+    ) -> Result<(), MalformedCode> {
         let (value, headers) = (record.value(), record.headers());
         if value.is_empty() {
             return Err(MalformedCode::Empty);
@@ -106,7 +99,8 @@ impl Decoder {
         }
         self.index.read(value)?;
         self.nesting.clear();
-        let Events { values, items, others, wides, written, .. } = events;
+        let Events { all, values, items, others, wides, written } = events;
+        let (first_value, first_other) = (values.len(), others.len());
         let bytes = Bytes::new(value, written);
         let mut walk = Walk {
             cursor: Cursor::new(value, &self.index),
@@ -127,11 +121,23 @@ impl Decoder {
             return Err(MalformedCode::Envelope);
         }
         let envelope = read.attributes.check(&walk.reader.bytes)?;
-        let contract = read.along_contract(&mut walk, &envelope)?;
+        let Classified { contract, is_expired } = read.along_contract(&mut walk, &envelope)?;
         if walk.is_doubled {
             return Err(MalformedCode::DuplicateKey);
         }
-        Ok((contract, envelope, walk.reader.counts, walk.subject))
+        let (counts, subject) = (walk.reader.counts, walk.subject);
+        all.push(Event {
+            record: place,
+            contract,
+            date: events::date(envelope.time_us),
+            is_expired,
+            envelope,
+            counts,
+            subject,
+            values: first_value,
+            others: first_other..others.len(),
+        });
+        Ok(())
     }
 }
 
@@ -139,27 +145,44 @@ impl Decoder {
 struct Read<'r> {
     attributes: Attributes,
     classifier: &'r Classifier<'r>,
-    /// The contract along which the data was walked.
-    along: Option<ContractIx>,
+    /// What the data was walked along, and the version that was known then.
+    along: Option<(Classified, Option<u32>)>,
 }
 
 impl Read<'_> {
     /// Reads a value that is the event.
     fn structured(&mut self, walk: &mut Walk<'_, '_>, names: &AttributeNames) -> Result<(), NotJson> {
-        if walk.cursor.peek() != b'{' {
+        // A copy, as in the walk.
+        let mut cursor = walk.cursor;
+        if cursor.peek() != b'{' {
             return Err(NotJson);
         }
-        let mut more = walk.cursor.enter(b'}')?;
+        let mut more = cursor.enter(b'}')?;
         walk.nesting.enter();
+        let mut is_left = false;
         while more {
             walk.nesting.members += 1;
-            if self.attributes.member(walk, names)?.is_data() {
-                self.data(walk)?;
+            if self.attributes.member(walk, &mut cursor, names)?.is_data() {
+                walk.cursor = cursor;
+                if cursor.peek() == b'{' && self.attributes.leads_nowhere_yet() {
+                    // Some producers write the data first: it is read once it is known along which contract.
+                    self.attributes.data = Some(DataAt(cursor.left()));
+                    is_left = true;
+                    cursor.hop()?;
+                } else {
+                    self.data(walk)?;
+                    cursor = walk.cursor;
+                }
             }
-            more = walk.cursor.next(b'}')?;
+            more = cursor.next(b'}')?;
+        }
+        cursor.end()?;
+        if let Some(DataAt(left)) = self.attributes.data.take_if(|_| is_left) {
+            walk.cursor.go_back_to(left);
+            self.data(walk)?;
         }
         walk.nesting.leave();
-        walk.cursor.end()
+        Ok(())
     }
 
     /// Reads headers that are the attributes, and a value that is the data.
@@ -175,16 +198,15 @@ impl Read<'_> {
             // Data that is no object has no fields; data that stands twice is a fault anyway.
             return walk.skip();
         }
-        self.attributes.data = Some(DataAt(walk.cursor.mark()));
+        self.attributes.data = Some(DataAt(walk.cursor.left()));
         let bytes = &walk.reader.bytes;
-        let classified = self
-            .attributes
-            .type_and_version(bytes)
-            .and_then(|(event_type, version)| self.classifier.classify(bytes.around(event_type), version));
+        let classified = self.attributes.type_and_version(bytes).and_then(|(event_type, version)| {
+            Ok((self.classifier.classify(bytes.around(event_type), version)?, version))
+        });
         match classified {
-            Ok(Classified { contract, .. }) => {
-                self.along = Some(contract);
-                walk.data(self.classifier.plans.plan(contract))
+            Ok(along) => {
+                self.along = Some(along);
+                walk.data(self.classifier.plans.plan(along.0.contract))
             }
             Err(_) => walk.skip(),
         }
@@ -192,16 +214,21 @@ impl Read<'_> {
 
     /// Finds the contract, and walks the data along it if that was not done.
     fn along_contract(&mut self, walk: &mut Walk<'_, '_>, envelope: &Envelope) -> Result<Classified, MalformedCode> {
+        // The type stands once, or the record was refused.
+        let along = self.along.filter(|(_, version)| *version == envelope.version);
+        if let Some((classified, _)) = along {
+            return Ok(classified);
+        }
         let event_type = walk.reader.bytes.around(envelope.event_type);
         let classified = self.classifier.classify(event_type, envelope.version)?;
-        if self.along == Some(classified.contract) {
+        if self.along.is_some_and(|(along, _)| along.contract == classified.contract) {
             return Ok(classified);
         }
         let plan = self.classifier.plans.plan(classified.contract);
         match self.attributes.data {
             None => walk.begin(plan),
             Some(DataAt(place)) => {
-                walk.cursor.go_to(place);
+                walk.cursor.go_back_to(place);
                 walk.data(plan)?;
             }
         }

@@ -12,5 +12,5 @@ mod number;
 
 pub(crate) use cursor::{Cursor, Nesting, NotJson};
 pub(crate) use escape::unescape;
-pub(crate) use index::Index;
+pub(crate) use index::{Index, usize_of};
 pub(crate) use number::{Number, Unfit};

@@ -160,10 +160,9 @@ impl Keeper<'_> {
 
 /// Counts what became of events and of their fields.
 fn account(decoded: Decoded<'_>, fates: &[[Fate; 3]], tally: &mut Tally) {
-    for (event, fates) in decoded.events().iter().zip(fates) {
-        let counts = event.counts_after(decoded, *fates);
-        tally.add_event(decoded.record(event).origin(), event.contract, *fates, &counts);
-    }
+    tally.add_events(decoded.events().iter().zip(fates).map(|(event, fates)| {
+        (decoded.record(event).origin(), event.contract, *fates, event.counts_after(decoded, *fates))
+    }));
 }
 
 /// What rows are made with.

@@ -25,10 +25,19 @@ pub(crate) struct Names<T> {
 #[derive(Clone, Copy)]
 #[repr(align(32))]
 struct Slot<T> {
-    probe: Probe,
+    low: u64,
+    high: u64,
+    length: u32,
     /// Place in `long`.
     long: u32,
     meaning: T,
+}
+
+impl<T> Slot<T> {
+    #[inline(always)]
+    fn probe(&self) -> Probe {
+        Probe { low: self.low, high: self.high, length: self.length }
+    }
 }
 
 /// What is hashed and compared at once.
@@ -39,8 +48,8 @@ pub(crate) struct Probe {
     length: u32,
 }
 
-/// The probe of an empty place: no name is so long.
-const EMPTY: Probe = Probe { low: 0, high: 0, length: u32::MAX };
+/// The length in an empty place: no name is so long.
+const EMPTY: u32 = u32::MAX;
 /// Multipliers that are tried for each size of a table.
 const TRIES: u32 = 1024;
 
@@ -50,11 +59,12 @@ impl<T: Copy> Names<T> {
         let (mut long, mut crowded, mut slots) = (Vec::new(), Vec::new(), Vec::<Slot<T>>::new());
         for (name, meaning) in names {
             let probe = Probe::of(name, 0, name.len());
-            if slots.iter().any(|slot| slot.probe == probe) {
+            if slots.iter().any(|slot| slot.probe() == probe) {
                 crowded.push((Box::from(name), meaning));
                 continue;
             }
-            slots.push(Slot { probe, meaning, long: u32::try_from(long.len()).unwrap_or(u32::MAX) });
+            let Probe { low, high, length } = probe;
+            slots.push(Slot { low, high, length, meaning, long: u32::try_from(long.len()).unwrap_or(u32::MAX) });
             if !probe.is_whole() {
                 long.push(Box::from(name));
             }
@@ -70,17 +80,20 @@ impl<T: Copy> Names<T> {
         let probe = Probe::of(text, start, end);
         let first = probe.place(self.multiplier, self.shift);
         let slot = &self.slots[first];
+        if slot.probe().is(probe) && probe.is_whole() {
+            return slot.meaning;
+        }
         if self.is_perfect {
-            // A choice and no branch: whether names are declared follows no pattern.
-            return [self.nothing, slot.meaning][usize::from(slot.probe.is(probe))];
+            return self.nothing;
         }
         self.find_further(probe, first, &text[start..end])
     }
 
     /// Looks for a name that may not be in its own slot, or that a probe does not see whole.
+    #[inline(never)]
     fn find_further(&self, probe: Probe, first: usize, name: &[u8]) -> T {
         for slot in &self.slots[first..=first + self.reach] {
-            if slot.probe == probe && (probe.is_whole() || *self.long[index(slot.long)] == *name) {
+            if slot.probe() == probe && (probe.is_whole() || *self.long[index(slot.long)] == *name) {
                 return slot.meaning;
             }
         }
@@ -197,11 +210,11 @@ fn place_all<T: Copy>(
     (multiplier, shift): (u64, u32),
     reach: usize,
 ) -> Option<Vec<Slot<T>>> {
-    let empty = Slot { probe: EMPTY, meaning: nothing, long: 0 };
+    let empty = Slot { low: 0, high: 0, length: EMPTY, meaning: nothing, long: 0 };
     let mut slots = vec![empty; (1 << (64 - shift)) + reach];
     for name in names {
-        let first = name.probe.place(multiplier, shift);
-        *slots[first..=first + reach].iter_mut().find(|slot| slot.probe == EMPTY)? = *name;
+        let first = name.probe().place(multiplier, shift);
+        *slots[first..=first + reach].iter_mut().find(|slot| slot.length == EMPTY)? = *name;
     }
     Some(slots)
 }

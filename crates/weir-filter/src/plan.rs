@@ -6,7 +6,7 @@
 use crate::names::Names;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use weir_policy::{Contract, ContractIx, Field, FieldClass, FieldType, Policy, PurposeId, Range, Storage};
+use weir_policy::{Contract, ContractIx, Field, FieldClass, FieldType, Policy, PurposeId, PurposeSet, Range, Storage};
 
 /// The contracts of a policy, compiled; in the order of their places.
 pub(crate) struct Plans {
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) slots: Vec<Slot>,
     /// For each purpose, the columns of identifiers, in their order.
     pub(crate) identifiers: [Vec<usize>; 3],
+    /// For each set of purposes, the fields that none of them has; content is never among them.
+    lost: [Box<[usize]>; 8],
 }
 
 /// What the walk must know of a field, close together.
@@ -39,9 +41,10 @@ pub(crate) struct Slot {
     pub(crate) list: u32,
     /// The number of its kind of identifier; 0 where it has none.
     pub(crate) kind: u32,
-    /// Its place among the values of an item, and how many values an item has; 1 outside arrays.
-    pub(crate) of_item: u16,
-    pub(crate) item_values: u16,
+    /// Its place among the values of the event or, inside an array, of the item.
+    pub(crate) at: usize,
+    /// How many values an item has.
+    pub(crate) item_values: usize,
     /// Whether its values are words of a closed list.
     pub(crate) is_listed: bool,
     pub(crate) is_content: bool,
@@ -132,6 +135,8 @@ pub(crate) enum Leads {
     Listed,
     /// A field of another type.
     Other,
+    /// Text of a form of its own.
+    Text,
     Truth,
     /// A whole number.
     Whole,
@@ -140,7 +145,8 @@ pub(crate) enum Leads {
 impl Leads {
     fn to(slot: &Slot) -> Self {
         if slot.is_listed {
-            return Self::Listed;
+            // What fits a template is the event's own text, and takes longer to find.
+            return if let FieldType::Route(_) = slot.field_type { Self::Text } else { Self::Listed };
         }
         match slot.field_type.storage() {
             Storage::Bool => Self::Truth,
@@ -148,12 +154,9 @@ impl Leads {
             Storage::Int if matches!(slot.field_type, FieldType::HttpStatus | FieldType::Int(_)) => Self::Whole,
             Storage::Nothing => Self::Content,
             Storage::Pseudonym => Self::Identifier,
-            Storage::Decimal
-            | Storage::Int
-            | Storage::Network
-            | Storage::Semver
-            | Storage::Token
-            | Storage::UserAgent => Self::Other,
+            Storage::Network | Storage::Semver | Storage::UserAgent => Self::Text,
+            Storage::Int if matches!(slot.field_type, FieldType::Timestamp { unit: None, .. }) => Self::Text,
+            Storage::Decimal | Storage::Int | Storage::Token => Self::Other,
         }
     }
 }
@@ -198,6 +201,11 @@ impl Plans {
 }
 
 impl Plan {
+    /// Returns the fields whose values no row carries when those of these purposes are written.
+    pub(crate) fn lost(&self, written: PurposeSet) -> &[usize] {
+        &self.lost[place_of(written)]
+    }
+
     fn new(contract: &Contract, lists: &mut Lists, kinds: &mut Vec<Arc<str>>) -> Self {
         let mut root = Branch::default();
         for (place, field) in contract.fields.iter().enumerate() {
@@ -208,7 +216,7 @@ impl Plan {
             bounds: Bounds::of(field),
             list: lists.number(&field.field_type),
             kind: number_of_kind(field, kinds),
-            of_item: 0,
+            at: place,
             item_values: 1,
             is_listed: field.class == FieldClass::Word && field.field_type.storage() == Storage::Token,
             is_content: field.class == FieldClass::Content,
@@ -219,7 +227,17 @@ impl Plan {
             let columns = contract.columns(purpose);
             columns.filter(|(_, field)| field.class == FieldClass::Identifier).map(|(place, _)| place).collect()
         });
-        let mut plan = Self { objects: Vec::new(), ways: Vec::new(), slots, identifiers };
+        let mut lost = <[Box<[usize]>; 8]>::default();
+        for written in (0..8)
+            .map(|bits: u8| PurposeId::ALL.into_iter().filter(|purpose| bits >> purpose.index() & 1 == 1).collect())
+        {
+            let fields = contract.fields.iter().enumerate();
+            // Content is counted as that, also where it stands in an array.
+            let fields = fields.filter(|(_, field)| field.class != FieldClass::Content && written != contract.purposes);
+            let fields = fields.filter(|(_, field)| field.purposes.and(written).is_empty());
+            lost[place_of(written)] = fields.map(|(place, _)| place).collect();
+        }
+        let mut plan = Self { objects: Vec::new(), ways: Vec::new(), slots, identifiers, lost };
         plan.compile(&root);
         plan
     }
@@ -254,12 +272,17 @@ impl Plan {
     fn compile_array(&mut self, array: &ArrayBranch<'_>) -> Array {
         for (of_item, field) in (0..).zip(&array.fields) {
             let slot = &mut self.slots[*field];
-            slot.of_item = of_item;
-            slot.item_values = u16::try_from(array.fields.len()).expect("an array has fewer than 2^16 fields");
+            slot.at = of_item;
+            slot.item_values = array.fields.len();
         }
         let object = array.object.as_ref().map(|object| self.compile(object));
         Array { field: array.field, object, fields: array.fields.clone() }
     }
+}
+
+/// Returns a number below 8 that stands for a set.
+fn place_of(set: PurposeSet) -> usize {
+    set.iter().map(|purpose| 1 << purpose.index()).sum()
 }
 
 fn small(number: usize) -> u32 {

@@ -74,7 +74,7 @@ impl<P: Purpose> Filling<'_, '_, P> {
             return self.fill_lists(column);
         }
         let starts = std::mem::take(&mut self.starts);
-        self.push(column, starts.iter().map(|start| decoded.value_at(*start, field)));
+        self.push(column, &starts, |start| decoded.value_at(*start, field));
         self.starts = starts;
     }
 
@@ -89,22 +89,25 @@ impl<P: Purpose> Filling<'_, '_, P> {
                 column.push_list(None);
             }
         }
-        self.push(column, items.iter().copied());
+        self.push(column, &items, |item| *item);
         items.clear();
         self.items = items;
     }
 
     /// Adds values to a column, whose type says what they are.
     #[inline]
-    fn push(&mut self, column: &mut Column<P>, values: impl Iterator<Item = Value>) {
+    fn push<E>(&mut self, column: &mut Column<P>, from: &[E], value_of: impl Fn(&E) -> Value) {
         let Self { decoded, pseudonyms, unplaced, .. } = self;
         let (cells, rounding) = column.parts();
         macro_rules! extend {
             ($cells:ident, $kind:ident, $value:ident => $cell:expr) => {
-                $cells.extend(values.map(|$value| match $value.kind() {
-                    Kind::$kind => $cell,
-                    _ => $value.must_be_nothing(),
-                }))
+                $cells.extend(from, |element| {
+                    let $value = value_of(element);
+                    match $value.kind() {
+                        Kind::$kind => $cell,
+                        _ => $value.must_be_nothing(),
+                    }
+                })
             };
         }
         match cells {

@@ -5,7 +5,6 @@
 
 use crate::consent::{Permitted, PermittedEvent};
 use crate::decode::{Decoded, Identifier, Kind, Value};
-use crate::hash::FastMap;
 use crate::recent::Recent;
 use crate::tally::Fate;
 use std::cmp::Ordering;
@@ -57,10 +56,7 @@ pub(crate) struct KeyedEvent<'j, P> {
 impl<'j, P> Keyed<'j, P> {
     /// Returns the events of each contract and day.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &[KeyedEvent<'j, P>]> {
-        self.events.chunk_by(|one, other| {
-            let [one, other] = [one, other].map(|keyed| keyed.permitted.event);
-            (one.contract, one.date()) == (other.contract, other.date())
-        })
+        self.events.chunk_by(|one, other| one.permitted.event.table() == other.permitted.event.table())
     }
 }
 
@@ -97,13 +93,11 @@ pub(crate) struct Hasher {
     /// Every kind of identifier in the policy, by its number.
     kinds: Arc<[Arc<str>]>,
     queue: PseudonymQueue,
-    /// Where an event id is put together.
-    buffer: Vec<u8>,
 }
 
 impl Hasher {
     pub(crate) fn new(keys: Arc<KeySet>, kinds: Arc<[Arc<str>]>) -> Self {
-        Self { keys, kinds, queue: PseudonymQueue::new(), buffer: Vec::new() }
+        Self { keys, kinds, queue: PseudonymQueue::new() }
     }
 
     /// Returns the pseudonyms of all that was handed in for a purpose.
@@ -150,46 +144,58 @@ impl Hasher {
     /// CloudEvents names an event by source and id together; the source's length keeps `a` + `bc` and `ab` + `c` apart.
     fn push_event_id(&mut self, key: &PseudonymKey, source: &[u8], id: &[u8]) {
         let length = u32::try_from(source.len()).expect("a record is shorter than 4 GiB");
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&length.to_le_bytes());
-        self.buffer.extend_from_slice(source);
-        self.buffer.extend_from_slice(id);
-        self.queue.push(key, &self.buffer);
+        self.queue.push_joined(key, [&length.to_le_bytes(), source, id]);
     }
 }
 
 /// The keys of one purpose, by tenant and epoch.
 pub(crate) struct KeyCache<P> {
-    /// Where the keys are; none where the epoch is closed.
-    known: FastMap<(TenantIx, i32), Option<usize>>,
+    /// By tenant: its epochs, and where the keys are; nowhere if the epoch is closed.
+    known: Vec<Vec<(i32, Option<usize>)>>,
     /// By the number of the kind, the last that of event ids.
     sets: Vec<Box<[PseudonymKey]>>,
+    derived: usize,
     purpose: PhantomData<fn() -> P>,
 }
 
 impl<P: Purpose> KeyCache<P> {
     fn make_room(&mut self) {
-        if self.known.len() >= CACHE_MAX {
+        if self.derived >= CACHE_MAX {
             self.known.clear();
             self.sets.clear();
+            self.derived = 0;
         }
     }
 
     /// Returns the place of a tenant's keys of an epoch.
     fn keys(&mut self, hasher: &Hasher, (tenant, name): (TenantIx, &[u8]), epoch: i32) -> Option<usize> {
-        *self.known.entry((tenant, epoch)).or_insert_with(|| {
-            let name = std::str::from_utf8(name).expect("records and headers are UTF-8");
-            let kinds = hasher.kinds.iter().map(|kind| &**kind).chain([EVENT_ID_KIND]);
-            let keys = kinds.map(|kind| hasher.keys.pseudonym_key(P::ID, epoch, name, kind)).collect::<Option<_>>()?;
+        let at = index(tenant);
+        let known = self.known.get(at).and_then(|epochs| epochs.iter().rev().find(|(known, _)| *known == epoch));
+        match known {
+            Some((_, place)) => *place,
+            None => self.derive(hasher, (at, name), epoch),
+        }
+    }
+
+    #[cold]
+    fn derive(&mut self, hasher: &Hasher, (tenant, name): (usize, &[u8]), epoch: i32) -> Option<usize> {
+        let name = std::str::from_utf8(name).expect("records and headers are UTF-8");
+        let kinds = hasher.kinds.iter().map(|kind| &**kind).chain([EVENT_ID_KIND]);
+        let keys = kinds.map(|kind| hasher.keys.pseudonym_key(P::ID, epoch, name, kind)).collect::<Option<_>>();
+        let place = keys.map(|keys| {
             self.sets.push(keys);
-            Some(self.sets.len() - 1)
-        })
+            self.sets.len() - 1
+        });
+        self.known.resize_with(self.known.len().max(tenant + 1), Vec::new);
+        self.known[tenant].push((epoch, place));
+        self.derived += 1;
+        place
     }
 }
 
 impl<P: Purpose> Default for KeyCache<P> {
     fn default() -> Self {
-        Self { known: FastMap::default(), sets: Vec::new(), purpose: PhantomData }
+        Self { known: Vec::new(), sets: Vec::new(), derived: 0, purpose: PhantomData }
     }
 }
 
@@ -209,8 +215,9 @@ pub(crate) struct Persons {
     keys: Arc<KeySet>,
     kinds: Arc<[Arc<str>]>,
     tenants: Recent<TenantIx>,
-    /// For each tenant, by the number of the kind.
-    domains: FastMap<TenantIx, Box<[PersonDomain]>>,
+    /// For each tenant, by the number of the kind; none before somebody asks.
+    domains: Vec<Box<[PersonDomain]>>,
+    derived: usize,
     queue: PersonQueue,
     pushed: usize,
 }
@@ -218,7 +225,7 @@ pub(crate) struct Persons {
 impl Persons {
     pub(crate) fn new(keys: Arc<KeySet>, kinds: Arc<[Arc<str>]>) -> Self {
         let tenants = Recent::new(TenantIx(u32::MAX));
-        Self { keys, kinds, tenants, domains: FastMap::default(), queue: PersonQueue::new(), pushed: 0 }
+        Self { keys, kinds, tenants, domains: Vec::new(), derived: 0, queue: PersonQueue::new(), pushed: 0 }
     }
 
     /// Returns the tenant whose name is around; the store never forgets one.
@@ -233,14 +240,11 @@ impl Persons {
         (tenant, name): (TenantIx, &[u8]),
         people: impl Iterator<Item = (usize, Identifier<'d>)>,
     ) -> Range<usize> {
-        if self.domains.len() >= CACHE_MAX {
-            self.domains.clear();
+        let (start, tenant) = (self.pushed, index(tenant));
+        if self.domains.get(tenant).is_none_or(|domains| domains.is_empty()) {
+            self.derive(tenant, name);
         }
-        let domains = self.domains.entry(tenant).or_insert_with(|| {
-            let name = std::str::from_utf8(name).expect("records and headers are UTF-8");
-            self.kinds.iter().map(|kind| self.keys.person_domain(name, kind)).collect()
-        });
-        let start = self.pushed;
+        let domains = &self.domains[tenant];
         for (kind, identifier) in people {
             self.queue.push(&domains[kind], identifier.expose(KeyInUse(())));
             self.pushed += 1;
@@ -248,11 +252,27 @@ impl Persons {
         start..self.pushed
     }
 
+    #[cold]
+    fn derive(&mut self, tenant: usize, name: &[u8]) {
+        if self.derived >= CACHE_MAX {
+            self.domains.clear();
+            self.derived = 0;
+        }
+        let name = std::str::from_utf8(name).expect("records and headers are UTF-8");
+        self.domains.resize_with(self.domains.len().max(tenant + 1), Box::default);
+        self.domains[tenant] = self.kinds.iter().map(|kind| self.keys.person_domain(name, kind)).collect();
+        self.derived += 1;
+    }
+
     /// Returns all that were handed in.
     pub(crate) fn finish(&mut self) -> Vec<PersonKey> {
         self.pushed = 0;
         self.queue.finish().collect()
     }
+}
+
+fn index(tenant: TenantIx) -> usize {
+    usize::try_from(tenant.0).expect("usize has at least 32 bits")
 }
 
 /// Tenants whose keys are kept before all are forgotten and derived anew: more than a batch has.

@@ -140,12 +140,20 @@ impl Tally {
         }
     }
 
-    /// Counts an event's fate for each purpose, and what was done to its fields.
-    pub(crate) fn add_event(&mut self, origin: Origin, contract: ContractIx, fates: [Fate; 3], counts: &FieldCounts) {
-        for (purpose, fate) in PurposeId::ALL.into_iter().zip(fates) {
-            self.add(TallyKey { origin, purpose, contract: Some(contract), fate });
+    /// Counts for each event its partition, its contract, its fate for each purpose, and what was done to its fields.
+    pub(crate) fn add_events(&mut self, events: impl Iterator<Item = (Origin, ContractIx, [Fate; 3], FieldCounts)>) {
+        // The same few fates come again and again, so what is alike is counted first.
+        let mut alike: FastMap<u64, (Origin, ContractIx, [Fate; 3], u64)> = FastMap::default();
+        for (origin, contract, fates, counts) in events {
+            self.fields_mut(contract).add(&counts);
+            let event = u64::from(contract.0) << 32 | u64::from(origin.0) << 16 | alike_fates(fates);
+            alike.entry(event).or_insert((origin, contract, fates, 0)).3 += 1;
         }
-        self.fields_mut(contract).add(counts);
+        for (origin, contract, fates, count) in alike.into_values() {
+            for (purpose, fate) in PurposeId::ALL.into_iter().zip(fates) {
+                *self.fates.entry(TallyKey { origin, purpose, contract: Some(contract), fate }).or_default() += count;
+            }
+        }
     }
 
     /// Counts numbers of a contract's rows that the purpose's buckets have no place for.
@@ -171,6 +179,19 @@ impl Tally {
         }
         &mut self.fields[at]
     }
+}
+
+/// Returns a number of 15 bits that only the same fates have.
+fn alike_fates(fates: [Fate; 3]) -> u64 {
+    const { assert!(DenyReason::ALL.len() < (1 << 5) - 1, "a reason takes five bits") };
+    fates.into_iter().fold(0, |number, fate| {
+        let fate = match fate {
+            Fate::Written => 0,
+            Fate::Denied(reason) => 1 + reason.index(),
+            Fate::Quarantined(_) => unreachable!("what is quarantined is no event"),
+        };
+        number << 5 | u64::try_from(fate).expect("a usize has at most 64 bits")
+    })
 }
 
 /// Rows that a re-check took out, by partition and reason.

@@ -1,5 +1,7 @@
 //! The fast filter and the slow reference agree, row by row and count by count.
 //!
+//! `WEIR_AGREEMENT_TIMES=100` takes as many times more events of each corpus than an ordinary run.
+//!
 //! They share no code that reads JSON, numbers or times, that coarsens, asks consent or counts. Where they differ, the text
 //! of DESIGN.md, RFC 8259 and the tables in the documentation of `weir_filter` say who is wrong.
 
@@ -19,7 +21,7 @@ use weir_testkit::world::World;
 #[test]
 fn filters_agree_on_the_corpus() {
     let mut world = World::examples(1, Flaws::default());
-    let events = world.events(0..10_000);
+    let events = world.events(0..10_000 * times());
     assert_agreed(&mut world, &events);
     assert_varied(&world);
 }
@@ -28,7 +30,7 @@ fn filters_agree_on_the_corpus() {
 #[test]
 fn filters_agree_on_every_type() {
     let mut world = World::edges(2, Flaws::MANY);
-    let events = world.events(0..5_000);
+    let events = world.events(0..5_000 * times());
     assert_agreed(&mut world, &events);
     assert_varied(&world);
 }
@@ -39,7 +41,7 @@ fn filters_agree_on_mutated_records() {
     let mut met = BTreeSet::new();
     for mut world in [World::examples(3, Flaws::default()), World::edges(4, Flaws::default())] {
         let mutator = Mutator::new(&world.policy);
-        let mut events = world.events(0..8_000);
+        let mut events = world.events(0..8_000 * times());
         for (event, index) in events.iter_mut().zip(0..) {
             let mut random = Random::of(5, index);
             for _ in 0..=random.below(3) {
@@ -106,6 +108,11 @@ fn filters_agree_on_any_bytes() {
     };
     let records: Vec<Produced> = (0..50_000).map(any_bytes).collect();
     assert_agreed(&mut world, &records);
+}
+
+/// How many times more events are compared than in an ordinary run.
+fn times() -> u64 {
+    std::env::var("WEIR_AGREEMENT_TIMES").map_or(1, |times| times.parse().expect("WEIR_AGREEMENT_TIMES is a number"))
 }
 
 fn assert_agreed(world: &mut World, records: &[Produced]) {

@@ -78,24 +78,26 @@ impl<T: Storable> Cells<T> {
         Self { values: Vec::new(), validity: Validity::default() }
     }
 
-    /// Adds values, `None` for null.
+    /// Adds what is read from each element, `None` for null.
     #[inline]
-    pub(crate) fn extend(&mut self, mut values: impl Iterator<Item = Option<T>>) {
-        loop {
-            // A few at a time, so that lengths and bits are counted in registers.
-            let (mut block, mut bits, mut count) = ([T::BLANK; BLOCK], 0_u16, 0);
-            for (place, value) in block.iter_mut().zip(&mut values) {
-                bits |= u16::from(value.is_some()) << count;
-                *place = value.unwrap_or(T::BLANK);
-                count += 1;
+    pub(crate) fn extend<E>(&mut self, from: &[E], mut read: impl FnMut(&E) -> Option<T>) {
+        make_room(&mut self.values, from.len());
+        // A few at a time, so that lengths and bits are counted in registers.
+        let (blocks, rest) = from.as_chunks::<BLOCK>();
+        for from in blocks {
+            let (mut block, mut bits) = ([T::BLANK; BLOCK], 0);
+            for (at, (place, element)) in block.iter_mut().zip(from).enumerate() {
+                bits |= put(place, read(element)) << at;
             }
-            make_room(&mut self.values, count);
-            self.values.extend_from_slice(&block[..count]);
-            self.validity.append(bits, count);
-            if count < BLOCK {
-                return;
-            }
+            self.values.extend_from_slice(&block);
+            self.validity.append(bits, BLOCK);
         }
+        let (mut block, mut bits) = ([T::BLANK; BLOCK], 0);
+        for (at, (place, element)) in block.iter_mut().zip(rest).enumerate() {
+            bits |= put(place, read(element)) << at;
+        }
+        self.values.extend_from_slice(&block[..rest.len()]);
+        self.validity.append(bits, rest.len());
     }
 
     /// Keeps the values whose place is true in `keep`, which has one place for each.
@@ -118,13 +120,27 @@ impl<T: Storable> Cells<T> {
     }
 }
 
+/// Puts a value in its place; returns 1 if there is one.
+#[inline(always)]
+fn put<T: Storable>(place: &mut T, value: Option<T>) -> u16 {
+    *place = value.unwrap_or(T::BLANK);
+    u16::from(value.is_some())
+}
+
+/// A column of fewer values is small: 16 KiB at most.
+const SMALL: usize = 1024;
+
 /// Values that are added at once.
 const BLOCK: usize = 16;
 
-/// Grows a column by a quarter where it is full: what is reserved counts against nobody's budget, so it must be little.
+/// Grows a column where it is full, a small one by as much again and others by a quarter.
+///
+/// What is reserved counts against nobody's budget, so it must be little.
+#[inline]
 fn make_room<T>(values: &mut Vec<T>, more: usize) {
     if values.capacity() - values.len() < more {
-        values.reserve_exact(more.max(values.len() / 4).max(64));
+        let step = if values.len() < SMALL { values.len() } else { values.len() / 4 };
+        values.reserve_exact(more.max(step).max(64));
     }
 }
 
@@ -196,8 +212,9 @@ mod tests {
     #[test]
     fn nulls_are_blank_and_counted() {
         let mut cells = Cells::new();
-        cells.extend((0..3_i64).map(|n| (n % 3 != 0).then_some(n)));
-        cells.extend((3..20_i64).map(|n| (n % 3 != 0).then_some(n)));
+        let numbers: Vec<i64> = (0..20).collect();
+        cells.extend(&numbers[..3], |n| (n % 3 != 0).then_some(*n));
+        cells.extend(&numbers[3..], |n| (n % 3 != 0).then_some(*n));
         assert_eq!(cells.len(), 20);
         assert_eq!(cells.validity().nulls(), 7);
         assert_eq!(&cells.values()[..4], [0, 1, 2, 0]);
@@ -207,8 +224,9 @@ mod tests {
     #[test]
     fn retained_values_keep_their_order_and_validity() {
         let mut cells = Cells::new();
-        cells.extend((0..3_i64).map(|n| (n % 3 != 0).then_some(n)));
-        cells.extend((3..20_i64).map(|n| (n % 3 != 0).then_some(n)));
+        let numbers: Vec<i64> = (0..20).collect();
+        cells.extend(&numbers[..1], |n| (n % 3 != 0).then_some(*n));
+        cells.extend(&numbers[1..], |n| (n % 3 != 0).then_some(*n));
         let keep: Vec<bool> = (0..20).map(|n| n % 2 == 0).collect();
         cells.retain(&keep);
         let left: Vec<_> = cells.iter().collect();

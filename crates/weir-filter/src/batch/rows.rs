@@ -136,7 +136,7 @@ impl<P: Purpose> Rows<P> {
     /// Takes the pseudonyms of all subjects, then those of all events' ids.
     pub(crate) fn extend(&mut self, heads: &[Head<'_>], pseudonyms: &mut Pseudonyms<'_, P>) -> &mut [Column<P>] {
         let Body { tenants, subjects, subject_epochs, event_ids, times, columns, hidden } = &mut self.body;
-        subjects.extend(heads.iter().map(|head| head.has_subject.then(|| pseudonyms.next())));
+        subjects.extend(heads, |head| head.has_subject.then(|| pseudonyms.next()));
         event_ids.extend(heads.iter().map(|_| pseudonyms.next()));
         tenants.extend(heads.iter().map(|head| head.tenant));
         subject_epochs.extend(heads.iter().map(|head| head.subject_epoch));

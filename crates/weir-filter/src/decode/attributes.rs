@@ -3,9 +3,9 @@
 //! First every named attribute is gathered as it stands, then all are checked together, so that a fault does not depend on
 //! their order. Attributes that weir does not name are passed over.
 
-use super::bytes::{Bytes, Place};
+use super::bytes::{Bytes, Place, small};
 use super::walk::Walk;
-use crate::json::NotJson;
+use crate::json::{Cursor, NotJson, usize_of};
 use crate::names::Names;
 use crate::record::Headers;
 use weir_policy::values::time;
@@ -74,7 +74,7 @@ enum Raw {
     Text(Place),
 }
 
-/// Where the event's data opens, an object; for [`Cursor::go_to`](crate::json::Cursor::go_to).
+/// Where the event's data opens, an object; for [`Cursor::go_back_to`].
 #[derive(Clone, Copy)]
 pub(super) struct DataAt(pub(super) usize);
 
@@ -114,26 +114,31 @@ impl Attributes {
     }
 
     /// Reads a member of a structured event, but not the value of `data`.
-    #[inline]
-    pub(super) fn member(&mut self, walk: &mut Walk<'_, '_>, names: &AttributeNames) -> Result<Met, NotJson> {
-        let key = walk.cursor.key()?;
+    #[inline(always)]
+    pub(super) fn member(
+        &mut self,
+        walk: &mut Walk<'_, '_>,
+        cursor: &mut Cursor<'_>,
+        names: &AttributeNames,
+    ) -> Result<Met, NotJson> {
+        let key = cursor.key()?;
         let attribute = if key.escaped {
             // An escaped key means what it says: `"t\u0079pe"` is `type`.
-            walk.unescaped(walk.cursor.bytes(key)).and_then(|place| {
+            walk.unescaped(cursor.bytes(key)).and_then(|place| {
                 let (text, start, end) = walk.reader.bytes.around(place);
                 names.find(text, start, end)
             })
         } else {
-            names.find(walk.cursor.text(), key.start, key.end)
+            names.find(cursor.text(), usize_of(key.start), usize_of(key.end))
         };
         match attribute {
-            None => walk.skip()?,
+            None => cursor.skip(walk.nesting)?,
             Some(Attribute::Data) => {
                 self.set(Attribute::Data, Raw::Absent);
                 return Ok(Met::Data);
             }
             Some(attribute) => {
-                let raw = read(walk)?;
+                let raw = read(walk, cursor)?;
                 self.set(attribute, raw);
             }
         }
@@ -179,6 +184,11 @@ impl Attributes {
         };
         let time = self.text(Attribute::Time, bytes).ok().flatten().and_then(time::parse);
         Ok(Envelope { time_us: time.ok_or(MalformedCode::Time)?, ..envelope })
+    }
+
+    /// Tells whether neither type nor data was met.
+    pub(super) fn leads_nowhere_yet(&self) -> bool {
+        !self.is_met[place(Attribute::Type)] && self.data.is_none()
     }
 
     /// Returns what leads to a contract, as far as it is known.
@@ -233,24 +243,24 @@ fn place(attribute: Attribute) -> usize {
 }
 
 /// Reads an attribute's value; `null` is as good as none (CloudEvents JSON format, section 2.2), but still there.
-#[inline]
-fn read(walk: &mut Walk<'_, '_>) -> Result<Raw, NotJson> {
-    match walk.cursor.peek() {
+#[inline(always)]
+fn read(walk: &mut Walk<'_, '_>, cursor: &mut Cursor<'_>) -> Result<Raw, NotJson> {
+    match cursor.peek() {
         b'"' => {
-            let text = walk.cursor.string()?;
+            let text = cursor.string()?;
             if !text.escaped {
                 return Ok(Raw::Text(Place::of_record(text.start, text.end)));
             }
-            Ok(walk.unescaped(walk.cursor.bytes(text)).map_or(Raw::Odd, Raw::Text))
+            Ok(walk.unescaped(cursor.bytes(text)).map_or(Raw::Odd, Raw::Text))
         }
         b'0'..=b'9' => {
-            let number = walk.cursor.number()?;
-            let written = number.range();
-            let is_plain = number.is_plain(walk.cursor.text());
-            Ok(if is_plain { Raw::Digits(Place::of_record(written.start, written.end)) } else { Raw::Odd })
+            let start = cursor.position();
+            let number = cursor.number()?;
+            let is_plain = number.is_plain(cursor.text());
+            Ok(if is_plain { Raw::Digits(Place::of_record(small(start), small(cursor.position()))) } else { Raw::Odd })
         }
-        b'n' => walk.cursor.literal(b"null").map(|()| Raw::Absent),
-        _ => walk.skip().map(|()| Raw::Odd),
+        b'n' => cursor.literal(b"null").map(|()| Raw::Absent),
+        _ => cursor.skip(walk.nesting).map(|()| Raw::Odd),
     }
 }
 

@@ -16,8 +16,8 @@ const WRITTEN: u32 = 1 << 31;
 impl Place {
     /// Names a range of the record.
     #[inline]
-    pub(crate) fn of_record(start: usize, end: usize) -> Self {
-        Self { start: small(start), length: small(end - start) }
+    pub(crate) fn of_record(start: u32, end: u32) -> Self {
+        Self { start, length: end - start }
     }
 
     #[inline]
@@ -108,7 +108,7 @@ pub(super) fn around<'b>(record: &'b [u8], written: &'b [u8], place: Place) -> (
 }
 
 #[inline]
-fn small(number: usize) -> u32 {
+pub(super) fn small(number: usize) -> u32 {
     u32::try_from(number).expect("events that are read together are shorter than 2 GiB")
 }
 

@@ -8,7 +8,7 @@ use crate::pseudonymize::KeyInUse;
 use crate::record::Record;
 use crate::tally::{Fate, FieldCounts};
 use std::ops::Range;
-use weir_policy::{Contract, ContractIx, FieldClass, Policy, PurposeId, PurposeSet};
+use weir_policy::{Contract, ContractIx, Policy, PurposeId, PurposeSet};
 
 /// What decoding leaves; its buffers are used again for the next records.
 #[derive(Default)]
@@ -29,6 +29,8 @@ pub(crate) struct Event {
     /// Its record's place among those that are read together.
     pub(super) record: usize,
     pub(crate) contract: ContractIx,
+    /// The UTC day of its time.
+    pub(super) date: i32,
     /// Whether the contract's last day has passed.
     pub(crate) is_expired: bool,
     pub(crate) envelope: Envelope,
@@ -134,7 +136,7 @@ impl<'d> Decoded<'d> {
     pub(crate) fn items(self, plan: &Plan, field: usize, list: Value) -> impl Iterator<Item = Value> {
         let (start, length) = list.as_list();
         let slot = &plan.slots[field];
-        let (values, of_item) = (usize::from(slot.item_values), usize::from(slot.of_item));
+        let (values, of_item) = (slot.item_values, slot.at);
         let [start, length] = [start, length].map(|number| usize::try_from(number).expect("usize has 32 bits"));
         let items = &self.events.items[start..start + length * values];
         items.chunks_exact(values).map(move |item| item[of_item])
@@ -178,12 +180,9 @@ impl<'d> Decoded<'d> {
 
     /// Returns the events' places, those of one contract and day after each other.
     pub(crate) fn by_table(self) -> Vec<usize> {
-        let mut places: Vec<_> = (0..self.events().len()).collect();
-        places.sort_by_key(|place| {
-            let event = &self.events()[*place];
-            (event.contract, event.date())
-        });
-        places
+        let mut places: Vec<_> = self.events().iter().map(Event::table).zip(0_usize..).collect();
+        places.sort_unstable();
+        places.into_iter().map(|(_, place)| place).collect()
     }
 }
 
@@ -194,8 +193,15 @@ impl Event {
     }
 
     /// Returns the UTC day of the event's time.
+    #[inline]
     pub(crate) fn date(&self) -> i32 {
-        i32::try_from(self.envelope.time_us.div_euclid(DAY_US)).expect("an i64 of µs has fewer than 2^31 days")
+        self.date
+    }
+
+    /// Returns a number for contract and day together.
+    #[inline]
+    pub(crate) fn table(&self) -> u64 {
+        u64::from(self.contract.0) << 32 | u64::from(self.date.cast_unsigned())
     }
 
     /// Returns what was done to the event's fields, once its fates are known.
@@ -207,15 +213,14 @@ impl Event {
 
     /// Counts the values that no row carries: those whose purposes are not among the `written`.
     fn not_permitted(&self, decoded: Decoded<'_>, written: PurposeSet) -> u64 {
-        let contract = decoded.contract(self);
-        if written == contract.purposes {
-            return 0;
-        }
-        // Content is counted as that, also where it stands in an array.
-        let fields = contract.fields.iter().zip(decoded.values(self));
-        let fields = fields.filter(|(field, value)| field.class != FieldClass::Content && value.is_something());
-        fields.filter(|(field, _)| field.purposes.and(written).is_empty()).map(|_| 1).sum()
+        let values = decoded.values(self);
+        decoded.plan(self).lost(written).iter().map(|field| u64::from(values[*field].is_something())).sum()
     }
+}
+
+/// Returns the UTC day of an instant.
+pub(super) fn date(time_us: i64) -> i32 {
+    i32::try_from(time_us.div_euclid(DAY_US)).expect("an i64 of µs has fewer than 2^31 days")
 }
 
 const DAY_US: i64 = 86_400_000_000;

@@ -154,7 +154,7 @@ pub(super) struct Reader<'r> {
 
 impl Reader<'_> {
     /// Reads a text as the type of a field, and counts what does not fit.
-    #[inline]
+    #[inline(never)]
     pub(super) fn text(&mut self, slot: &Slot, place: Place) -> Value {
         let value = if slot.is_listed {
             self.word(slot, place)
@@ -255,26 +255,30 @@ impl Reader<'_> {
         value
     }
 
-    /// Reads a text as a word of the field's closed list.
-    #[inline]
+    /// Reads a text as a word of the field's closed list, which is none of routes.
+    #[inline(always)]
     pub(super) fn listed(&mut self, slot: &Slot, place: Place) -> Value {
-        let value = self.word(slot, place);
+        let find = |text: &[u8]| slot.field_type.token(text);
+        let token = self.words.find(slot.list, self.bytes.around(place), find);
+        let value = token_value(token.unwrap_or(Token::OTHER));
         self.counts.other_word += u64::from(value.as_token() == Token::OTHER);
         value
     }
 
-    /// Reads a number as a whole one.
-    #[inline]
-    pub(super) fn whole(&mut self, slot: &Slot, number: &Number) -> Value {
-        let value = whole(slot, number);
-        self.counted(value)
+    /// Takes a whole number.
+    #[inline(always)]
+    pub(super) fn whole(&mut self, slot: &Slot, number: i64) -> Value {
+        let holds = slot.bounds.hold(number);
+        self.counts.out_of_range += u64::from(!holds);
+        if holds { Value::new(Kind::Int, number.cast_unsigned()) } else { Value::OUT_OF_RANGE }
     }
 
-    /// Reads a number as a double.
-    #[inline]
-    pub(super) fn float(&mut self, slot: &Slot, number: &Number) -> Value {
-        let value = float(slot, number.float(self.bytes.record()));
-        self.counted(value)
+    /// Takes a double.
+    #[inline(always)]
+    pub(super) fn float(&mut self, slot: &Slot, number: f64) -> Value {
+        let value = float(slot, number);
+        self.counts.out_of_range += u64::from(value.kind == Kind::OutOfRange);
+        value
     }
 
     /// Reads a text as an identifier.

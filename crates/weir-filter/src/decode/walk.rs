@@ -6,7 +6,7 @@
 use super::bytes::Place;
 use super::events::Named;
 use super::value::{Kind, Reader, Value};
-use crate::json::{Cursor, Nesting, NotJson, unescape};
+use crate::json::{Cursor, Nesting, NotJson, unescape, usize_of};
 use crate::names::Names;
 use crate::plan::{Array, Leads, Member, Plan, Slot, Ways};
 use crate::tally::FieldCounts;
@@ -31,13 +31,6 @@ pub(super) struct Found<'w> {
     first_other: usize,
 }
 
-/// Whether the walk is among an array's items, and where the values of this one start.
-#[derive(Clone, Copy)]
-enum Level {
-    Event,
-    Item(usize),
-}
-
 impl Walk<'_, '_> {
     /// Forgets what was found along another plan.
     pub(super) fn begin(&mut self, plan: &Plan) {
@@ -51,8 +44,10 @@ impl Walk<'_, '_> {
     /// Walks the object at hand, which is data itself.
     pub(super) fn data(&mut self, plan: &Plan) -> Result<(), NotJson> {
         self.begin(plan);
-        let mark = self.object(self.cursor.mark(), plan, 0, Level::Event)?;
-        self.cursor.go_behind(mark);
+        let mut values = std::mem::take(self.found.values);
+        let left = self.object(self.cursor.left(), plan, 0, &mut values[self.found.first_value..]);
+        *self.found.values = values;
+        self.cursor.go_behind(left?);
         Ok(())
     }
 
@@ -61,14 +56,16 @@ impl Walk<'_, '_> {
         self.cursor.skip(self.nesting)
     }
 
-    /// Walks the object that opens at a mark; returns the mark behind it.
-    fn object(&mut self, mark: usize, plan: &Plan, place: usize, level: Level) -> Result<usize, NotJson> {
+    /// Walks the object at whose bracket so many marks are left, into the values of its event or item.
+    ///
+    /// Returns how many marks are left behind it.
+    fn object(&mut self, left: usize, plan: &Plan, place: usize, out: &mut [Value]) -> Result<usize, NotJson> {
         let members = &plan.objects[place].members;
         let mut met = Met::default();
-        let mut count = 0;
-        // A copy, so that it is kept in registers: what is called takes a mark and returns one.
+        let (mut count, mut undeclared) = (0, 0);
+        // A copy, so that it is kept in registers: what is called takes how many marks are left, and returns it.
         let mut cursor = self.cursor;
-        cursor.go_to(mark);
+        cursor.go_to(left);
         self.nesting.enter();
         let mut more = cursor.enter(b'}')?;
         while more {
@@ -77,14 +74,23 @@ impl Walk<'_, '_> {
             let member = if key.escaped {
                 self.find_escaped(members, cursor.bytes(key))
             } else {
-                members.find(cursor.text(), key.start, key.end)
+                members.find(cursor.text(), usize_of(key.start), usize_of(key.end))
             };
-            self.member(&mut cursor, plan, member, &mut met, level)?;
+            if member.leads == Leads::Nowhere {
+                undeclared += 1;
+                cursor.skip(self.nesting)?;
+            } else {
+                met.note(member.place);
+                self.member(&mut cursor, plan, member, out)?;
+            }
             more = cursor.next(b'}')?;
         }
         self.nesting.leave();
         self.nesting.members += count;
-        Ok(cursor.mark())
+        self.reader.counts.undeclared += undeclared;
+        self.is_doubled |= met.is_doubled;
+        self.cursor.learn(&cursor);
+        Ok(cursor.left())
     }
 
     /// An escaped key means what it says.
@@ -95,44 +101,64 @@ impl Walk<'_, '_> {
         members.find(text, start, end)
     }
 
-    /// Reads a member's value as what its declaration says it mostly is; what is something else takes the longer way.
+    /// Reads a declared member's value as what its declaration says it mostly is; what is something else takes the longer way.
     #[inline(always)]
     fn member(
         &mut self,
         cursor: &mut Cursor<'_>,
         plan: &Plan,
         member: Member,
-        met: &mut Met,
-        level: Level,
+        out: &mut [Value],
     ) -> Result<(), NotJson> {
-        if member.leads == Leads::Nowhere {
-            self.reader.counts.undeclared += 1;
-            return cursor.skip(self.nesting);
-        }
-        self.is_doubled |= met.again(member.place);
-        let index = index(member.index);
+        let index = usize_of(member.index);
         if member.leads == Leads::On {
-            return self.on(cursor, plan, &plan.ways[index], level);
+            return self.on(cursor, plan, &plan.ways[index], out);
         }
         let slot = &plan.slots[index];
-        let value = match (member.leads, cursor.peek()) {
+        out[slot.at] = match (member.leads, cursor.peek()) {
             (Leads::Content, _) => self.content(cursor)?,
-            (Leads::Float, b'0'..=b'9' | b'-') => self.reader.float(slot, &cursor.number()?),
-            (Leads::Whole, b'0'..=b'9' | b'-') => self.reader.whole(slot, &cursor.number()?),
+            (Leads::Float, b'0'..=b'9') => match cursor.short() {
+                Some(number) => self.reader.float(slot, number.float()),
+                None => self.value(cursor, slot)?,
+            },
+            (Leads::Whole, b'0'..=b'9') => match cursor.short_whole() {
+                Some(number) => self.reader.whole(slot, number),
+                None => self.value(cursor, slot)?,
+            },
             (Leads::Listed, b'"') => match self.string(cursor)? {
                 Some(place) => self.reader.listed(slot, place),
                 None => self.reader.misfit(),
             },
             (Leads::Identifier, b'"') => match self.string(cursor)? {
-                Some(place) => self.reader.named(place),
+                Some(place) => self.named(slot, place),
+                None => self.reader.misfit(),
+            },
+            (Leads::Text, b'"') => match self.string(cursor)? {
+                Some(place) => self.reader.text(slot, place),
                 None => self.reader.misfit(),
             },
             (Leads::Truth, b't') => cursor.literal(b"true").map(|()| self.reader.truth(slot, true))?,
             (Leads::Truth, b'f') => cursor.literal(b"false").map(|()| self.reader.truth(slot, false))?,
             (_, _) => self.value(cursor, slot)?,
         };
-        self.keep(slot, index, value, level);
         Ok(())
+    }
+
+    /// Reads a text as an identifier.
+    #[inline(always)]
+    fn named(&mut self, slot: &Slot, place: Place) -> Value {
+        let value = self.reader.named(place);
+        self.note(slot, value);
+        value
+    }
+
+    /// Notes whom a value names, if it is an identifier.
+    #[inline]
+    fn note(&mut self, slot: &Slot, value: Value) {
+        if value.kind() == Kind::Identifier {
+            let named = Named { kind: slot.kind, place: value.as_place() };
+            if slot.is_subject { self.subject = Some(named) } else { self.found.others.push(named) }
+        }
     }
 
     /// Reads a string; none if it is no text.
@@ -154,19 +180,23 @@ impl Walk<'_, '_> {
 
     /// Follows a member that leads on.
     #[inline(always)]
-    fn on(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, ways: &Ways, level: Level) -> Result<(), NotJson> {
+    fn on(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, ways: &Ways, out: &mut [Value]) -> Result<(), NotJson> {
         match (cursor.peek(), ways) {
             (b'{', Ways { object: Some(object), .. }) => {
-                let mark = self.object(cursor.mark(), plan, *object, level)?;
-                cursor.go_behind(mark);
+                self.cursor.learn(cursor);
+                let left = self.object(cursor.left(), plan, *object, out)?;
+                cursor.go_behind(left);
+                cursor.learn(&self.cursor);
                 Ok(())
             }
             (b'[', Ways { array: Some(array), .. }) => {
-                let mark = self.array(cursor.mark(), plan, array)?;
-                cursor.go_behind(mark);
+                self.cursor.learn(cursor);
+                let left = self.array(cursor.left(), plan, array, out)?;
+                cursor.go_behind(left);
+                cursor.learn(&self.cursor);
                 Ok(())
             }
-            (_, Ways { field: Some(field), .. }) => self.field(cursor, plan, *field, level),
+            (_, Ways { field: Some(field), .. }) => self.field(cursor, plan, *field, out),
             (b'n', _) => cursor.literal(b"null"),
             // The way to a field leads through an object or array that is none.
             (_, _) => self.misfit(cursor).map(drop),
@@ -175,23 +205,10 @@ impl Walk<'_, '_> {
 
     /// Reads the value of a field.
     #[inline(always)]
-    fn field(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, field: usize, level: Level) -> Result<(), NotJson> {
+    fn field(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, field: usize, out: &mut [Value]) -> Result<(), NotJson> {
         let slot = &plan.slots[field];
-        let value = self.value(cursor, slot)?;
-        self.keep(slot, field, value, level);
+        out[slot.at] = self.value(cursor, slot)?;
         Ok(())
-    }
-
-    #[inline(always)]
-    fn keep(&mut self, slot: &Slot, field: usize, value: Value, level: Level) {
-        if value.kind() == Kind::Identifier {
-            let named = Named { kind: slot.kind, place: value.as_place() };
-            if slot.is_subject { self.subject = Some(named) } else { self.found.others.push(named) }
-        }
-        match level {
-            Level::Event => self.found.values[self.found.first_value + field] = value,
-            Level::Item(start) => self.found.items[start + usize::from(slot.of_item)] = value,
-        }
     }
 
     /// Reads the value of a field, of whatever JSON type it is.
@@ -203,6 +220,7 @@ impl Walk<'_, '_> {
         Ok(value)
     }
 
+    #[inline(never)]
     fn any_value<'t>(&mut self, mut cursor: Cursor<'t>, slot: &Slot) -> Result<(Value, Cursor<'t>), NotJson> {
         if slot.is_content {
             return Ok((self.content(&mut cursor)?, cursor));
@@ -218,6 +236,7 @@ impl Walk<'_, '_> {
             b'n' => cursor.literal(b"null").map(|()| Value::ABSENT)?,
             _ => self.misfit(&mut cursor)?,
         };
+        self.note(slot, value);
         Ok((value, cursor))
     }
 
@@ -237,39 +256,58 @@ impl Walk<'_, '_> {
         Ok(self.reader.counted(Value::content(length)))
     }
 
-    /// Walks the array that opens at a mark; returns the mark behind it.
-    fn array(&mut self, mark: usize, plan: &Plan, array: &Array) -> Result<usize, NotJson> {
-        let start = self.found.items.len();
+    /// Walks the array at whose bracket so many marks are left; returns how many are left behind it.
+    fn array(&mut self, left: usize, plan: &Plan, array: &Array, out: &mut [Value]) -> Result<usize, NotJson> {
+        // Items stand beside each other and hold no arrays, so that nobody else needs them meanwhile.
+        let mut items = std::mem::take(self.found.items);
+        let start = items.len();
+        let walked = self.items(left, plan, array, &mut items);
+        *self.found.items = items;
+        let (left, length) = walked?;
+        self.nesting.items = self.nesting.items.max(length);
+        let small = |number| u32::try_from(number).expect("events read together have fewer than 2^32 items");
+        for field in &array.fields {
+            out[*field] = Value::list(small(start), small(length));
+        }
+        Ok(left)
+    }
+
+    /// Walks an array's items; returns how many marks are left behind it, and how many items it has.
+    fn items(
+        &mut self,
+        left: usize,
+        plan: &Plan,
+        array: &Array,
+        items: &mut Vec<Value>,
+    ) -> Result<(usize, usize), NotJson> {
         let mut length = 0;
         let mut cursor = self.cursor;
-        cursor.go_to(mark);
+        cursor.go_to(left);
         self.nesting.enter();
         let mut more = cursor.enter(b']')?;
         while more {
             length += 1;
-            let item = self.found.items.len();
-            self.found.items.resize(item + array.fields.len(), Value::ABSENT);
-            self.item(&mut cursor, plan, array, Level::Item(item))?;
+            let item = items.len();
+            items.resize(item + array.fields.len(), Value::ABSENT);
+            self.item(&mut cursor, plan, array, &mut items[item..])?;
             more = cursor.next(b']')?;
         }
         self.nesting.leave();
-        self.nesting.items = self.nesting.items.max(length);
-        let small = |number| u32::try_from(number).expect("events read together have fewer than 2^32 items");
-        for field in &array.fields {
-            self.found.values[self.found.first_value + field] = Value::list(small(start), small(length));
-        }
-        Ok(cursor.mark())
+        self.cursor.learn(&cursor);
+        Ok((cursor.left(), length))
     }
 
     #[inline(always)]
-    fn item(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, array: &Array, level: Level) -> Result<(), NotJson> {
+    fn item(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, array: &Array, out: &mut [Value]) -> Result<(), NotJson> {
         match (cursor.peek(), array) {
             (b'{', Array { object: Some(object), .. }) => {
-                let mark = self.object(cursor.mark(), plan, *object, level)?;
-                cursor.go_behind(mark);
+                self.cursor.learn(cursor);
+                let left = self.object(cursor.left(), plan, *object, out)?;
+                cursor.go_behind(left);
+                cursor.learn(&self.cursor);
                 Ok(())
             }
-            (_, Array { field: Some(field), .. }) => self.field(cursor, plan, *field, level),
+            (_, Array { field: Some(field), .. }) => self.field(cursor, plan, *field, out),
             (b'n', _) => cursor.literal(b"null"),
             (_, _) => self.misfit(cursor).map(drop),
         }
@@ -283,31 +321,23 @@ struct Met {
     first: u64,
     /// Those of the rest, which few objects have.
     rest: Vec<u16>,
+    is_doubled: bool,
 }
 
 impl Met {
-    /// Notes a member; true if it was met before.
+    /// Notes a member, and whether it was met before.
     #[inline(always)]
-    fn again(&mut self, place: u16) -> bool {
-        let Some(bit) = 1_u64.checked_shl(place.into()) else { return self.again_among_rest(place) };
-        let again = self.first & bit != 0;
+    fn note(&mut self, place: u16) {
+        let Some(bit) = 1_u64.checked_shl(place.into()) else { return self.note_among_rest(place) };
+        self.is_doubled |= self.first & bit != 0;
         self.first |= bit;
-        again
     }
 
     #[cold]
-    fn again_among_rest(&mut self, place: u16) -> bool {
-        let again = self.rest.contains(&place);
+    fn note_among_rest(&mut self, place: u16) {
+        self.is_doubled |= self.rest.contains(&place);
         self.rest.push(place);
-        again
     }
-}
-
-#[inline(always)]
-fn index(number: u32) -> usize {
-    #[expect(clippy::as_conversions, reason = "no target of weir has a usize below 32 bits")]
-    let wide = number as usize;
-    wide
 }
 
 impl<'w> Found<'w> {

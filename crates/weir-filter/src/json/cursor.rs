@@ -6,7 +6,7 @@
 
 use super::escape::check_escapes;
 use super::index::{Index, usize_of};
-use super::number::Number;
+use super::number::{Number, Short};
 
 /// The text is not JSON as RFC 8259 defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub(crate) struct NotJson;
 /// Where a string's characters are, quotes left out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Text {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
     /// Whether a backslash is among them; its escapes are valid.
     pub(crate) escaped: bool,
 }
@@ -63,33 +63,70 @@ impl Nesting {
 pub(crate) struct Cursor<'t> {
     text: &'t [u8],
     index: &'t Index,
+    /// The marks that were not met yet.
     marks: &'t [u32],
     position: usize,
-    mark: usize,
+    /// No backslash that is still ahead comes before this.
+    escape: u32,
 }
 
 impl<'t> Cursor<'t> {
     /// Starts at the beginning of a text that `index` has read.
     pub(crate) fn new(text: &'t [u8], index: &'t Index) -> Self {
-        Self { text, index, marks: index.marks(), position: 0, mark: 0 }
+        Self { text, index, marks: index.marks(), position: 0, escape: 0 }
     }
 
-    /// Goes to the object or array that opens at a mark.
+    /// Goes to the object or array before whose bracket so many marks were [left](Self::left).
     #[inline(always)]
-    pub(crate) fn go_to(&mut self, mark: usize) {
-        (self.position, self.mark) = (usize_of(self.marks[mark]), mark);
+    pub(crate) fn go_to(&mut self, left: usize) {
+        let marks = self.index.marks();
+        let at = marks.len() - left;
+        (self.position, self.marks) = (usize_of(marks[at]), &marks[at..]);
     }
 
-    /// Goes behind the object or array that closes before a mark.
-    #[inline(always)]
-    pub(crate) fn go_behind(&mut self, mark: usize) {
-        (self.position, self.mark) = (usize_of(self.marks[mark - 1]) + 1, mark);
+    /// Goes back to where an object or array was seen.
+    pub(crate) fn go_back_to(&mut self, left: usize) {
+        self.go_to(left);
+        self.escape = 0;
     }
 
-    /// Returns the mark that comes next: of an object or array at hand, where it opens.
+    /// Learns from a cursor that has read what this one is about to pass over, or to read, where no backslash is.
     #[inline(always)]
-    pub(crate) fn mark(&self) -> usize {
-        self.mark
+    pub(crate) fn learn(&mut self, other: &Cursor<'_>) {
+        self.escape = other.escape;
+    }
+
+    /// Passes over the object or array at hand without a look at it, but for where it ends.
+    pub(crate) fn hop(&mut self) -> Result<(), NotJson> {
+        let mut depth = 0_usize;
+        while let Some((mark, rest)) = self.marks.split_first() {
+            match self.text.get(usize_of(*mark)) {
+                Some(b'{' | b'[') => depth += 1,
+                Some(b'}' | b']') => depth = depth.checked_sub(1).ok_or(NotJson)?,
+                Some(_) => {}
+                None => return Err(NotJson),
+            }
+            self.marks = rest;
+            if depth == 0 {
+                self.position = usize_of(*mark) + 1;
+                return Ok(());
+            }
+        }
+        Err(NotJson)
+    }
+
+    /// Goes behind the object or array after whose last bracket so many marks were left.
+    #[inline(always)]
+    pub(crate) fn go_behind(&mut self, left: usize) {
+        let marks = self.index.marks();
+        let at = marks.len() - left;
+        (self.position, self.marks) = (usize_of(marks[at - 1]) + 1, &marks[at..]);
+    }
+
+    /// Returns how many marks are left, that of an object or array at hand among them.
+    #[inline(always)]
+    pub(crate) fn left(&self) -> usize {
+        self.marks.len()
     }
 
     /// Returns how many bytes were read.
@@ -100,7 +137,7 @@ impl<'t> Cursor<'t> {
 
     /// Returns the bytes of a string as they stand.
     pub(crate) fn bytes(&self, text: Text) -> &'t [u8] {
-        &self.text[text.start..text.end]
+        &self.text[usize_of(text.start)..usize_of(text.end)]
     }
 
     /// Returns the whole text.
@@ -112,12 +149,24 @@ impl<'t> Cursor<'t> {
     /// Skips white space; returns the next byte, 0 at the end.
     #[inline(always)]
     pub(crate) fn peek(&mut self) -> u8 {
-        let byte = self.byte();
-        if byte > b' ' {
-            return byte;
+        if let Some(byte) = self.text.get(self.position)
+            && *byte > b' '
+        {
+            return *byte;
         }
         self.position = after_space(self.text, self.position);
-        self.byte()
+        // A NUL is no token, so that it can stand for the end.
+        self.text.get(self.position).copied().unwrap_or(0)
+    }
+
+    /// Skips white space; tells whether this byte is next.
+    #[inline(always)]
+    fn is_at(&mut self, byte: u8) -> bool {
+        if self.text.get(self.position) == Some(&byte) {
+            return true;
+        }
+        self.position = after_space(self.text, self.position);
+        self.text.get(self.position) == Some(&byte)
     }
 
     /// Enters the object or array at hand; false if it is empty, and then it is left again.
@@ -134,26 +183,30 @@ impl<'t> Cursor<'t> {
     /// Goes to the next member or item; false if `close` ends the object or array.
     #[inline(always)]
     pub(crate) fn next(&mut self, close: u8) -> Result<bool, NotJson> {
-        let byte = self.peek();
-        if byte == b',' {
+        if self.text.get(self.position) == Some(&b',') {
             self.position += 1;
             return Ok(true);
         }
-        if byte != close {
+        if self.is_at(close) {
+            self.bracket()?;
+            return Ok(false);
+        }
+        // The comma may come after white space.
+        if self.text.get(self.position) != Some(&b',') {
             return Err(NotJson);
         }
-        self.bracket()?;
-        Ok(false)
+        self.position += 1;
+        Ok(true)
     }
 
     /// Reads a member's key and its colon.
     #[inline(always)]
     pub(crate) fn key(&mut self) -> Result<Text, NotJson> {
-        if self.peek() != b'"' {
+        if !self.is_at(b'"') {
             return Err(NotJson);
         }
         let key = self.string()?;
-        if self.peek() != b':' {
+        if !self.is_at(b':') {
             return Err(NotJson);
         }
         self.position += 1;
@@ -163,13 +216,20 @@ impl<'t> Cursor<'t> {
     /// Reads the string at hand, whose quote was seen.
     #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<Text, NotJson> {
-        self.meet()?;
-        let (start, end) = (self.position + 1, usize_of(self.marks[self.mark]));
-        self.mark += 1;
-        self.position = end + 1;
-        let escaped = self.index.has_escape(start, end);
-        if escaped {
-            check_escapes(&self.text[start..end])?;
+        // Every quote and bracket of valid JSON is met in order.
+        let [quote, end, rest @ ..] = self.marks else { return Err(NotJson) };
+        if usize_of(*quote) != self.position {
+            return Err(NotJson);
+        }
+        let (start, end) = (*quote + 1, *end);
+        (self.position, self.marks) = (usize_of(end) + 1, rest);
+        let mut escaped = false;
+        if self.escape < end {
+            self.escape = self.index.next_escape(start);
+            if self.escape < end {
+                escaped = true;
+                check_escapes(&self.text[usize_of(start)..usize_of(end)])?;
+            }
         }
         Ok(Text { start, end, escaped })
     }
@@ -180,6 +240,23 @@ impl<'t> Cursor<'t> {
         let number = Number::read(self.text, self.position)?;
         self.position = number.range().end;
         Ok(number)
+    }
+
+    /// Reads the number at hand, if it is a short one: a digit was seen.
+    #[inline(always)]
+    pub(crate) fn short(&mut self) -> Option<Short> {
+        let short = Short::read(self.text, self.position)?;
+        self.position = short.end();
+        Some(short)
+    }
+
+    /// Reads the number at hand, if it is a short one without a point: a digit was seen.
+    #[inline(always)]
+    pub(crate) fn short_whole(&mut self) -> Option<i64> {
+        let short = Short::read(self.text, self.position)?;
+        let whole = short.whole()?;
+        self.position = short.end();
+        Some(whole)
     }
 
     /// Reads `true`, `false` or `null`, of which the first letter was seen.
@@ -197,8 +274,8 @@ impl<'t> Cursor<'t> {
     pub(crate) fn skip(&mut self, nesting: &mut Nesting) -> Result<(), NotJson> {
         match self.peek() {
             b'{' | b'[' => {
-                let mark = skip_nested(*self, nesting)?;
-                self.go_behind(mark);
+                let left = skip_nested(*self, nesting)?;
+                self.go_behind(left);
                 Ok(())
             }
             first => self.skip_scalar(first),
@@ -209,6 +286,7 @@ impl<'t> Cursor<'t> {
     fn skip_scalar(&mut self, first: u8) -> Result<(), NotJson> {
         match first {
             b'"' => self.string().map(drop),
+            b'0'..=b'9' if self.short().is_some() => Ok(()),
             b'-' | b'0'..=b'9' => self.number().map(drop),
             b't' => self.literal(b"true"),
             b'f' => self.literal(b"false"),
@@ -224,29 +302,18 @@ impl<'t> Cursor<'t> {
     }
 
     #[inline(always)]
-    fn byte(&self) -> u8 {
-        // A NUL is no token, so that it can stand for the end.
-        self.text.get(self.position).copied().unwrap_or(0)
-    }
-
-    #[inline(always)]
     fn bracket(&mut self) -> Result<(), NotJson> {
-        self.meet()?;
-        self.position += 1;
+        let (mark, rest) = self.marks.split_first().ok_or(NotJson)?;
+        if usize_of(*mark) != self.position {
+            return Err(NotJson);
+        }
+        (self.position, self.marks) = (self.position + 1, rest);
         Ok(())
-    }
-
-    /// Takes the mark of the byte at hand: every quote and bracket of valid JSON is met in order.
-    #[inline(always)]
-    fn meet(&mut self) -> Result<(), NotJson> {
-        let mark = self.marks[self.mark];
-        self.mark += 1;
-        if usize_of(mark) == self.position { Ok(()) } else { Err(NotJson) }
     }
 }
 
 /// Returns the position of the next byte that is no white space.
-#[cold]
+#[inline(never)]
 fn after_space(text: &[u8], mut position: usize) -> usize {
     while matches!(text.get(position), Some(b' ' | b'\t' | b'\n' | b'\r')) {
         position += 1;
@@ -256,7 +323,7 @@ fn after_space(text: &[u8], mut position: usize) -> usize {
 
 /// Skips an object or array with a stack of its own: nesting is as deep as whoever wrote the record wants.
 ///
-/// Returns the mark behind it.
+/// Returns how many marks are left behind it.
 fn skip_nested(mut cursor: Cursor<'_>, nesting: &mut Nesting) -> Result<usize, NotJson> {
     nesting.frames.clear();
     loop {
@@ -278,7 +345,7 @@ fn skip_nested(mut cursor: Cursor<'_>, nesting: &mut Nesting) -> Result<usize, N
             }
         }
         if !is_open && !climb(&mut cursor, nesting)? {
-            return Ok(cursor.mark);
+            return Ok(cursor.left());
         }
         if let Some(Frame { is_object: true, .. }) = nesting.frames.last() {
             cursor.key()?;

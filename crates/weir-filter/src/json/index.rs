@@ -18,6 +18,8 @@ pub(crate) struct Index {
     len: usize,
     /// A bit for each byte of the text that is a backslash.
     backslashes: Vec<u64>,
+    /// Number of the text's blocks.
+    blocks: usize,
     /// Whether there is any backslash.
     escapes: bool,
 }
@@ -30,7 +32,7 @@ const ENDS: usize = 4;
 impl Index {
     /// Makes an index that works with these instructions of the processor.
     pub(crate) fn new(level: Level) -> Self {
-        Self { level, marks: Vec::new(), len: 0, backslashes: Vec::new(), escapes: false }
+        Self { level, marks: Vec::new(), len: 0, backslashes: Vec::new(), blocks: 0, escapes: false }
     }
 
     /// Reads a text that is shorter than 4 GiB.
@@ -57,26 +59,28 @@ impl Index {
         &self.marks[..self.len + ENDS]
     }
 
-    /// Tells whether a backslash stands in `start..end`.
-    #[inline]
-    pub(super) fn has_escape(&self, start: usize, end: usize) -> bool {
-        self.escapes && self.finds_escape(start, end)
-    }
-
-    fn finds_escape(&self, start: usize, end: usize) -> bool {
-        if start >= end {
-            return false;
+    /// Returns the position of the first backslash from `start` on; [`END`] if there is none.
+    #[inline(never)]
+    pub(super) fn next_escape(&self, start: u32) -> u32 {
+        if !self.escapes {
+            return END;
         }
-        let (first, last) = (start / BLOCK, (end - 1) / BLOCK);
-        self.backslashes[first..=last].iter().zip(first..).any(|(&word, at)| {
-            let from = if at == first { u64::MAX << (start % BLOCK) } else { u64::MAX };
-            let to = if at == last { u64::MAX >> (BLOCK - 1 - (end - 1) % BLOCK) } else { u64::MAX };
-            word & from & to != 0
-        })
+        let at = usize_of(start);
+        let first = at / BLOCK;
+        let mut ignored = !(u64::MAX << (at % BLOCK));
+        for (word, place) in self.backslashes[..self.blocks].iter().zip(0..).skip(first) {
+            let ahead = word & !ignored;
+            if ahead != 0 {
+                return small(place * BLOCK) + ahead.trailing_zeros();
+            }
+            ignored = 0;
+        }
+        END
     }
 
     fn reserve(&mut self, bytes: usize) {
         let blocks = bytes.div_ceil(BLOCK);
+        self.blocks = blocks;
         // Whole blocks of marks are written, and overwritten where a block has fewer.
         let marks = (blocks + 1) * BLOCK + ENDS;
         if self.marks.len() < marks {
@@ -258,8 +262,12 @@ fn write_positions(room: &mut [u32; BLOCK], base: u32, mut bits: u64) {
 /// Marks that are written at once.
 const BURST: usize = 8;
 
+fn small(position: usize) -> u32 {
+    u32::try_from(position).expect("a text is shorter than 4 GiB")
+}
+
 #[inline]
-pub(super) fn usize_of(small: u32) -> usize {
+pub(crate) fn usize_of(small: u32) -> usize {
     #[expect(clippy::as_conversions, reason = "no target of weir has a usize below 32 bits")]
     let wide = small as usize;
     wide
@@ -335,12 +343,22 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_found_in_their_range_only() {
+    fn next_escape_is_found_wherever_one_looks_from() {
         let mut text = "x".repeat(200);
         text.replace_range(130..132, "\\n");
         let mut index = Index::new(Level::new());
         index.read(text.as_bytes()).unwrap();
-        assert!(index.has_escape(0, 200) && index.has_escape(130, 131) && index.has_escape(64, 131));
-        assert!(!index.has_escape(0, 130) && !index.has_escape(131, 200) && !index.has_escape(130, 130));
+        for start in [0, 63, 64, 128, 129, 130] {
+            assert_eq!(index.next_escape(start), 130);
+        }
+        for start in [131, 191, 192, 199, 200] {
+            assert_eq!(index.next_escape(start), END);
+        }
+        // What an earlier text left does not count.
+        index.read(&text.as_bytes()[..100]).unwrap();
+        assert_eq!(index.next_escape(0), END);
+        text.replace_range(99..101, "\\n");
+        index.read(&text.as_bytes()[..102]).unwrap();
+        assert_eq!((index.next_escape(0), index.next_escape(99), index.next_escape(100)), (99, 99, END));
     }
 }

@@ -145,6 +145,98 @@ impl Number {
     }
 }
 
+/// A number of few digits, without sign and exponent: `digits ÷ 10^places`, as nearly all are.
+#[derive(Clone, Copy)]
+pub(crate) struct Short {
+    digits: u64,
+    places: usize,
+    end: usize,
+}
+
+impl Short {
+    /// Reads the number at `start`; none where it is of another kind, or none at all.
+    #[inline(always)]
+    pub(crate) fn read(text: &[u8], start: usize) -> Option<Self> {
+        let whole = Few::read(text, start)?;
+        // RFC 8259: `int = zero / ( digit1-9 *DIGIT )`.
+        if whole.length > 1 && whole.first == b'0' {
+            return None;
+        }
+        let end = start + whole.length;
+        let short = if whole.after == b'.' {
+            let fraction = Few::read(text, end + 1)?;
+            let digits = whole.value * TENS[fraction.length] + fraction.value;
+            let end = end + 1 + fraction.length;
+            (Self { digits, places: fraction.length, end }, fraction.after)
+        } else {
+            (Self { digits: whole.value, places: 0, end }, whole.after)
+        };
+        (short.1 | 0x20 != b'e').then_some(short.0)
+    }
+
+    /// Returns the number if it was written without a point.
+    #[inline(always)]
+    pub(crate) fn whole(&self) -> Option<i64> {
+        (self.places == 0).then_some(self.digits.cast_signed())
+    }
+
+    /// Returns the nearest double.
+    #[inline(always)]
+    pub(crate) fn float(&self) -> f64 {
+        // Both are exact, so one division rounds once (Clinger).
+        #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "at most 14 digits, so exact")]
+        let float = self.digits as f64 / POWERS[self.places];
+        float
+    }
+
+    #[inline(always)]
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+}
+
+/// One to seven digits one after the other.
+struct Few {
+    value: u64,
+    length: usize,
+    first: u8,
+    /// The byte behind them.
+    after: u8,
+}
+
+impl Few {
+    #[inline(always)]
+    fn read(text: &[u8], at: usize) -> Option<Self> {
+        let raw = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
+        let (bytes, bits) = digits(raw);
+        if bits == 0 || bits == u64::BITS {
+            return None;
+        }
+        #[expect(clippy::as_conversions, reason = "at most eight")]
+        let length = (bits / 8) as usize;
+        let [first, ..] = raw.to_le_bytes();
+        let [after, ..] = (raw >> bits).to_le_bytes();
+        Some(Self { value: join(bytes << (u64::BITS - bits)), length, first, after })
+    }
+}
+
+/// Returns each of eight bytes as its digit, and how many bits are digits before the first byte that is none.
+#[inline(always)]
+fn digits(raw: u64) -> (u64, u32) {
+    // Each byte becomes its digit; what is none has a high nibble, or more than 9.
+    let bytes = raw ^ 0x3030_3030_3030_3030;
+    let others = (bytes | ((bytes & 0x7F7F_7F7F_7F7F_7F7F) + 0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080;
+    (bytes, others.trailing_zeros() & !7)
+}
+
+/// Returns the number that eight digits make, the first of them lowest.
+#[inline(always)]
+fn join(digits: u64) -> u64 {
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    (fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF
+}
+
 /// So many digits always fit 64 bits.
 const SHORT: usize = 19;
 /// An exponent that is written larger is taken as this.
@@ -180,18 +272,12 @@ impl Run {
         let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk()) else {
             return Self::read_slowly(text, at);
         };
-        // Each byte becomes its digit; what is none has a high nibble, or more than 9.
-        let bytes = u64::from_le_bytes(*bytes) ^ 0x3030_3030_3030_3030;
-        let others = (bytes | ((bytes & 0x7F7F_7F7F_7F7F_7F7F) + 0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080;
-        if others == 0 {
+        let (bytes, bits) = digits(u64::from_le_bytes(*bytes));
+        if bits == u64::BITS {
             return Self::read_slowly(text, at);
         }
-        let bits = others.trailing_zeros() & !7;
         // The digits move to the end, behind zeros.
-        let digits = if bits == 0 { 0 } else { bytes << (64 - bits) };
-        let pairs = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
-        let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
-        let value = (fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF;
+        let value = if bits == 0 { 0 } else { join(bytes << (u64::BITS - bits)) };
         #[expect(clippy::as_conversions, reason = "at most eight")]
         let length = (bits / 8) as usize;
         Self { value, length }
@@ -296,6 +382,26 @@ mod tests {
             assert_eq!(read(text).unwrap().whole(scale), want, "{text}");
         }
         assert_eq!(read("-1.5").unwrap().micros(b"-1.5", Unit::Seconds), Some(-1_500_000));
+    }
+
+    #[test]
+    fn short_numbers_are_what_all_numbers_are() {
+        let mut met = 0;
+        for (whole, fraction) in [0, 7, 10, 99, 123_456, 1_234_567, 12_345_678].into_iter().flat_map(|whole| {
+            ["", ".", ".0", ".5", ".25", ".1234567", ".12345678", ".a", ".5.", "e1", "E", ".5e1"]
+                .map(|end| (whole, end))
+        }) {
+            for (before, after) in [("", ",\"rest\":1}"), ("0", "}        "), ("-", "        "), ("", "")] {
+                let text = format!("{before}{whole}{fraction}{after}");
+                let Some(short) = Short::read(text.as_bytes(), 0) else { continue };
+                let number = Number::read(text.as_bytes(), 0).unwrap();
+                assert_eq!(short.end(), number.end, "{text}");
+                assert_eq!(short.whole(), number.long(), "{text}");
+                assert_eq!(short.float().to_bits(), number.float(text.as_bytes()).to_bits(), "{text}");
+                met += 1;
+            }
+        }
+        assert!(met > 20, "{met} are short");
     }
 
     #[test]
