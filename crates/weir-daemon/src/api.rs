@@ -1,4 +1,4 @@
-//! The API of decisions: people's consent and tenants' agreements, taken and looked up.
+//! The API: people's consent and tenants' agreements, decided and looked up; copies for people, and erasures.
 //!
 //! ```text
 //!  connection ─▶ TLS ─▶ who ─▶ how often ─▶ body ─▶ may they ─▶ desk ─[256 batches]─▶ inbox topic ─▶ keeper ─▶ state topic
@@ -8,16 +8,20 @@
 //! nothing on that thread waits but for events. People are named in bodies only: paths and queries end in access logs. Nothing
 //! of a request stands in a fault, a log line or a metric.
 //!
-//! Read [`desk`] for what a decision is, [`access`] for who may take one, [`problem`] for what can go wrong.
+//! Read [`desk`] for what a decision is, [`rights`] for copies and erasures, [`access`] for who may ask, [`problem`] for what can go wrong.
 
 pub(crate) mod access;
+pub(crate) mod clerk;
 pub(crate) mod desk;
+mod endpoint;
 pub(crate) mod inbox;
 mod limits;
 mod openapi;
 mod problem;
 mod replies;
+mod reply;
 mod request;
+pub(crate) mod rights;
 pub(crate) mod serve;
 #[cfg(test)]
 mod tests;
@@ -31,7 +35,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
-use hyper::{HeaderMap, Method, Request};
+use hyper::{HeaderMap, Request};
 use parking_lot::RwLock;
 use weir_policy::diagnostic::Report;
 
@@ -41,10 +45,13 @@ use crate::config::Api as Settings;
 use crate::metrics::labels::{Limit, LimitLabels, Word};
 use access::{Access, Caller, Certificates, Role};
 use desk::{Batch, Desk, Ground, Plan};
+use endpoint::Endpoint;
 use limits::{Buckets, Pace};
 use problem::{Code, Problem};
 use replies::{Begun, Replies};
+use reply::{Content, Reply};
 use request::{About, Order};
+use rights::{Product, Requests, Right};
 use tokio_rustls::TlsAcceptor;
 
 pub use tls::{FileFault, private_file};
@@ -54,9 +61,12 @@ pub(crate) struct Api {
     settings: Settings,
     doors: RwLock<Doors>,
     desk: Desk,
-    /// By who is decided about, and whether the decisions permit.
-    people: Buckets<(weir_consent::StateKey, bool)>,
+    /// By who it is about, and what is asked.
+    people: Buckets<(weir_consent::StateKey, Asked)>,
+    /// The answers to decisions, and the places of requests for a right.
     replies: Replies<Arc<Plan>, Bytes>,
+    /// Copies and erasures; none where there is no folder for answers.
+    requests: Option<Arc<Requests>>,
     document: Bytes,
     metrics: Arc<Metrics>,
     clock: SharedClock,
@@ -68,55 +78,15 @@ struct Doors {
     tls: Option<TlsAcceptor>,
 }
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Endpoint {
-    /// Decides over a tenant's agreement.
-    Agreements,
-    /// Looks a tenant's agreement up.
-    AgreementsLookup,
-    /// Decides over a person's consent.
-    Consents,
-    /// Looks a person's consent up.
-    ConsentsLookup,
-    /// Describes the API.
-    Document,
-}
-
-impl Endpoint {
-    /// Every endpoint.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Agreements, Self::AgreementsLookup, Self::Consents, Self::ConsentsLookup, Self::Document];
-
-    /// Returns the path.
-    pub(crate) const fn path(self) -> &'static str {
-        match self {
-            Self::Agreements => "/v1/agreements",
-            Self::AgreementsLookup => "/v1/agreements/lookup",
-            Self::Consents => "/v1/consents",
-            Self::ConsentsLookup => "/v1/consents/lookup",
-            Self::Document => "/v1/openapi.json",
-        }
-    }
-
-    /// Returns the word of the metrics.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Agreements => "agreements",
-            Self::AgreementsLookup => "agreements_lookup",
-            Self::Consents => "consents",
-            Self::ConsentsLookup => "consents_lookup",
-            Self::Document => "openapi",
-        }
-    }
-
-    /// Returns the method: looking up is a POST too, because its body names a person.
-    const fn method(self) -> Method {
-        match self {
-            Self::Agreements | Self::AgreementsLookup | Self::Consents | Self::ConsentsLookup => Method::POST,
-            Self::Document => Method::GET,
-        }
-    }
+/// What is asked about a person; each has an account of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Asked {
+    /// A decision that lets events pass.
+    Yes,
+    /// One that does not.
+    No,
+    /// A copy, or erasure.
+    Right(Right),
 }
 
 /// A request that was recognised, as far as it got.
@@ -136,13 +106,14 @@ impl Api {
         ground: Ground,
         inbox: SyncSender<Batch>,
         metrics: Arc<Metrics>,
+        requests: Option<Arc<Requests>>,
     ) -> Result<Self, ApiFault> {
         let doors = RwLock::new(Doors::open(&settings)?);
         let clock = Arc::clone(&ground.clock);
         let desk = Desk::new(ground, inbox, settings.rules.deadline);
         let people = Buckets::new(Pace::new(settings.rules.person_burst.0, settings.rules.person_every));
         let document = openapi::document().into();
-        Ok(Self { settings, doors, desk, people, replies: Replies::new(), document, metrics, clock })
+        Ok(Self { settings, doors, desk, people, replies: Replies::new(), requests, document, metrics, clock })
     }
 
     /// Reads the files anew; the old ones stay in force where the new ones cannot be used.
@@ -156,32 +127,41 @@ impl Api {
     }
 
     /// Answers a request; `names` are those of the client's certificate.
-    async fn answer(&self, names: &[String], request: Request<Incoming>, seen: &mut Seen) -> Result<Bytes, Problem> {
+    async fn answer(&self, names: &[String], request: Request<Incoming>, seen: &mut Seen) -> Result<Reply, Problem> {
         let (head, body) = request.into_parts();
-        let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.path() == head.uri.path());
-        seen.endpoint = endpoint;
-        let endpoint = endpoint.ok_or(Code::NotFound)?;
+        let (endpoint, word) = self.endpoint(head.uri.path()).ok_or(Code::NotFound)?;
+        seen.endpoint = Some(endpoint);
         if head.method != endpoint.method() {
             return Err(Code::Method.into());
         }
         if endpoint == Endpoint::Document {
-            return Ok(self.document.clone());
+            return Ok(Reply::json(self.document.clone()));
         }
         let caller = self.caller(names, &head.headers).ok_or(Code::Unauthenticated)?;
         seen.role = Some(caller.role);
         let now_ms = self.clock.elapsed_ms();
         caller.bucket.admit(now_ms).map_err(|wait_s| self.limited(Limit::Token, Code::TokenRate, wait_s))?;
+        if endpoint.method() == hyper::Method::GET {
+            return self.hand_out(&caller, endpoint, word);
+        }
         if !is_json(&head.headers) {
             return Err(Code::NotJson.into());
         }
         let key = idempotency_key(&head.headers)?;
         let body = read(body).await?;
-        match endpoint {
-            Endpoint::AgreementsLookup => self.look_up(&caller, &About::tenant_of(&body)?),
-            Endpoint::ConsentsLookup => self.look_up(&caller, &About::person_of(&body, self.desk.keys())?),
-            Endpoint::Agreements | Endpoint::Consents => self.decide(&caller, endpoint, key, &body).await,
-            Endpoint::Document => Ok(self.document.clone()),
+        match endpoint.right() {
+            Some(right) => self.take_in(&caller, (endpoint, right), key, &body).map(Reply::accepted),
+            None if endpoint == Endpoint::AgreementsLookup => self.look_up(&caller, &About::tenant_of(&body)?),
+            None if endpoint == Endpoint::ConsentsLookup => {
+                self.look_up(&caller, &About::person_of(&body, self.desk.keys())?)
+            }
+            None => self.decide(&caller, endpoint, key, &body).await.map(Reply::json),
         }
+    }
+
+    /// Finds the endpoint of a path; without a folder for answers there is none for a right.
+    fn endpoint<'p>(&self, path: &'p str) -> Option<(Endpoint, &'p str)> {
+        Endpoint::of(path).filter(|(endpoint, _)| endpoint.right().is_none() || self.requests.is_some())
     }
 
     /// Returns who asks: whose token it is, if there is one, or whose certificate.
@@ -192,9 +172,63 @@ impl Api {
         scheme.eq_ignore_ascii_case("bearer").then(|| access.by_token(token.trim()).cloned())?
     }
 
-    fn look_up(&self, caller: &Caller, about: &About) -> Result<Bytes, Problem> {
+    fn look_up(&self, caller: &Caller, about: &About) -> Result<Reply, Problem> {
         may(caller.acts_for(about.tenant_name()), Code::Tenant)?;
-        self.desk.look_up(about).map(Bytes::from)
+        self.desk.look_up(about).map(|found| Reply::json(found.into()))
+    }
+
+    /// Takes in that somebody wants a copy, or to be erased; returns where to look it up.
+    fn take_in(
+        &self,
+        caller: &Caller,
+        (endpoint, right): (Endpoint, Right),
+        key: Option<Box<str>>,
+        body: &[u8],
+    ) -> Result<Bytes, Problem> {
+        let requests = self.requests.as_ref().ok_or(Code::NotFound)?;
+        let subject = request::subject(body, self.desk.keys())?;
+        may(caller.role.may_exercise(), Code::Role)?;
+        may(caller.acts_for(subject.tenant()), Code::Tenant)?;
+        let take_in = || -> Result<Bytes, Problem> {
+            let now_ms = self.clock.elapsed_ms();
+            for whose in subject.keys(self.desk.keys()) {
+                let admitted = self.people.admit((whose, Asked::Right(right)), now_ms);
+                admitted.map_err(|wait_s| self.limited(Limit::Person, Code::PersonRate, wait_s))?;
+            }
+            self.desk.be_open()?;
+            let word = requests.take_in(right, caller, subject.clone())?;
+            Ok(Bytes::from(format!("{}/{word}", endpoint.path())))
+        };
+        let Some(key) = key else { return take_in() };
+        let asked = digest_of(endpoint, body);
+        match self.replies.begin((Arc::clone(&caller.name), key), asked, self.clock.elapsed_ms()) {
+            Begun::Answered(place) => Ok(place),
+            Begun::Decide(ticket) => {
+                let place = take_in()?;
+                ticket.answer(place.clone());
+                Ok(place)
+            }
+            Begun::Reused => Err(Code::KeyReused.into()),
+            Begun::Running => Err(Code::SameUnderWay.into()),
+        }
+    }
+
+    /// Says how a request for a right stands, or gives what came of it.
+    fn hand_out(&self, caller: &Caller, endpoint: Endpoint, word: &str) -> Result<Reply, Problem> {
+        let (Some(requests), Some(right)) = (&self.requests, endpoint.right()) else {
+            return Err(Code::NotFound.into());
+        };
+        may(caller.role.may_exercise(), Code::Role)?;
+        if matches!(endpoint, Endpoint::AccessRequest | Endpoint::Erasure) {
+            let state = requests.look_up(right, word, caller)?;
+            return Ok(Reply::json(state.to_string().into()));
+        }
+        Ok(match requests.fetch(right, word, caller)? {
+            Product::Copy(parcel) => Reply::saved("application/zip", "your-data.zip", Content::File(parcel)),
+            Product::Receipt { jws, .. } => {
+                Reply::saved("application/jose", "erasure-receipt.jws", Content::Bytes(jws))
+            }
+        })
     }
 
     async fn decide(
@@ -228,7 +262,8 @@ impl Api {
     }
 
     async fn decide_once(&self, order: &Order, plan: &mut Option<Arc<Plan>>) -> Result<Bytes, Problem> {
-        let (whose, now_ms) = ((order.about.whom().clone(), order.permits()), self.clock.elapsed_ms());
+        let asked = if order.permits() { Asked::Yes } else { Asked::No };
+        let (whose, now_ms) = ((order.about.whom().clone(), asked), self.clock.elapsed_ms());
         self.people.admit(whose, now_ms).map_err(|wait_s| self.limited(Limit::Person, Code::PersonRate, wait_s))?;
         let reply = self.desk.decide(order, plan).await.map(Bytes::from);
         let seconds = crate::pipeline::shared::seconds(self.clock.elapsed_ms() - now_ms);
@@ -267,6 +302,14 @@ pub enum ApiFault {
     /// A certificate, a key or the tokens file as a whole.
     #[error(transparent)]
     File(#[from] FileFault),
+    /// The folder of answers.
+    #[error("failed to use the folder of answers, {}", folder.display())]
+    Answers {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// What the tokens file says, each fault with its place and without the text: somebody may have put a token there.
     #[error("the tokens file has faults: {0}")]
     Tokens(String),

@@ -4,6 +4,7 @@
 //! follows from that declaration. [`Config::load`] reports all faults at once with file, line and column; past it
 //! no part of the daemon sees a raw value.
 
+mod api;
 mod page;
 mod portal;
 mod section;
@@ -21,8 +22,9 @@ use weir_policy::diagnostic::{Diagnostic, Faults, Place, Report, Source};
 use weir_policy::reader::{Section, Table};
 use weir_source::SnapshotSettings;
 
+pub use api::{Api, ApiRules, ApiTls};
 pub use page::default_file;
-pub use portal::Portal;
+pub use portal::{Portal, PortalRules, Provider};
 pub use setting::{ByteSize, Count, FileUrl, Start, parse_duration};
 
 use section::section;
@@ -156,36 +158,6 @@ section! {
 }
 
 section! {
-    /// The API /v1/consents: decisions in, and looked up. Without this section there is none. It needs `consent.topic`.
-    pub struct ApiRules at "api" {
-        /// Address and port; a loopback unless there is `api.tls`.
-        listen: SocketAddr = required(r#""127.0.0.1:9465""#),
-        /// Who may ask, and for which tenants: a TOML file that only its owner may read. Read anew at SIGHUP.
-        tokens: PathBuf = required(r#""api-tokens.toml""#),
-        /// How long a decision may wait for all replicas; after that it is unknown whether it will count.
-        deadline: Duration = standard(r#""10s""#),
-        /// Most connections at once; more wait outside.
-        connections: Count = standard("256"),
-        /// So many decisions about one person or tenant may come at once,
-        person_burst: Count = standard("20"),
-        /// and then one each such time; a no has an account of its own.
-        person_every: Duration = standard(r#""10s""#),
-    }
-}
-
-section! {
-    /// TLS 1.3 of the API. Read anew at SIGHUP.
-    pub struct ApiTls at "api.tls" {
-        /// The certificate of the API and those between it and its CA, in PEM.
-        certificate: PathBuf = required(r#""api.pem""#),
-        /// Its private key, in PEM; only its owner may read it.
-        key: PathBuf = required(r#""api-key.pem""#),
-        /// The CA that clients' certificates must be of; with it, nobody without one is listened to.
-        client_ca: Option<PathBuf> = optional(r#""clients-ca.pem""#),
-    }
-}
-
-section! {
     /// Past these a record is malformed, never passed through.
     pub struct Limits at "limits" {
         /// Most bytes of a record.
@@ -209,15 +181,6 @@ impl Limits {
             array_items: self.array_items.as_usize(),
         }
     }
-}
-
-/// The API, and how connections to it are secured.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Api {
-    /// Where it listens, to whom, and how much it takes.
-    pub rules: ApiRules,
-    /// Its TLS; without it, it listens on a loopback.
-    pub tls: Option<ApiTls>,
 }
 
 /// A checked configuration.
@@ -295,7 +258,7 @@ impl Config {
         let lake = within(&mut root, "lake", Lake::read);
         let keys = within(&mut root, "keys", Keys::read);
         let http = within(&mut root, "http", Http::read);
-        let api = if_there(&mut root, "api", read_api);
+        let api = if_there(&mut root, "api", api::read);
         let portal = if_there(&mut root, "portal", portal::read);
         let limits = within(&mut root, "limits", Limits::read);
         if let (Some(Some(_)), Some(None)) = (&portal, &receipts) {
@@ -377,18 +340,6 @@ fn if_there<T>(
     value.map(Some)
 }
 
-fn read_api(section: &mut Section<'_>) -> Option<Api> {
-    let tls = if_there(section, "tls", ApiTls::read);
-    let rules = ApiRules::read(section)?;
-    if matches!(tls, Some(None)) && !rules.listen.ip().is_loopback() {
-        let message = "tokens and names would cross the network in clear: `api` has no `tls`";
-        let fault = Diagnostic::error(section.place(), "api_without_tls", message);
-        section.faults().add(fault.hint("add `api.tls`, or listen on a loopback such as \"127.0.0.1:9465\""));
-        return None;
-    }
-    Some(Api { rules, tls: tls? })
-}
-
 fn one_source(consent: &Consent, section: &Section<'_>) -> Option<ConsentSource> {
     let message = match (&consent.topic, &consent.path) {
         (Some(topic), None) => return Some(ConsentSource::Topic(topic.clone())),
@@ -406,7 +357,8 @@ const PAGES: [section::SectionPage; 7] =
     [General::PAGE, Kafka::PAGE, Consent::PAGE, Lake::PAGE, Keys::PAGE, Http::PAGE, Limits::PAGE];
 
 /// What is off without its section.
-const SPARE_PAGES: [section::SectionPage; 4] = [Receipts::PAGE, ApiRules::PAGE, ApiTls::PAGE, Portal::PAGE];
+const SPARE_PAGES: [section::SectionPage; 5] =
+    [Receipts::PAGE, ApiRules::PAGE, ApiTls::PAGE, PortalRules::PAGE, Provider::PAGE];
 
 #[cfg(test)]
 mod tests {
@@ -444,9 +396,12 @@ mod tests {
             |line: &&str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
         let spare: Vec<_> = spare.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_code).collect();
         let config = load(&format!("{plain}\n{}", spare.join("\n")), &[]).unwrap();
-        assert_eq!(config.portal.unwrap().issuers, Path::new("/etc/weir/portal-issuers.toml"));
+        let portal = config.portal.unwrap();
+        assert_eq!(portal.rules.issuers.unwrap(), Path::new("/etc/weir/portal-issuers.toml"));
+        assert_eq!(portal.provider.unwrap().claim, "sub");
         let api = config.api.unwrap();
         assert_eq!(api.rules.tokens, Path::new("/etc/weir/api-tokens.toml"));
+        assert_eq!(api.rules.answers.unwrap(), Path::new("/etc/weir/answers"));
         assert_eq!(api.tls.unwrap().client_ca.unwrap(), Path::new("/etc/weir/clients-ca.pem"));
     }
 

@@ -26,7 +26,7 @@ mod workers;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use weir_consent::LoadError;
@@ -36,12 +36,13 @@ use weir_ledger::{Collector, LedgerError};
 use weir_policy::Policy;
 use weir_source::{AskError, Brokers, FirstOffset, Membership, OptionRefused, Problem};
 
-use crate::api::desk::Ground;
+use crate::api::clerk::Clerk;
+use crate::api::desk::{Batch, Ground};
 use crate::api::inbox::Sender;
 use crate::api::serve::Listener;
 use crate::api::{Api, ApiFault};
 use crate::clock::SharedClock;
-use crate::config::{Config, ConsentSource, Kafka, Start};
+use crate::config::{Api as Settings, Config, ConsentSource, Kafka, Start};
 use crate::http::{self, HttpError, Pages};
 use crate::metrics::labels::BuildLabels;
 use crate::{Health, Metrics, Obstacle, VERSION};
@@ -152,18 +153,33 @@ fn open_api(
         health: shared.health.clone(),
         max_staleness: shared.config.max_staleness,
     };
-    let api = Arc::new(Api::new(settings, ground, batches, Arc::clone(&shared.metrics)).map_err(RunError::Api)?);
+    let clerk = engage(shared, &settings, &batches).map_err(RunError::Api)?;
+    let requests = clerk.as_ref().map(Clerk::requests);
+    let api = Api::new(settings, ground, batches, Arc::clone(&shared.metrics), requests);
+    let api = Arc::new(api.map_err(RunError::Api)?);
     let listener = Listener::open(listen).map_err(|source| HttpError { listen, source })?;
     supervisor.spawn("inbox", move || {
         sender.run();
         Ok(())
     })?;
+    if let Some(clerk) = clerk {
+        supervisor.spawn("rights", move || {
+            clerk.run();
+            Ok(())
+        })?;
+    }
     let answers = Arc::clone(&api);
     supervisor.spawn("api", move || {
         listener.serve(answers);
         Ok(())
     })?;
     Ok(Some(api))
+}
+
+/// Engages the clerk who does what people ask for, where there is a folder for answers.
+fn engage(shared: &Arc<Shared>, settings: &Settings, inbox: &SyncSender<Batch>) -> Result<Option<Clerk>, ApiFault> {
+    let Some(folder) = &settings.rules.answers else { return Ok(None) };
+    Clerk::new(shared, settings.rules.answers_kept, inbox.clone(), folder.clone()).map(Some)
 }
 
 fn membership(kafka: Kafka) -> Membership {

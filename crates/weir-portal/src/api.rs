@@ -1,32 +1,25 @@
-//! The daemon's API, as the portal uses it: look up, and decide.
+//! The daemon's API, as the portal uses it: look up, decide, and ask for a copy or for erasure.
 
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore, crypto, version};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::{Method, Request, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use weir_consent::{Decision, Status};
 use weir_policy::PurposeId;
 
+use crate::client::{Client, Silence};
 use crate::link::Person;
+use crate::random;
 
 /// The daemon's API.
 #[expect(missing_debug_implementations, reason = "holds a token")]
 pub struct Api {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client,
     address: String,
     authorization: HeaderValue,
 }
@@ -51,9 +44,47 @@ pub(crate) struct Standing {
     pub(crate) until: Option<String>,
 }
 
+/// What a person asks for, beside decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Right {
+    Copy,
+    Erasure,
+}
+
+impl Right {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Copy => "/v1/access-requests",
+            Self::Erasure => "/v1/erasures",
+        }
+    }
+
+    const fn product(self) -> &'static str {
+        match self {
+            Self::Copy => "answer",
+            Self::Erasure => "receipt",
+        }
+    }
+}
+
+/// How it stands with what a person asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It is done; `is_complete` unless tables were left out.
+    Done { is_complete: bool },
+    /// It was not done.
+    Failed,
+    /// The API knows nothing of it: its time is over, or the daemon was started anew.
+    Gone,
+    /// It waits, or is at work.
+    UnderWay,
+}
+
 /// Why the API did not do what it was asked; nothing of the person is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
+    #[error("no such endpoint")]
+    Absent,
     #[error("no answer")]
     Away,
     #[error("too many requests")]
@@ -71,7 +102,18 @@ impl Failure {
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
-            Self::Away | Self::Refused(_) | Self::Unconfirmed | Self::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Absent | Self::Away | Self::Refused(_) | Self::Unconfirmed | Self::Unreadable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+}
+
+impl From<Silence> for Failure {
+    fn from(silence: Silence) -> Self {
+        match silence {
+            Silence::Away => Self::Away,
+            Silence::Late => Self::Unconfirmed,
         }
     }
 }
@@ -90,6 +132,13 @@ struct Shown {
 }
 
 #[derive(Deserialize)]
+struct State {
+    state: String,
+    #[serde(default)]
+    complete: bool,
+}
+
+#[derive(Deserialize)]
 struct Problem {
     code: String,
 }
@@ -100,23 +149,10 @@ impl Api {
     /// # Errors
     /// When the token or the CA cannot be one.
     pub fn new(address: &str, token: &str, ca: Option<&[u8]>) -> Result<Self, ApiFault> {
-        let mut roots = RootCertStore::empty();
-        if let Some(pem) = ca {
-            let (added, _) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
-            if added == 0 {
-                return Err(ApiFault::Ca);
-            }
-        }
-        let tls = ClientConfig::builder_with_provider(crypto::aws_lc_rs::default_provider().into())
-            .with_protocol_versions(&[&version::TLS13])
-            .expect("the provider has suites of TLS 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let client = Client::of_ca(ca).ok_or(ApiFault::Ca)?;
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_quotes| ApiFault::Token)?;
         authorization.set_sensitive(true);
-        let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { client, address: address.trim_end_matches('/').to_owned(), authorization })
     }
 
@@ -124,7 +160,8 @@ impl Api {
     pub(crate) async fn look_up(&self, person: &Person) -> Result<Vec<Standing>, Failure> {
         let Person { tenant, kind, subject } = person;
         let body = json!({ "tenant": tenant, "kind": kind, "subject": subject });
-        self.ask("/v1/consents/lookup", &body).await
+        let (_, answer) = self.post("/v1/consents/lookup", &body).await?;
+        standings(&answer).ok_or(Failure::Unreadable)
     }
 
     /// Permits purposes that are not permitted: asks for consent where nobody did, and gives it.
@@ -153,33 +190,83 @@ impl Api {
             "tenant": tenant, "kind": kind, "subject": subject, "purposes": purposes, "decision": decision.name(),
             "evidence": "portal",
         });
-        self.ask("/v1/consents", &body).await.map(drop)
+        self.post("/v1/consents", &body).await.map(drop)
     }
 
-    async fn ask(&self, path: &str, body: &serde_json::Value) -> Result<Vec<Standing>, Failure> {
-        let request = Request::post(format!("{}{path}", self.address))
-            .header(CONTENT_TYPE, "application/json")
-            .header(AUTHORIZATION, &self.authorization)
-            .header("idempotency-key", once())
-            .body(Full::from(body.to_string()))
-            .map_err(|_quotes| Failure::Away)?;
-        let answered = async {
-            let response = self.client.request(request).await.map_err(|_quotes| Failure::Away)?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-            Ok((status, body.map_err(|_gone| Failure::Away)?.to_bytes()))
-        };
-        let answered = tokio::time::timeout(PATIENCE, answered).await;
-        let (status, body) = answered.unwrap_or(Err(Failure::Unconfirmed))?;
-        if status.is_success() {
-            return standings(&body).ok_or(Failure::Unreadable);
+    /// Asks for a copy or for erasure; returns the place where that is looked up.
+    pub(crate) async fn begin(&self, right: Right, person: &Person) -> Result<Box<str>, Failure> {
+        let Person { tenant, kind, subject } = person;
+        let body = json!({ "tenant": tenant, "ids": [{ "kind": kind, "id": subject }] });
+        let (head, _) = self.post(right.path(), &body).await?;
+        let place = head.headers().get(LOCATION).and_then(|place| place.to_str().ok()).unwrap_or_default();
+        let word = place.strip_prefix(right.path()).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
+        let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if is_word { Ok(place.into()) } else { Err(Failure::Unreadable) }
+    }
+
+    /// Returns how it stands with what was asked for.
+    pub(crate) async fn progress(&self, place: &str) -> Result<Progress, Failure> {
+        let request = self.request(Method::GET, place, None)?;
+        let (head, body) = self.client.ask(request, PATIENCE).await?;
+        if !head.status().is_success() {
+            return match failure(head.status(), &body) {
+                Failure::Absent => Ok(Progress::Gone),
+                // Whoever asks how it stands waits anyway.
+                Failure::Busy => Ok(Progress::UnderWay),
+                other @ (Failure::Away | Failure::Refused(_) | Failure::Unconfirmed | Failure::Unreadable) => {
+                    Err(other)
+                }
+            };
         }
-        let code = serde_json::from_slice(&body).map(|problem: Problem| problem.code).unwrap_or_default();
-        Err(match code.as_str() {
-            "not_confirmed" => Failure::Unconfirmed,
-            "too_many_decisions" | "too_many_requests" => Failure::Busy,
-            _ => Failure::Refused(status.as_u16()),
+        let State { state, complete } = serde_json::from_slice(&body).map_err(|_quotes| Failure::Unreadable)?;
+        Ok(match state.as_str() {
+            "done" => Progress::Done { is_complete: complete },
+            "failed" => Progress::Failed,
+            _ => Progress::UnderWay,
         })
+    }
+
+    /// Fetches what came of it, piece by piece.
+    pub(crate) async fn fetch(&self, right: Right, place: &str) -> Result<Incoming, Failure> {
+        let request = self.request(Method::GET, &format!("{place}/{}", right.product()), None)?;
+        let (status, body) = self.client.open(request, PATIENCE).await?;
+        match status {
+            StatusCode::NOT_FOUND => Err(Failure::Absent),
+            status if status.is_success() => Ok(body),
+            status => Err(Failure::Refused(status.as_u16())),
+        }
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<(Response<()>, Bytes), Failure> {
+        let request = self.request(Method::POST, path, Some(body))?;
+        let (head, body) = self.client.ask(request, PATIENCE).await?;
+        if head.status().is_success() { Ok((head, body)) } else { Err(failure(head.status(), &body)) }
+    }
+
+    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Request<Full<Bytes>>, Failure> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.address))
+            .header(AUTHORIZATION, &self.authorization);
+        let request = match body {
+            // A key that this request alone has: a retry on the way decides nothing twice.
+            Some(body) => request
+                .header(CONTENT_TYPE, "application/json")
+                .header("idempotency-key", random())
+                .body(Full::from(body.to_string())),
+            None => request.body(Full::default()),
+        };
+        request.map_err(|_quotes| Failure::Away)
+    }
+}
+
+fn failure(status: StatusCode, body: &[u8]) -> Failure {
+    let code = serde_json::from_slice(body).map(|problem: Problem| problem.code).unwrap_or_default();
+    match code.as_str() {
+        "not_confirmed" => Failure::Unconfirmed,
+        "not_found" | "request_unknown" => Failure::Absent,
+        "overloaded" | "too_many_decisions" | "too_many_requests" => Failure::Busy,
+        _ => Failure::Refused(status.as_u16()),
     }
 }
 
@@ -206,14 +293,5 @@ fn is_asked(status: Status) -> bool {
     matches!(status, Status::Requested | Status::Deferred)
 }
 
-/// A name that this request alone has, so that a retry on the way decides nothing twice.
-fn once() -> String {
-    let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the kernel has random bytes once it has started");
-    BASE64.encode(bytes)
-}
-
 /// A little longer than `api.deadline`, which answers first.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Three purposes have a few hundred bytes.
-const ANSWER_BYTES_MAX: usize = 64 << 10;

@@ -1,8 +1,10 @@
 //! The portal: a page on which a person sees what is collected about them and why, and decides.
 //!
 //! ```text
-//!  service ─ signed link ─▶ /enter ─ "Continue" ─▶ session ─▶ / ─ a button ─▶ /decide ─▶ the daemon's /v1/consents
-//!                           link.rs                session.rs  pages.rs                    api.rs
+//!  service ─ signed link ─▶ /enter ─ "Continue" ─▶ session ─▶ / ─ a button ─▶ /decide ────────▶ the daemon's API
+//!                           link.rs                session.rs  pages.rs       /copy, /erase     api.rs
+//!  provider ─ OpenID Connect ─▶ /signed-in ──────────▲                        rights.rs
+//!                               sign_in.rs
 //! ```
 //! A process of its own that holds no key of the lake, no table and no topic: whoever takes it over can do what the API's role
 //! `subject-agent` can do for the people who are signed in, and nothing else. Pages come from the server and work without a
@@ -10,9 +12,12 @@
 //! the visit. Who a person is stands in the signed link and in this process' memory, never in an address, a page or a log.
 
 mod api;
+mod client;
 mod link;
 mod pages;
+mod rights;
 mod session;
+mod sign_in;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -35,11 +40,13 @@ use weir_policy::{Policy, PurposeId};
 pub use api::{Api, ApiFault};
 pub use link::{Issuer, Issuers};
 pub use pages::Controller;
+pub use sign_in::{ProviderFault, ProviderSetup};
 
 use api::Failure;
 use link::Links;
 use pages::{Notice, Pages};
-use session::{Session, Sessions};
+use session::{Session, Sessions, random};
+use sign_in::{Callback, NotSignedIn, SignIn};
 
 /// Everything that a portal needs, checked.
 #[expect(missing_debug_implementations, reason = "holds the API's token")]
@@ -50,6 +57,8 @@ pub struct Setup {
     pub address: String,
     /// Whose signed links are taken.
     pub issuers: Issuers,
+    /// Who signs people in with `OpenID` Connect, if anybody does.
+    pub provider: Option<ProviderSetup>,
     /// Where decisions go.
     pub api: Api,
     /// Who answers for the data.
@@ -68,31 +77,42 @@ pub fn serve(setup: Setup) -> io::Result<()> {
     let listener = TcpListener::bind(setup.listen)?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let started_ms = (setup.now_ms)();
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tracing::info!(listen = %listener.local_addr()?, "the portal is open");
-        axum::serve(listener, router(setup)).await
+        axum::serve(listener, router(setup, started_ms)).await
     })
 }
 
 struct Portal {
     address: String,
     links: Links,
+    sign_in: Option<SignIn>,
     sessions: Sessions,
     api: Api,
     pages: Pages,
     now_ms: fn() -> i64,
 }
 
-fn router(setup: Setup) -> Router {
-    let Setup { address, issuers, api, controller, policy, now_ms, .. } = setup;
-    let links = Links::new(issuers, address.clone());
+/// Makes the routes of a portal that remembers since an instant.
+fn router(setup: Setup, started_ms: i64) -> Router {
+    let Setup { address, issuers, provider, api, controller, policy, now_ms, .. } = setup;
+    let links = Links::new(issuers, address.clone(), started_ms);
+    let sign_in = provider.map(|provider| SignIn::new(provider, &address));
     let pages = Pages::new(controller, &policy);
-    let portal = Arc::new(Portal { address, links, sessions: Sessions::default(), api, pages, now_ms });
+    let portal = Arc::new(Portal { address, links, sign_in, sessions: Sessions::default(), api, pages, now_ms });
     Router::new()
         .route("/", get(home))
         .route("/enter", get(knock).post(enter))
+        .route("/sign-in", get(sign_in_there))
+        .route(sign_in::REDIRECT, get(signed_in))
         .route("/decide", post(decide))
+        .route("/copy", get(rights::copy).post(rights::ask_for_copy))
+        .route("/copy/your-data.zip", get(rights::fetch_copy))
+        .route("/erase", get(rights::confirm).post(rights::erase))
+        .route("/erased", get(rights::erased))
+        .route("/erased/receipt.jws", get(rights::fetch_receipt))
         .route("/leave", post(leave))
         .route("/style.css", get(style))
         .fallback(get(nowhere))
@@ -127,7 +147,7 @@ struct Said {
 /// Shows what is collected and how it stands; without a session, how to get one.
 async fn home(State(portal): State<Arc<Portal>>, Query(said): Query<Said>, headers: HeaderMap) -> Response {
     let Some(session) = portal.session(&headers) else {
-        return page(StatusCode::UNAUTHORIZED, portal.pages.stranger());
+        return page(StatusCode::UNAUTHORIZED, portal.stranger());
     };
     match portal.api.look_up(&session.person).await {
         Ok(standings) => page(StatusCode::OK, portal.pages.home(&session, &standings, Notice::of(&said.done))),
@@ -150,23 +170,57 @@ async fn enter(State(portal): State<Arc<Portal>>, headers: HeaderMap, Form(knock
     }
     let now_ms = (portal.now_ms)();
     match portal.links.take(&knock.link, now_ms) {
-        Ok(person) => {
-            let name = portal.sessions.open(person, now_ms);
-            let cookie = format!("{COOKIE_NAME}={name}; Path=/; Secure; HttpOnly; SameSite=Strict");
-            onward("/", &[(SET_COOKIE, cookie)])
-        }
+        Ok(person) => onward("/", &[(SET_COOKIE, portal.open(person, now_ms))]),
         Err(refusal) => page(StatusCode::FORBIDDEN, portal.pages.refused(refusal)),
+    }
+}
+
+/// Sends the browser to who signs people in.
+async fn sign_in_there(State(portal): State<Arc<Portal>>) -> Response {
+    let Some(sign_in) = &portal.sign_in else { return page(StatusCode::NOT_FOUND, portal.pages.nowhere()) };
+    match sign_in.begin((portal.now_ms)()).await {
+        Ok((cookie, place)) => {
+            // Lax, because the browser comes back from another site.
+            let cookie = format!("{SIGN_IN_NAME}={cookie}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600");
+            onward(&place, &[(SET_COOKIE, cookie)])
+        }
+        Err(why) => not_signed_in(&portal, why),
+    }
+}
+
+/// Opens a session for who was signed in, behind a page: the session's cookie goes along only from here.
+async fn signed_in(
+    State(portal): State<Arc<Portal>>,
+    Query(callback): Query<Callback>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(sign_in) = &portal.sign_in else { return page(StatusCode::NOT_FOUND, portal.pages.nowhere()) };
+    let now_ms = (portal.now_ms)();
+    let begun = match cookie(&headers, SIGN_IN_NAME) {
+        Some(cookie) => sign_in.end(cookie, &callback, now_ms).await,
+        None => Err(NotSignedIn::Stray),
+    };
+    match begun {
+        Ok(person) => {
+            let mut response = page(StatusCode::OK, portal.pages.signed_in());
+            let gone = format!("{SIGN_IN_NAME}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
+            for cookie in [portal.open(person, now_ms), gone] {
+                if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+                    response.headers_mut().append(SET_COOKIE, cookie);
+                }
+            }
+            response
+        }
+        Err(why) => not_signed_in(&portal, why),
     }
 }
 
 /// Takes a decision about one purpose, or about all.
 async fn decide(State(portal): State<Arc<Portal>>, headers: HeaderMap, Form(choice): Form<Choice>) -> Response {
-    let Some(session) = portal.session(&headers) else {
-        return page(StatusCode::UNAUTHORIZED, portal.pages.stranger());
+    let session = match portal.own_form(&headers, &choice.form) {
+        Ok(session) => session,
+        Err(response) => return *response,
     };
-    if !portal.is_from_here(&headers) || !session.gave(&choice.form) {
-        return page(StatusCode::FORBIDDEN, portal.pages.elsewhere());
-    }
     let purposes = match (PurposeId::parse(&choice.purpose), choice.purpose.as_str()) {
         (Some(purpose), _) => vec![purpose],
         (None, "all") => PurposeId::ALL.to_vec(),
@@ -202,16 +256,45 @@ async fn nowhere(State(portal): State<Arc<Portal>>) -> Response {
 
 impl Portal {
     fn session(&self, headers: &HeaderMap) -> Option<Session> {
-        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let (_, name) = pairs.find(|(name, _)| *name == COOKIE_NAME)?;
-        self.sessions.find(name, (self.now_ms)())
+        self.sessions.find(cookie(headers, COOKIE_NAME)?, (self.now_ms)())
+    }
+
+    /// Opens a session; returns the cookie.
+    fn open(&self, person: link::Person, now_ms: i64) -> String {
+        let name = self.sessions.open(person, now_ms);
+        format!("{COOKIE_NAME}={name}; Path=/; Secure; HttpOnly; SameSite=Strict")
+    }
+
+    /// Returns the session whose page a form was sent from, or the page that says no.
+    fn own_form(&self, headers: &HeaderMap, form: &str) -> Result<Session, Box<Response>> {
+        let Some(session) = self.session(headers) else {
+            return Err(Box::new(page(StatusCode::UNAUTHORIZED, self.stranger())));
+        };
+        if self.is_from_here(headers) && session.gave(form) {
+            return Ok(session);
+        }
+        Err(Box::new(page(StatusCode::FORBIDDEN, self.pages.elsewhere())))
+    }
+
+    fn stranger(&self) -> Markup {
+        self.pages.stranger(self.sign_in.is_some())
     }
 
     /// Tells whether a form was sent from a page of this portal, as far as the browser says.
     fn is_from_here(&self, headers: &HeaderMap) -> bool {
         headers.get(ORIGIN).is_none_or(|origin| origin.as_bytes() == self.address.as_bytes())
     }
+}
+
+fn cookie<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
+}
+
+fn not_signed_in(portal: &Portal, why: NotSignedIn) -> Response {
+    tracing::warn!(%why, "nobody was signed in");
+    page(why.status(), portal.pages.not_signed_in(why))
 }
 
 fn failed(portal: &Portal, failure: Failure) -> Response {
@@ -247,6 +330,8 @@ async fn guard(request: Request, next: Next) -> Response {
 
 /// With `__Host-` a browser takes the cookie from this very host only, over TLS or on a loopback.
 const COOKIE_NAME: &str = "__Host-weir-portal";
+/// The cookie of a sign-in that has begun.
+const SIGN_IN_NAME: &str = "__Host-weir-sign-in";
 /// A link is the longest thing that is sent.
 const FORM_BYTES_MAX: usize = 8 << 10;
 const GUARDS: [(HeaderName, &str); 6] = [

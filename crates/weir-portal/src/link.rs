@@ -6,7 +6,8 @@
 //! payload {"aud":"https://privacy.example.com","tenant":"acme","kind":"user","sub":"u-81","iat":1795428930,"exp":1795429530,"jti":"…"}
 //! ```
 //! A link is for this portal (`aud`), for an hour at most and for one visit (`jti`), and its signer speaks for the tenants that
-//! the configuration names. Instants are seconds, as in every JSON Web Token (RFC 7519).
+//! the configuration names. Instants are seconds, as in every JSON Web Token (RFC 7519). Which links were used is in memory only:
+//! so one that was signed before the portal was started opens nothing.
 
 use std::collections::HashMap;
 
@@ -39,6 +40,8 @@ pub(crate) struct Person {
 pub(crate) struct Links {
     issuers: Issuers,
     address: String,
+    /// When this process began to remember.
+    started_s: i64,
     /// Links that were used, and when each ends by itself.
     used: Mutex<HashMap<String, i64>>,
 }
@@ -66,8 +69,8 @@ struct Claims {
 }
 
 impl Links {
-    pub(crate) fn new(issuers: Issuers, address: String) -> Self {
-        Self { issuers, address, used: Mutex::default() }
+    pub(crate) fn new(issuers: Issuers, address: String, started_ms: i64) -> Self {
+        Self { issuers, address, started_s: started_ms.div_euclid(1_000), used: Mutex::default() }
     }
 
     /// Checks a link without using it up.
@@ -101,7 +104,10 @@ impl Links {
         }
         let now = now_ms.div_euclid(1_000);
         let is_short = claims.exp.checked_sub(claims.iat).is_some_and(|life| (1..=LIFE_MAX).contains(&life));
-        if is_short && claims.iat <= now + SKEW_MAX && now < claims.exp { Ok(claims) } else { Err(Refusal::Expired) }
+        // One that was used before the start was signed by then, by a clock that was ahead no further.
+        let is_remembered = claims.iat > self.started_s + SKEW_MAX;
+        let is_now = is_short && is_remembered && claims.iat <= now + SKEW_MAX && now < claims.exp;
+        if is_now { Ok(claims) } else { Err(Refusal::Expired) }
     }
 }
 
@@ -114,8 +120,8 @@ impl Claims {
 const TYPE: &str = "weir-link+jwt";
 /// Seconds; a link travels by mail or on a page, and a mail may take a while.
 const LIFE_MAX: i64 = 3_600;
-/// Seconds by which a service's clock may be ahead.
-const SKEW_MAX: i64 = 60;
+/// Seconds by which a service's clock may be ahead. As long after the start of the portal nobody gets in.
+const SKEW_MAX: i64 = 5;
 /// Longer than a UUID.
 const JTI_MAX: usize = 128;
 /// Those of one hour.
@@ -135,7 +141,10 @@ mod tests {
         let keys = KeyRing::init(&folder.path().join("keys")).unwrap().snapshot();
         let key = keys.signing_key("links");
         let issuer = Issuer { key: key.public(), tenants: vec!["acme".to_owned()] };
-        let links = Links::new(Issuers(vec![issuer]), "https://privacy.example.com".to_owned());
+        let links_from = |started_s: i64| {
+            Links::new(Issuers(vec![issuer.clone()]), "https://privacy.example.com".to_owned(), started_s * 1_000)
+        };
+        let links = links_from(NOW_S - 60);
         let claims = |change: (&str, serde_json::Value)| {
             let mut claims = serde_json::json!({
                 "aud": "https://privacy.example.com", "tenant": "acme", "kind": "user", "sub": "u-81",
@@ -152,7 +161,7 @@ mod tests {
         for (member, value) in [("aud", "https://example.org"), ("tenant", "globex"), ("jti", "")] {
             assert_eq!(look((member, value.into()), NOW_S), Err(Refusal::Unsigned), "{member}");
         }
-        let late = [(as_it_is(), NOW_S + 600), (as_it_is(), NOW_S - 61), (("exp", (NOW_S + 3_601).into()), NOW_S)];
+        let late = [(as_it_is(), NOW_S + 600), (as_it_is(), NOW_S - 6), (("exp", (NOW_S + 3_601).into()), NOW_S)];
         for (change, at_s) in late {
             assert_eq!(look(change, at_s), Err(Refusal::Expired));
         }
@@ -164,5 +173,12 @@ mod tests {
         assert!(links.take(&signed, NOW_S * 1_000).is_ok());
         assert_eq!(links.take(&signed, NOW_S * 1_000).err(), Some(Refusal::Used));
         assert_eq!(look(as_it_is(), NOW_S), Err(Refusal::Used));
+
+        // A portal that was started anew does not remember it, and takes nothing from before; nor what a clock that is ahead signed.
+        for (started_s, refused) in
+            [(NOW_S - 6, None), (NOW_S - 5, Some(Refusal::Expired)), (NOW_S, Some(Refusal::Expired))]
+        {
+            assert_eq!(links_from(started_s).take(&signed, (NOW_S + 1) * 1_000).err(), refused, "{started_s}");
+        }
     }
 }

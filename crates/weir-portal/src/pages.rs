@@ -4,6 +4,8 @@
 //! one heading of each level in order, a name for every button that says what it does, states in words and not in colour,
 //! focus that is seen, and nothing that needs a pointer.
 
+mod rights;
+
 use maud::{DOCTYPE, Markup, html};
 use weir_consent::Status;
 use weir_policy::{LawfulBasis, Policy, PurposeId, plain};
@@ -11,6 +13,7 @@ use weir_policy::{LawfulBasis, Policy, PurposeId, plain};
 use crate::api::{Failure, Standing, permits};
 use crate::link::Refusal;
 use crate::session::Session;
+use crate::sign_in::NotSignedIn;
 
 /// Who answers for the data, as on a receipt.
 #[derive(Clone, Debug)]
@@ -92,18 +95,7 @@ impl Pages {
                     h2 #everything { "Everything at once" }
                     (button(session, "all", false, "Stop all purposes"))
                 }
-                section aria-labelledby="rights" {
-                    h2 #rights { "Your other rights" }
-                    p {
-                        "You can have a copy of the data, have it corrected or erased, and complain to a data protection authority. "
-                        "Write to " (self.controller.contact) ". The whole "
-                        a href=(self.controller.privacy_notice) { "privacy notice" } "."
-                    }
-                    form method="post" action="/leave" {
-                        input type="hidden" name="form" value=(session.form);
-                        button type="submit" { "Leave this page" }
-                    }
-                }
+                (self.rights(session))
             },
         )
     }
@@ -123,16 +115,40 @@ impl Pages {
     }
 
     /// Shows how to get in.
-    pub(crate) fn stranger(&self) -> Markup {
+    pub(crate) fn stranger(&self, offers_sign_in: bool) -> Markup {
+        let sign_in = html! { p { a .action href="/sign-in" { "Sign in" } } };
         self.page(
             "Your visit has not begun, or has ended",
             html! {
-                p {
-                    "This page opens with a link from the service, under its privacy settings. For your protection a visit ends after "
-                    "15 minutes without a click; what you decided is saved."
-                }
+                @if offers_sign_in { p { "Sign in to see what is collected about you, and to decide about it." } (sign_in) }
+                @else { p { "This page opens with a link from the service, under its privacy settings." } }
+                p { "For your protection a visit ends after 15 minutes without a click; what you decided is saved." }
             },
         )
+    }
+
+    /// Leads on who was signed in.
+    pub(crate) fn signed_in(&self) -> Markup {
+        let onward = html! { p { a .action href="/" { "Continue" } } };
+        self.page("You are signed in", onward)
+    }
+
+    /// Says why nobody was signed in.
+    pub(crate) fn not_signed_in(&self, why: NotSignedIn) -> Markup {
+        let why = match why {
+            NotSignedIn::Away | NotSignedIn::Provider => "What signs people in does not answer as it should.",
+            NotSignedIn::Denied => "It was cancelled, or you may not sign in there.",
+            NotSignedIn::Stray => "It was not begun in this browser, or it took too long.",
+            NotSignedIn::Algorithm
+            | NotSignedIn::Audience
+            | NotSignedIn::Claim
+            | NotSignedIn::Expired
+            | NotSignedIn::Issuer
+            | NotSignedIn::Nonce
+            | NotSignedIn::Signature
+            | NotSignedIn::Token => "What came back does not prove who you are.",
+        };
+        self.page("You are not signed in", html! { p { (why) } p { a .action href="/sign-in" { "Sign in again" } } })
     }
 
     /// Says why a link is not taken.
@@ -160,7 +176,7 @@ impl Pages {
     /// Says that the daemon did not do what it was asked.
     pub(crate) fn failed(&self, failure: Failure) -> Markup {
         let why = match failure {
-            Failure::Away | Failure::Refused(_) | Failure::Unreadable => {
+            Failure::Absent | Failure::Away | Failure::Refused(_) | Failure::Unreadable => {
                 "What keeps your decisions does not answer. Open the page again in a minute to see how things stand."
             }
             Failure::Busy => "These were many decisions in a short time. Wait a minute. A no is always taken.",

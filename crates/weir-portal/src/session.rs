@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use parking_lot::Mutex;
 
+use crate::api::Right;
 use crate::link::Person;
 
 /// Somebody who is signed in.
@@ -17,6 +18,8 @@ pub(crate) struct Session {
     pub(crate) person: Person,
     /// Stands in every form of the pages, so that no other page can send one.
     pub(crate) form: String,
+    /// Where what was asked for is looked up: a copy, and erasure.
+    asked: [Option<Box<str>>; 2],
     name: [u8; 32],
     opened_ms: i64,
     seen_ms: i64,
@@ -26,6 +29,11 @@ impl Session {
     /// Tells whether a form was of this session's pages; takes as long whatever it was.
     pub(crate) fn gave(&self, form: &str) -> bool {
         verify_slices_are_equal(self.form.as_bytes(), form.as_bytes()).is_ok()
+    }
+
+    /// Returns where what was asked for last is looked up.
+    pub(crate) fn asked(&self, right: Right) -> Option<&str> {
+        self.asked[place_of(right)].as_deref()
     }
 
     fn is_over(&self, now_ms: i64) -> bool {
@@ -51,7 +59,10 @@ impl Sessions {
         {
             open.remove(&oldest);
         }
-        open.insert(name, Session { person, form: random(), name, opened_ms: now_ms, seen_ms: now_ms });
+        open.insert(
+            name,
+            Session { person, form: random(), asked: [None, None], name, opened_ms: now_ms, seen_ms: now_ms },
+        );
         cookie
     }
 
@@ -68,6 +79,13 @@ impl Sessions {
         Some(session.clone())
     }
 
+    /// Notes where what was asked for is looked up.
+    pub(crate) fn note(&self, session: &Session, right: Right, place: Box<str>) {
+        if let Some(open) = self.open.lock().get_mut(&session.name) {
+            open.asked[place_of(right)] = Some(place);
+        }
+    }
+
     /// Ends a session.
     pub(crate) fn close(&self, session: &Session) {
         self.open.lock().remove(&session.name);
@@ -78,8 +96,15 @@ fn named(cookie: &str) -> [u8; 32] {
     digest(&SHA256, cookie.as_bytes()).as_ref().try_into().expect("a SHA-256 has 32 bytes")
 }
 
+const fn place_of(right: Right) -> usize {
+    match right {
+        Right::Copy => 0,
+        Right::Erasure => 1,
+    }
+}
+
 /// 256 bits that nobody guesses, as text.
-fn random() -> String {
+pub(crate) fn random() -> String {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).expect("the kernel has random bytes once it has started");
     BASE64.encode(bytes)

@@ -1,5 +1,9 @@
 //! The portal's routes, with an API that remembers what it was asked.
 
+mod provider;
+mod rights;
+mod sign_in;
+
 use std::collections::BTreeMap;
 
 use axum::body::{Body, to_bytes};
@@ -20,6 +24,9 @@ const NOW_MS: i64 = 1_795_428_930_000;
 struct Told {
     states: BTreeMap<String, String>,
     decisions: Vec<(String, Vec<String>)>,
+    /// Each request for a copy or for erasure, and how all of them stand.
+    asked: Vec<(String, Value)>,
+    state: Value,
     is_away: bool,
 }
 
@@ -35,15 +42,22 @@ struct Page(StatusCode, HeaderMap, String);
 
 impl World {
     fn new() -> Self {
+        Self::with(|_| None)
+    }
+
+    /// The same, with who signs people in.
+    fn with(provider: impl FnOnce(&tokio::runtime::Runtime) -> Option<ProviderSetup>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let told = Arc::new(parking_lot::Mutex::new(Told::default()));
         let folder = tempfile::tempdir().unwrap();
         let key = KeyRing::init(&folder.path().join("keys")).unwrap().snapshot().signing_key("links");
         let api = runtime.block_on(stand_in(Arc::clone(&told)));
+        let provider = provider(&runtime);
         let setup = Setup {
             listen: ([127, 0, 0, 1], 0).into(),
             address: ADDRESS.to_owned(),
             issuers: Issuers(vec![Issuer { key: key.public(), tenants: vec!["acme".to_owned()] }]),
+            provider,
             api: Api::new(&format!("http://{api}"), "token", None).unwrap(),
             controller: Controller {
                 name: "Example GmbH".to_owned(),
@@ -54,7 +68,7 @@ impl World {
             policy: policy(),
             now_ms: || NOW_MS,
         };
-        Self { runtime, router: router(setup), key, told }
+        Self { runtime, router: router(setup, NOW_MS - 60_000), key, told }
     }
 
     fn link(&self, id: &str) -> String {
@@ -104,11 +118,22 @@ fn policy() -> Policy {
 
 /// Answers as the daemon's API does, for one person.
 async fn stand_in(told: Arc<parking_lot::Mutex<Told>>) -> SocketAddr {
-    async fn answer(State(told): State<Arc<parking_lot::Mutex<Told>>>, headers: HeaderMap, body: String) -> Response {
-        let body: Value = serde_json::from_str(&body).unwrap();
+    async fn answer(
+        State(told): State<Arc<parking_lot::Mutex<Told>>>,
+        method: Method,
+        place: axum::http::Uri,
+        headers: HeaderMap,
+        body: String,
+    ) -> Response {
         let mut told = told.lock();
-        let is_known =
-            headers["authorization"] == "Bearer token" && body["subject"] == "u-81" && body["tenant"] == "acme";
+        if headers["authorization"] != "Bearer token" {
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
+        if let Some(answer) = rights::stand_in(&mut told, &method, place.path(), &body) {
+            return answer;
+        }
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let is_known = body["subject"] == "u-81" && body["tenant"] == "acme";
         if told.is_away || !is_known {
             return (StatusCode::SERVICE_UNAVAILABLE, r#"{"code":"consent_stale"}"#).into_response();
         }
@@ -144,7 +169,7 @@ async fn stand_in(told: Arc<parking_lot::Mutex<Told>>) -> SocketAddr {
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let routes = Router::new().fallback(post(answer)).with_state(told);
+    let routes = Router::new().fallback(axum::routing::any(answer)).with_state(told);
     drop(tokio::spawn(async move { axum::serve(listener, routes).await }));
     address
 }
@@ -218,6 +243,10 @@ fn pages_name_nobody_and_load_nothing() {
         world.ask(Method::GET, "/", &[(COOKIE, &cookie)], ""),
         world.ask(Method::POST, "/decide", &[(COOKIE, &cookie)], &format!("form={form}&purpose=all&allow=no")),
         world.ask(Method::GET, "/", &[], ""),
+        world.ask(Method::GET, "/erase", &[(COOKIE, &cookie)], ""),
+        world.ask(Method::GET, "/copy", &[(COOKIE, &cookie)], ""),
+        world.ask(Method::POST, "/erase", &[(COOKIE, &cookie)], &format!("form={form}")),
+        world.ask(Method::GET, "/sign-in", &[], ""),
         world.ask(Method::GET, &format!("/enter?link={link}"), &[], ""),
         world.ask(Method::GET, "/enter?link=%3Cscript%3E", &[], ""),
         world.ask(Method::GET, "/nowhere", &[], ""),

@@ -172,11 +172,10 @@ pub fn verify_receipt(keys: &Path, receipt: &Path) -> Result<String, String> {
 /// # Panics
 ///
 /// If a page fails; the message says which rule, or which step.
-pub fn walk_portal(links: &[String; 2], screenshot: Option<&OsStr>) -> String {
-    run(
-        "the walk through the portal",
-        Command::new(python()).arg(script("walk_portal.py")).args(links).args(screenshot),
-    )
+pub fn walk_portal(links: &[String; 2], provider: &str, folder: &Path, screenshot: Option<&OsStr>) -> String {
+    let mut walk = Command::new(python());
+    walk.arg(script("walk_portal.py")).args(links).arg(provider).arg(folder).args(screenshot);
+    run("the walk through the portal", &mut walk)
 }
 
 /// Cuts the output at the lines that announce a table and its number of rows.

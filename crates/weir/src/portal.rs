@@ -12,11 +12,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use weir_daemon::SystemClock;
+use weir_daemon::{SystemClock, config};
 use weir_keys::{PublicKey, tenant_name_is_sound};
 use weir_policy::diagnostic::{Diagnostic, Faults, Report, Source};
 use weir_policy::reader::{Section, parse};
-use weir_portal::{Api, Controller, Issuer, Issuers, Setup};
+use weir_portal::{Api, Controller, Issuer, Issuers, ProviderSetup, Setup};
 
 use crate::cli::Global;
 use crate::exit::{Exit, Failure, OrExit as _};
@@ -31,14 +31,20 @@ pub(crate) struct Args {}
 /// # Errors
 /// When a setting or a file cannot be used, or the address cannot be bound.
 pub(crate) fn portal(global: &Global, _: &Args) -> Result<Exit, Failure> {
-    let config = setup::config(global)?;
-    let (policy, _) = setup::policy(global, &config)?;
-    let (Some(portal), Some(receipts)) = (config.portal, config.receipts) else {
+    let configured = setup::config(global)?;
+    let (policy, _) = setup::policy(global, &configured)?;
+    let (Some(portal), Some(receipts)) = (configured.portal, configured.receipts) else {
         return Err(Failure::new(Exit::Config, anyhow!("no [portal] in the configuration")));
     };
-    let issuers = fs::read_to_string(&portal.issuers).context(format!("cannot read {}", portal.issuers.display()));
-    let issuers = read_issuers(&portal.issuers, &issuers.or_exit(Exit::NoInput)?);
-    let issuers = issuers.map_err(|report| setup::faults(global, &report))?;
+    let config::Portal { rules: portal, provider } = portal;
+    let issuers = match &portal.issuers {
+        None => Issuers::default(),
+        Some(file) => {
+            let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+            read_issuers(file, &text.or_exit(Exit::NoInput)?).map_err(|report| setup::faults(global, &report))?
+        }
+    };
+    let provider = provider.map(read_provider).transpose()?;
     let token = weir_daemon::private_file(&portal.token).or_exit(Exit::NotAllowed)?;
     let ca = portal.ca.as_deref().map(fs::read).transpose().context("cannot read portal.ca").or_exit(Exit::NoInput)?;
     let api = Api::new(&portal.api, &token, ca.as_deref()).context("cannot use the API").or_exit(Exit::Config)?;
@@ -46,6 +52,7 @@ pub(crate) fn portal(global: &Global, _: &Args) -> Result<Exit, Failure> {
         listen: portal.listen,
         address: portal.address,
         issuers,
+        provider,
         api,
         controller: Controller {
             name: receipts.controller,
@@ -58,6 +65,24 @@ pub(crate) fn portal(global: &Global, _: &Args) -> Result<Exit, Failure> {
     };
     weir_portal::serve(setup).context("cannot serve the portal").or_exit(Exit::Io)?;
     Ok(Exit::Done)
+}
+
+/// Reads the files of who signs people in.
+fn read_provider(provider: config::Provider) -> Result<ProviderSetup, Failure> {
+    let config::Provider { issuer, client_id, client_secret, tenant, claim, kind, ca } = provider;
+    let client_secret = client_secret.as_deref().map(weir_daemon::private_file).transpose();
+    let ca = ca.as_deref().map(fs::read).transpose().context("cannot read portal.provider.ca");
+    let setup = ProviderSetup {
+        issuer,
+        client_id,
+        client_secret: client_secret.or_exit(Exit::NotAllowed)?,
+        tenant,
+        kind,
+        claim,
+        ca: ca.or_exit(Exit::NoInput)?,
+    };
+    setup.check().context("cannot use portal.provider").or_exit(Exit::Config)?;
+    Ok(setup)
 }
 
 /// Reads who may sign links; all faults at once.

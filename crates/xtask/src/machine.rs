@@ -19,6 +19,8 @@ pub(crate) enum Need {
     Make,
     /// Fetches Apache Kafka, and Delta for Spark.
     Maven,
+    /// Runs who signs people in.
+    Node,
     /// Configures the build of OpenSSL.
     Perl,
     /// Runs the readers that check the tables.
@@ -39,7 +41,7 @@ impl Need {
     /// What the bench's peers need beside Python.
     pub(crate) const PEERS: [Self; 1] = [Self::Go];
     /// What the readers of tables and pages need.
-    pub(crate) const READERS: [Self; 4] = [Self::Python, Self::Chromium, Self::Java, Self::Maven];
+    pub(crate) const READERS: [Self; 5] = [Self::Python, Self::Chromium, Self::Java, Self::Maven, Self::Node];
 
     /// The name that a person would search for, and where to get it.
     fn advice(self) -> &'static str {
@@ -49,6 +51,7 @@ impl Need {
             Self::Java => "Java 17 or newer named java (OpenJDK from your system's packages, or adoptium.net)",
             Self::Go => "Go (go.dev)",
             Self::Make => "GNU make",
+            Self::Node => "Node 20 or newer named node, with npm (nodejs.org)",
             Self::Maven => "Apache Maven named mvn (maven.apache.org)",
             Self::Perl => "Perl 5 with its core modules",
             Self::Valgrind => "Valgrind, which counts instructions",
@@ -65,6 +68,7 @@ impl Need {
             Self::Go => &["golang-go"],
             Self::Make => &["make"],
             Self::Maven => &["maven"],
+            Self::Node => &["nodejs npm"],
             Self::Perl => &["perl"],
             Self::Python => &["python3 python3-venv"],
             // Without the symbols of libc it cannot replace what it must.
@@ -87,6 +91,11 @@ impl Need {
             Self::Go => said("go", &["version"]).is_some(),
             Self::Make => said("make", &["--version"]).is_some(),
             Self::Maven => said("mvn", &["--version"]).is_some(),
+            Self::Node => {
+                let is_new =
+                    said("node", &["--version"]).and_then(|text| node_version(&text)).is_some_and(|major| major >= 20);
+                is_new && said("npm", &["--version"]).is_some()
+            }
             Self::Perl => said("perl", &["-MIPC::Cmd", "-MFindBin", "-MFile::Compare", "-e", "1"]).is_some(),
             Self::Valgrind => said("valgrind", &["--version"]).is_some(),
             Self::Python => {
@@ -157,6 +166,11 @@ fn java_version(text: &str) -> Option<u32> {
     quoted.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
+/// Reads the major version from `v20.20.2`.
+fn node_version(text: &str) -> Option<u32> {
+    text.strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,5 +181,11 @@ mod tests {
         assert_eq!(java_version("java version \"1.8.0_292\""), Some(1));
         assert_eq!(java_version("openjdk version \"25\" 2025-09-16"), Some(25));
         assert_eq!(java_version("no java here"), None);
+    }
+
+    #[test]
+    fn node_tells_its_major_version() {
+        assert_eq!(node_version("v20.20.2\n"), Some(20));
+        assert_eq!(node_version("node: not found"), None);
     }
 }

@@ -16,6 +16,7 @@ mod guard;
 mod jars;
 mod machine;
 mod model;
+mod node;
 mod process;
 mod python;
 mod report;

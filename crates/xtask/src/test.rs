@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use crate::broker::{self, Broker, Wish};
 use crate::machine::{self, Install, Need};
 use crate::tree::{self, Package};
-use crate::{count, jars, model, process, python, report};
+use crate::{count, jars, model, node, process, python, report};
 
 /// Runs the tests.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -59,9 +59,9 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
             tests.env("WEIR_TEST_JARS", jars::kafka()?);
         }
     }
-    if let Some(python) = &readers {
+    if let Some((python, provider)) = &readers {
         tests.env("WEIR_TEST_PYTHON", python).env("WEIR_TEST_DELTA_JARS", jars::delta()?);
-        tests.env("PYTHONDONTWRITEBYTECODE", "1");
+        tests.env("PYTHONDONTWRITEBYTECODE", "1").env("WEIR_TEST_PROVIDER", provider);
     }
     let tally = run_tests(&mut tests)?;
     report::done("tests, with their build and the start of what they need", started.elapsed());
@@ -198,12 +198,12 @@ fn given_broker() -> Option<String> {
     std::env::var("WEIR_TEST_KAFKA").ok().filter(|address| !address.is_empty())
 }
 
-fn install_readers() -> Result<PathBuf> {
+fn install_readers() -> Result<(PathBuf, PathBuf)> {
     let started = Instant::now();
-    let python = python::readers()?;
+    let (python, provider) = (python::readers()?, node::provider()?);
     jars::delta()?;
-    report::done("DuckDB, deltalake, pyarrow and Spark", started.elapsed());
-    Ok(python)
+    report::done("DuckDB, deltalake, pyarrow, Spark and oauth2-mock-server", started.elapsed());
+    Ok((python, provider))
 }
 
 fn build(selection: &Selection) -> Result<()> {

@@ -40,7 +40,7 @@ pub(crate) enum Role {
     Auditor,
     /// Also decides for other parties than the person, and over tenants' agreements.
     Operator,
-    /// Decides for people and looks them up.
+    /// Decides for people and looks them up; has copies made, and has them erased.
     SubjectAgent,
 }
 
@@ -63,6 +63,14 @@ impl Role {
             Self::Auditor => false,
             Self::Operator => true,
             Self::SubjectAgent => !matches!(decision, Decision::Invalidate | Decision::Revoke),
+        }
+    }
+
+    /// Tells whether the role may ask for a person's copy, or for their erasure.
+    pub(crate) const fn may_exercise(self) -> bool {
+        match self {
+            Self::Auditor => false,
+            Self::Operator | Self::SubjectAgent => true,
         }
     }
 }

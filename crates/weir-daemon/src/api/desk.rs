@@ -78,6 +78,11 @@ impl Desk {
         &self.ground.keys
     }
 
+    /// Sees that the daemon is not on its way out.
+    pub(crate) fn be_open(&self) -> Result<(), Problem> {
+        if self.ground.health.ended() { Err(Code::Ending.into()) } else { Ok(()) }
+    }
+
     /// Returns what counts now, for all purposes.
     pub(crate) fn look_up(&self, about: &About) -> Result<String, Problem> {
         self.be_current()?;
@@ -94,9 +99,7 @@ impl Desk {
         let keys: Vec<_> = order.purposes.iter().map(|purpose| order.about.key(*purpose)).collect();
         let shard = self.shards.hash_one(order.about.whom()) % TURNS;
         let _turn = self.turns[usize::try_from(shard).expect("fewer turns than 2³²")].lock().await;
-        if self.ground.health.ended() {
-            return Err(Code::Ending.into());
-        }
+        self.be_open()?;
         self.be_current()?;
         self.send_again(&keys)?;
         self.arrival(&keys).await;

@@ -8,9 +8,10 @@ use weir_consent::{Decision, Status};
 use weir_policy::PurposeId;
 
 use crate::VERSION;
-use crate::api::Endpoint;
+use crate::api::endpoint::Endpoint;
 use crate::api::problem::{Code, MEMBERS};
-use crate::api::request::EVIDENCE_BYTES_MAX;
+use crate::api::request::{EVIDENCE_BYTES_MAX, NAMES_MAX};
+use crate::api::rights::Failed;
 
 /// Returns the document.
 pub(super) fn document() -> String {
@@ -21,11 +22,13 @@ pub(super) fn document() -> String {
     let document = json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "weir: decisions about consent",
+            "title": "weir: decisions about consent, and people's rights",
             "version": VERSION,
-            "summary": "People's consent and tenants' agreements, taken and looked up.",
+            "summary": "People's consent and tenants' agreements, taken and looked up; copies for people, and erasures.",
             "description": "A decision is answered when it counts: all replicas of the state topic have it. People are named in \
-                bodies only. The states and steps are those of the Data Privacy Vocabulary.",
+                bodies only. The states and steps are those of the Data Privacy Vocabulary. Requests for a copy or for erasure are \
+                taken in, looked up at their `Location`, and done one after the other; they belong to the token that asked, and \
+                a daemon that is started anew knows none of them.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
@@ -37,6 +40,7 @@ pub(super) fn document() -> String {
                 "certificate": { "type": "mutualTLS", "description": "A certificate of `api.tls.client_ca`." },
             },
             "headers": {
+                "Location": { "description": "Where to look the request up.", "required": true, "schema": { "type": "string", "format": "uri-reference" } },
                 "Retry-After": { "description": "Seconds to wait.", "required": true, "schema": { "type": "integer", "minimum": 1 } },
             },
             "schemas": schemas(),
@@ -57,42 +61,135 @@ fn path(endpoint: Endpoint) -> Value {
             "responses": { "200": answer, "405": problem(Code::Method.status().as_u16()) },
         } });
     }
-    let (summary, body) = match endpoint {
-        Endpoint::Agreements => ("Decides over a tenant's agreement (role operator).", "AgreementDecision"),
-        Endpoint::AgreementsLookup => ("Looks a tenant's agreement up.", "Tenant"),
-        Endpoint::Consents => ("Decides over a person's consent (roles subject-agent, operator).", "ConsentDecision"),
-        Endpoint::ConsentsLookup | Endpoint::Document => ("Looks a person's consent up.", "Person"),
+    let mut operation = json!({
+        "operationId": endpoint.name(),
+        "summary": summary(endpoint),
+        "parameters": parameters(endpoint),
+        "responses": responses(endpoint),
+    });
+    if let Some(body) = body(endpoint) {
+        operation["requestBody"] = json!({
+            "required": true,
+            "content": { "application/json": { "schema": schema(body) } },
+        });
+    }
+    let mut path = json!({});
+    path[endpoint.method().as_str().to_ascii_lowercase()] = operation;
+    path
+}
+
+const fn summary(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::AccessAnswer => "Fetches the copy, when it is done.",
+        Endpoint::AccessRequest => "Says how a request for a copy stands.",
+        Endpoint::AccessRequests => "Asks for a copy of what is kept about a person (roles subject-agent, operator).",
+        Endpoint::Agreements => "Decides over a tenant's agreement (role operator).",
+        Endpoint::AgreementsLookup => "Looks a tenant's agreement up.",
+        Endpoint::Consents => "Decides over a person's consent (roles subject-agent, operator).",
+        Endpoint::ConsentsLookup => "Looks a person's consent up.",
+        Endpoint::Document => "Describes the API.",
+        Endpoint::Erasure => "Says how a request for erasure stands.",
+        Endpoint::ErasureReceipt => "Fetches the receipt of an erasure, when it is done.",
+        Endpoint::Erasures => {
+            "Asks that everything about a person is erased, for good (roles subject-agent, operator)."
+        }
+    }
+}
+
+/// Returns the schema of the body; none for what has no body.
+const fn body(endpoint: Endpoint) -> Option<&'static str> {
+    match endpoint {
+        Endpoint::AccessRequests | Endpoint::Erasures => Some("Names"),
+        Endpoint::Agreements => Some("AgreementDecision"),
+        Endpoint::AgreementsLookup => Some("Tenant"),
+        Endpoint::Consents => Some("ConsentDecision"),
+        Endpoint::ConsentsLookup => Some("Person"),
+        Endpoint::AccessAnswer
+        | Endpoint::AccessRequest
+        | Endpoint::Document
+        | Endpoint::Erasure
+        | Endpoint::ErasureReceipt => None,
+    }
+}
+
+fn parameters(endpoint: Endpoint) -> Value {
+    if endpoint.begins() {
+        return json!([{
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "The same key with the same body is decided once and answered alike for 24 hours.",
+            "schema": { "type": "string", "pattern": "^[!-~]{1,128}$" },
+        }]);
+    }
+    if body(endpoint).is_some() {
+        return json!([]);
+    }
+    json!([{
+        "name": "request", "in": "path", "required": true,
+        "description": "The word at the end of the `Location`; it tells nothing about anybody.",
+        "schema": { "type": "string", "pattern": "^[0-9a-f]{32}$" },
+    }])
+}
+
+fn responses(endpoint: Endpoint) -> Value {
+    let json_of = |name: &str| json!({ "application/json": { "schema": schema(name) } });
+    let (status, description, content) = match endpoint {
+        Endpoint::AccessAnswer => (
+            "200",
+            "An archive: a page to read, JSON, and a Parquet file for each table.",
+            json!({ "application/zip": {} }),
+        ),
+        Endpoint::ErasureReceipt => {
+            ("200", "A JSON Web Signature, which `weir receipt verify` checks.", json!({ "application/jose": {} }))
+        }
+        Endpoint::AccessRequest | Endpoint::Erasure => ("200", "How it stands.", json_of("RequestState")),
+        Endpoint::AccessRequests | Endpoint::Erasures => {
+            ("202", "It is taken in; `Location` says where to look.", json_of("RequestState"))
+        }
+        Endpoint::Agreements
+        | Endpoint::AgreementsLookup
+        | Endpoint::Consents
+        | Endpoint::ConsentsLookup
+        | Endpoint::Document => {
+            ("200", "What counts now. After a decision it has arrived at all replicas.", json_of("States"))
+        }
     };
-    let is_decision = matches!(endpoint, Endpoint::Agreements | Endpoint::Consents);
-    let key = json!({
-        "name": "Idempotency-Key", "in": "header", "required": false,
-        "description": "The same key with the same body is decided once and answered alike for 24 hours.",
-        "schema": { "type": "string", "pattern": "^[!-~]{1,128}$" },
-    });
-    let success = json!({
-        "description": "What counts now. After a decision it has arrived at all replicas.",
-        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/States" } } },
-    });
-    let mut responses = json!({ "200": success });
-    for code in Code::ALL.iter().filter(|code| is_decision || !is_of_decisions(**code)) {
+    let mut responses = json!({});
+    responses[status] = json!({ "description": description, "content": content });
+    if status == "202" {
+        responses[status]["headers"] = json!({ "Location": { "$ref": "#/components/headers/Location" } });
+    }
+    for code in Code::ALL.iter().filter(|code| answers(**code, endpoint)) {
         let status = code.status().as_u16();
         responses[status.to_string()] = problem(status);
     }
-    json!({ "post": {
-        "operationId": endpoint.name(),
-        "summary": summary,
-        "parameters": if is_decision { json!([key]) } else { json!([]) },
-        "requestBody": {
-            "required": true,
-            "content": { "application/json": { "schema": { "$ref": format!("#/components/schemas/{body}") } } },
-        },
-        "responses": responses,
-    } })
+    responses
 }
 
-/// Tells whether a code answers decisions only.
-fn is_of_decisions(code: Code) -> bool {
-    matches!(code, Code::IllegalStep | Code::SameUnderWay | Code::KeyReused)
+/// Tells whether an endpoint can answer with a code.
+const fn answers(code: Code, endpoint: Endpoint) -> bool {
+    let (begins, is_right) = (endpoint.begins(), endpoint.right().is_some());
+    match code {
+        Code::NotDone => matches!(endpoint, Endpoint::AccessAnswer | Endpoint::ErasureReceipt),
+        Code::IllegalStep => begins && !is_right,
+        Code::KeyReused | Code::SameUnderWay => begins,
+        Code::RequestUnknown => is_right && !begins,
+        Code::BadKey
+        | Code::Ending
+        | Code::Invalid
+        | Code::Json
+        | Code::NotJson
+        | Code::Overloaded
+        | Code::PersonRate
+        | Code::Stale
+        | Code::TooLarge
+        | Code::TooSlow
+        | Code::Unconfirmed => body(endpoint).is_some(),
+        Code::Method | Code::NotFound | Code::Role | Code::Tenant | Code::TokenRate | Code::Unauthenticated => true,
+    }
+}
+
+fn schema(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
 fn problem(status: u16) -> Value {
@@ -109,8 +206,7 @@ fn problem(status: u16) -> Value {
 }
 
 fn schemas() -> Value {
-    let tenant = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
-    let kind = json!({ "type": "string", "pattern": "^[a-z][a-z0-9_.-]{0,63}$" });
+    let (tenant, kind) = (tenant(), kind());
     let subject = json!({ "type": "string", "minLength": 1, "description": "The identifier, in any spelling." });
     let purposes = json!({
         "type": "array", "minItems": 1, "maxItems": PurposeId::ALL.len(), "uniqueItems": true,
@@ -121,8 +217,9 @@ fn schemas() -> Value {
     let evidence = json!({ "type": "string", "maxLength": EVIDENCE_BYTES_MAX, "description": "Where the decision can be proved: a form, the version of a text." });
     let regions =
         json!({ "type": "array", "maxItems": 254, "items": { "type": "string", "pattern": "^[a-z0-9_.-]{1,32}$" } });
-    let object = |properties: Value, required: &[&str]| json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
     json!({
+        "Names": names(),
+        "RequestState": request_state(),
         "Purpose": { "enum": PurposeId::ALL.map(PurposeId::name) },
         "Person": object(json!({ "tenant": tenant, "kind": kind, "subject": subject }), &["tenant", "kind", "subject"]),
         "Tenant": object(json!({ "tenant": tenant }), &["tenant"]),
@@ -164,4 +261,34 @@ fn schemas() -> Value {
             &["type", "title", "status", "code", "detail"],
         ),
     })
+}
+
+fn names() -> Value {
+    let id = json!({ "type": ["string", "integer"], "description": "The identifier, in any spelling." });
+    let name = object(json!({ "kind": kind(), "id": id }), &["kind", "id"]);
+    let ids = json!({ "type": "array", "minItems": 1, "maxItems": NAMES_MAX, "items": name });
+    object(json!({ "tenant": tenant(), "ids": ids }), &["tenant", "ids"])
+}
+
+fn request_state() -> Value {
+    let instant = |what: &str| json!({ "type": "string", "format": "date-time", "description": what });
+    let properties = json!({
+        "state": { "enum": ["waiting", "running", "done", "failed"], "description": "What failed may be asked for again." },
+        "kept_until": instant("Until when what came of it may be fetched."),
+        "complete": { "type": "boolean", "description": "With a done erasure: false when the configuration skips tables, which nobody searched." },
+        "reason": { "enum": Failed::ALL.map(Failed::word), "description": "With `failed`." },
+    });
+    object(properties, &["state"])
+}
+
+fn tenant() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": 128 })
+}
+
+fn kind() -> Value {
+    json!({ "type": "string", "pattern": "^[a-z][a-z0-9_.-]{0,63}$" })
+}
+
+fn object(properties: Value, required: &[&str]) -> Value {
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }

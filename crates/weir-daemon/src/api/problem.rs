@@ -59,17 +59,21 @@ codes! {
     Role = FORBIDDEN "role_not_allowed" "The role of this token may not do this.",
     Tenant = FORBIDDEN "tenant_not_allowed" "This token does not act for this tenant, whoever the person is.",
     NotFound = NOT_FOUND "not_found" "There is no such endpoint; /v1/openapi.json lists them.",
+    RequestUnknown = NOT_FOUND "request_unknown"
+        "This token has no such request: there never was one, its answer is not kept any more, or the daemon was started anew \
+         since. Ask again.",
     Method = METHOD_NOT_ALLOWED "method_not_allowed" "The endpoint has another method.",
     TooSlow = REQUEST_TIMEOUT "too_slow" "The body did not arrive in time.",
     IllegalStep = CONFLICT "illegal_step" "The state of the consent has no such step; nothing was changed.",
+    NotDone = CONFLICT "not_done" "Nothing has come of the request yet; its state says how far it is, or that it failed.",
     SameUnderWay = CONFLICT "same_request_under_way" "A request with this Idempotency-Key is not answered yet.",
     TooLarge = PAYLOAD_TOO_LARGE "too_large" "The body has more than 16 KiB.",
     NotJson = UNSUPPORTED_MEDIA_TYPE "not_json" "The body is to be application/json.",
     KeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" "This Idempotency-Key came with another request before.",
-    PersonRate = TOO_MANY_REQUESTS "too_many_decisions" "Too many decisions about one person or tenant.",
+    PersonRate = TOO_MANY_REQUESTS "too_many_decisions" "Too many decisions or requests about one person or tenant.",
     TokenRate = TOO_MANY_REQUESTS "too_many_requests" "Too many requests with this token.",
     Ending = SERVICE_UNAVAILABLE "ending" "The daemon ends; ask again.",
-    Overloaded = SERVICE_UNAVAILABLE "overloaded" "Too many decisions are under way; nothing was decided.",
+    Overloaded = SERVICE_UNAVAILABLE "overloaded" "Too much is under way; nothing was done.",
     Stale = SERVICE_UNAVAILABLE "consent_stale" "It is not known what people want now; nothing was decided.",
     Unconfirmed = SERVICE_UNAVAILABLE "not_confirmed"
         "Not all replicas had the decision in time. It may still come into effect; send it again with the same \
@@ -155,8 +159,8 @@ impl From<InboxFault> for Problem {
 }
 
 /// What `member` can say.
-pub(crate) const MEMBERS: [&str; 8] =
-    ["decision", "evidence", "kind", "purposes", "regions", "subject", "tenant", "valid_until"];
+pub(crate) const MEMBERS: [&str; 9] =
+    ["decision", "evidence", "ids", "kind", "purposes", "regions", "subject", "tenant", "valid_until"];
 
 /// A store grows current, and a queue empties, within a second or two when the brokers are there.
 const RETRY_AFTER_S: u64 = 2;

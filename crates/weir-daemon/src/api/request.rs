@@ -10,6 +10,7 @@ use weir_keys::KeySet;
 use weir_policy::PurposeId;
 
 use crate::api::problem::{Code, Problem};
+use crate::rights::Subject;
 
 /// What is to be decided, and about whom.
 pub(crate) struct Order {
@@ -183,6 +184,15 @@ pub(crate) fn record(
     })
 }
 
+/// Reads whose right is exercised, by all their names.
+pub(crate) fn subject(body: &[u8], keys: &KeySet) -> Result<Subject, Problem> {
+    let subject = Subject::of_json(body, keys).map_err(|fault| {
+        // Here the identifiers stand in a list.
+        if fault == InboxFault::Subject { Problem::of_member("ids") } else { Problem::from(fault) }
+    })?;
+    if subject.names().count() > NAMES_MAX { Err(Problem::of_member("ids")) } else { Ok(subject) }
+}
+
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // What serde says about a fault may quote the body, so it is dropped.
     serde_json::from_slice(body).map_err(|_quotes| Code::Json.into())
@@ -199,3 +209,5 @@ fn distinct(names: &[String]) -> Option<Vec<PurposeId>> {
 
 /// A reference and not a document; so that a record, written out, stays far below what the inbox takes.
 pub(crate) const EVIDENCE_BYTES_MAX: usize = 2_048;
+/// More names than anybody has; each is looked for in every table.
+pub(crate) const NAMES_MAX: usize = 32;

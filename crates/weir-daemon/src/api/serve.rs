@@ -9,12 +9,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::body::Incoming;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -23,8 +25,10 @@ use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 use crate::api::access::Role;
+use crate::api::endpoint::Endpoint;
 use crate::api::problem::Problem;
-use crate::api::{Api, Endpoint, Seen, tls};
+use crate::api::reply::{Content, Payload, Reply};
+use crate::api::{Api, Seen, tls};
 use crate::metrics::labels::{ApiLabels, StatusClass, Word};
 
 /// A listener that is open, and nobody answers at it yet.
@@ -110,11 +114,11 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, api: Arc<Api>, names
     }
 }
 
-async fn respond(api: &Api, names: &[String], request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(api: &Api, names: &[String], request: Request<Incoming>) -> Response<Payload> {
     let mut seen = Seen::default();
     let answer = api.answer(names, request, &mut seen).await;
     let response = match answer {
-        Ok(body) => written(StatusCode::OK, "application/json", body),
+        Ok(reply) => replied(reply),
         Err(problem) => refused(problem, &seen),
     };
     let class = match response.status() {
@@ -123,7 +127,7 @@ async fn respond(api: &Api, names: &[String], request: Request<Incoming>) -> Res
         _ => StatusClass::Server,
     };
     let labels = ApiLabels {
-        endpoint: seen.endpoint.map_or(UNKNOWN, Endpoint::name),
+        endpoint: seen.endpoint.map_or(UNKNOWN, Endpoint::metric),
         role: seen.role.map_or(UNKNOWN, Role::name),
         status: Word(class),
     };
@@ -131,8 +135,22 @@ async fn respond(api: &Api, names: &[String], request: Request<Incoming>) -> Res
     response
 }
 
-fn refused(problem: Problem, seen: &Seen) -> Response<Full<Bytes>> {
-    let mut response = written(problem.code.status(), "application/problem+json", problem.body().into());
+fn replied(reply: Reply) -> Response<Payload> {
+    let mut response = written(reply.status, reply.media, reply.content);
+    let headers = response.headers_mut();
+    if let Some(location) = reply.location.and_then(|location| HeaderValue::from_maybe_shared(location).ok()) {
+        headers.insert(LOCATION, location);
+    }
+    let saved = reply.name.map(|name| HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")));
+    if let Some(Ok(saved)) = saved {
+        headers.insert(CONTENT_DISPOSITION, saved);
+    }
+    response
+}
+
+fn refused(problem: Problem, seen: &Seen) -> Response<Payload> {
+    let mut response =
+        written(problem.code.status(), "application/problem+json", Content::Bytes(problem.body().into()));
     let headers = response.headers_mut();
     if let Some(seconds) = problem.retry_after() {
         headers.insert(RETRY_AFTER, seconds.into());
@@ -140,8 +158,8 @@ fn refused(problem: Problem, seen: &Seen) -> Response<Full<Bytes>> {
     match problem.code.status() {
         StatusCode::UNAUTHORIZED => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
         StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed = if seen.endpoint == Some(Endpoint::Document) { "GET" } else { "POST" };
-            headers.insert(ALLOW, HeaderValue::from_static(allowed));
+            let is_get = seen.endpoint.is_some_and(|endpoint| endpoint.method() == Method::GET);
+            headers.insert(ALLOW, HeaderValue::from_static(if is_get { "GET" } else { "POST" }));
         }
         // What is left of the body is not read.
         StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => {
@@ -152,8 +170,8 @@ fn refused(problem: Problem, seen: &Seen) -> Response<Full<Bytes>> {
     response
 }
 
-fn written(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
+fn written(status: StatusCode, content_type: &'static str, content: Content) -> Response<Payload> {
+    let mut response = content.into_response();
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -1,6 +1,7 @@
 //! What callers of the API rely on: who may do what, once, in which order, and what they are told when they may not.
 
 mod document;
+mod rights;
 mod tls;
 mod world;
 
@@ -301,6 +302,8 @@ fn every_code_of_the_document_is_given() {
     queue_that_is_full_takes_nothing();
     flood_is_slowed_down_and_a_no_is_not();
     slow_client_is_sent_away();
+    rights::request_is_taken_in_looked_up_and_fetched();
+    rights::request_is_nobody_elses_and_is_forgotten();
     let seen = SEEN.lock().unwrap();
     let unseen: Vec<_> = Code::ALL.iter().map(|code| code.word()).filter(|code| !seen.contains(*code)).collect();
     assert_eq!(unseen, [""; 0]);

@@ -59,6 +59,14 @@ impl Subject {
         self.names.iter().map(|(kind, id)| (self.tenant.as_str(), kind.as_str(), id.as_str()))
     }
 
+    /// Returns what the person's consent is kept under, one a name.
+    pub fn keys(&self, keys: &KeySet) -> Vec<StateKey> {
+        let key = |(kind, id): &(String, String)| {
+            StateKey::of_person(keys, (&self.tenant, kind, id), PurposeId::Troubleshooting).ok()
+        };
+        self.names.iter().filter_map(key).collect()
+    }
+
     /// Returns the records of the inbox that keep anything from before an instant out, for every name.
     ///
     /// # Errors
@@ -74,12 +82,9 @@ impl Subject {
 
     /// Returns the person's pseudonyms in the consent domain, one a name, as receipts have them.
     pub fn pseudonyms(&self, keys: &KeySet) -> Vec<String> {
-        let key = |(kind, id): &(String, String)| {
-            StateKey::of_person(keys, (&self.tenant, kind, id), PurposeId::Troubleshooting)
-        };
-        let people = self.names.iter().map(key).filter_map(|key| match key {
-            Ok(StateKey::Choice { person, .. } | StateKey::Erasure { person }) => Some(pseudonym(person)),
-            Ok(StateKey::Agreement { .. }) | Err(_) => None,
+        let people = self.keys(keys).into_iter().filter_map(|key| match key {
+            StateKey::Choice { person, .. } | StateKey::Erasure { person } => Some(pseudonym(person)),
+            StateKey::Agreement { .. } => None,
         });
         people.collect()
     }

@@ -1,12 +1,14 @@
 """Walks the portal in Chromium as a person with a keyboard does, and checks every page against WCAG with axe-core.
 
-    walk_portal.py LINK OTHER_LINK [SCREENSHOT.png]
+    walk_portal.py LINK OTHER_LINK PROVIDER FOLDER [SCREENSHOT.png]
 
-The first link is walked with scripts allowed, which axe needs; the second with scripts off, which the portal must stand. Ends with
-1 and says what is wrong, or prints a line of JSON with what was checked.
+The first link is walked with scripts allowed, which axe needs; the second with scripts off, which the portal must stand. Then
+somebody signs in at the provider. What is downloaded goes into the folder. Ends with 1 and says what is wrong, or prints a line of
+JSON with what was checked.
 """
 
 import json
+import os
 import shutil
 import sys
 from urllib.parse import urlsplit
@@ -26,8 +28,8 @@ def check(truth, what):
 
 
 class Walk:
-    def __init__(self, page, host):
-        self.page, self.host, self.rules, self.pages = page, host, 0, 0
+    def __init__(self, page, host, folder):
+        self.page, self.host, self.folder, self.rules, self.pages = page, host, folder, 0, 0
         self.elsewhere = []
         page.on("request", lambda request: self.note(request.url))
 
@@ -58,17 +60,32 @@ class Walk:
         with self.page.expect_navigation():
             self.page.keyboard.press("Enter")
 
+    def download(self, name):
+        self.tab_to(name)
+        with self.page.expect_download() as started:
+            self.page.keyboard.press("Enter")
+        started.value.save_as(os.path.join(self.folder, started.value.suggested_filename))
+
+    def wait_for(self, title):
+        """Looks again until the page has this title, as a person does: no page reloads by itself."""
+        for _ in range(20):
+            if self.page.title().startswith(title):
+                return
+            self.examine()
+            self.press("Look again")
+        check(False, f"it ends with {self.page.title()!r} instead of {title!r}")
+
     def says(self, words):
         said = self.page.inner_text("[role=status]")
         check(words in said, f"it says {said!r} instead of {words!r}")
 
 
-def main(link, other, screenshot=None):
+def main(link, other, provider, folder, screenshot=None):
     host = urlsplit(link).netloc
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         context = browser.new_context(bypass_csp=True, viewport={"width": 900, "height": 1400})
-        walk = Walk(context.new_page(), host)
+        walk = Walk(context.new_page(), host, folder)
         page = walk.page
         page.goto(link)
         walk.examine()
@@ -84,11 +101,25 @@ def main(link, other, screenshot=None):
         walk.examine()
         if screenshot:
             page.evaluate("document.querySelectorAll('details').forEach(details => details.open = false)")
-            page.screenshot(path=screenshot)
+            page.screenshot(path=screenshot, full_page=True)
         page.emulate_media(color_scheme="dark")
         walk.examine()
         walk.press("Stop all purposes")
         walk.says("All purposes: stopped.")
+        walk.press("Get a copy of my data")
+        walk.wait_for("Your copy is ready")
+        walk.examine()
+        walk.download("Download the copy")
+        walk.press("Your data")
+        walk.press("Erase everything about me")
+        walk.examine()
+        walk.press("Keep everything and go back")
+        walk.press("Erase everything about me")
+        walk.press("Erase everything, for good")
+        walk.wait_for("Everything about you is erased")
+        walk.examine()
+        walk.download("Download the receipt")
+        walk.press("Your data")
         walk.press("Leave this page")
         check("ended" in page.title(), f"{page.title()} after leaving")
         walk.examine()
@@ -97,12 +128,26 @@ def main(link, other, screenshot=None):
         walk.examine()
         check(not walk.elsewhere, f"it asked elsewhere: {walk.elsewhere}")
 
+        page.goto(f"{urlsplit(link).scheme}://{host}/")
+        walk.press("Sign in")
+        check(page.title().startswith("You are signed in"), f"{page.title()} after signing in")
+        walk.examine()
+        walk.press("Continue")
+        walk.press("Allow personalization")
+        walk.says("Personalization: allowed from now on.")
+        page.goto(f"{urlsplit(link).scheme}://{host}/signed-in?code=a&state=b")
+        walk.examine()
+        check(page.title().startswith("You are not signed in"), "a sign-in opens a second visit")
+        check(all(url.startswith(f"{provider}/authorize?") for url in walk.elsewhere), f"it asked elsewhere: {walk.elsewhere}")
+
         plain = browser.new_context(java_script_enabled=False).new_page()
         plain.goto(other)
         plain.get_by_role("button", name="Continue").click()
         plain.get_by_role("button", name="Allow troubleshooting").click()
         said = plain.inner_text("[role=status]")
         check("Troubleshooting: allowed" in said, f"without scripts it says {said!r}")
+        plain.get_by_role("button", name="Get a copy of my data").click()
+        check(plain.title().startswith("Your copy is"), f"without scripts a copy leads to {plain.title()!r}")
         browser.close()
     print(json.dumps({"pages": walk.pages, "rules_passed": walk.rules}))
 

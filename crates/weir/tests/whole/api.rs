@@ -85,7 +85,8 @@ pub(crate) fn open(settings: &Settings, deadline: &str) -> (World, Desk) {
     let world = World::new(settings);
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let api = format!(
-        "[api]\nlisten = \"{address}\"\ntokens = \"tokens.toml\"\ndeadline = \"{deadline}\"\nperson_burst = 1000\n"
+        "[api]\nlisten = \"{address}\"\ntokens = \"tokens.toml\"\ndeadline = \"{deadline}\"\nperson_burst = 1000\n\
+         answers = \"answers\"\n"
     );
     let config = fs::read_to_string(world.path("weir.toml")).unwrap() + &api;
     fs::write(world.path("weir.toml"), config).unwrap();
@@ -103,19 +104,26 @@ pub(crate) fn open(settings: &Settings, deadline: &str) -> (World, Desk) {
 impl Desk {
     /// Sends a body; returns the status and the answer.
     fn post(&self, who: &str, endpoint: &str, body: &Value, more: &str) -> (u16, Value) {
-        let body = body.to_string();
+        let more = format!("Content-Type: application/json\r\n{more}");
+        let (status, _, answer) = self.ask(who, &format!("POST /v1/{endpoint}"), &more, &body.to_string());
+        (status, serde_json::from_slice(&answer).unwrap())
+    }
+
+    /// Sends a request; returns the status, the head and the body of the answer.
+    pub(crate) fn ask(&self, who: &str, what: &str, more: &str, body: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "POST /v1/{endpoint} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\nContent-Type: application/json\r\n\
+            "{what} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\
              Authorization: Bearer an-{who}-token-of-more-than-128-bits\r\nContent-Length: {}\r\n{more}\r\n{body}",
             body.len()
         )
         .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_ascii_lowercase();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head, answer[end + 4..].to_vec())
     }
 
     /// The same, and demands that it is done.
@@ -131,7 +139,7 @@ pub(crate) fn person(subject: &str) -> Value {
     json!({ "tenant": "acme", "kind": "user", "subject": subject })
 }
 
-fn about(subject: &str, decision: &str) -> Value {
+pub(crate) fn about(subject: &str, decision: &str) -> Value {
     let mut body = person(subject);
     body["purposes"] = json!(["reliability"]);
     body["decision"] = decision.into();
@@ -139,7 +147,7 @@ fn about(subject: &str, decision: &str) -> Value {
 }
 
 /// An event that happens at the instant at which the grant took effect, which is the earliest that it covers.
-fn event(desk: &Desk, id: &str) -> Produced {
+pub(crate) fn event(desk: &Desk, id: &str) -> Produced {
     let states = desk.done("operator", "consents/lookup", &person("u-1"));
     let event = json!({
         "specversion": "1.0", "id": id, "source": "/checkout", "type": "com.example.checkout.completed",

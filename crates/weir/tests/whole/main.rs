@@ -31,6 +31,8 @@ mod explain;
 mod file;
 #[cfg(feature = "real-kafka")]
 mod flow;
+#[cfg(feature = "real-kafka")]
+mod requests;
 
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod changes;

@@ -19,6 +19,7 @@ use super::document;
 use crate::api::Api;
 use crate::api::access::tests::{caller, token};
 use crate::api::desk::{Batch, Ground};
+use crate::api::rights::{Job, Requests};
 use crate::api::serve::Listener;
 use crate::config::{Api as Settings, ApiRules, ApiTls, Count};
 use crate::{Clock as _, HandClock, Health, Metrics};
@@ -33,6 +34,9 @@ pub(super) struct World {
     pub(super) api: Arc<Api>,
     pub(super) address: SocketAddr,
     pub(super) inbox: Arc<Inbox>,
+    /// What people ask for, and what there is to do: the test is the clerk.
+    pub(super) requests: Arc<Requests>,
+    pub(super) jobs: Mutex<Receiver<Job>>,
 }
 
 /// The inbox and its keeper, who may be away.
@@ -75,6 +79,8 @@ impl World {
             connections: Count(64),
             person_burst: Count(10),
             person_every: Duration::from_secs(10),
+            answers: None,
+            answers_kept: KEPT,
         };
         let settings = Settings { rules, tls: tls(folder.path()) };
         let (news, heard) = watch::channel(());
@@ -89,7 +95,10 @@ impl World {
         };
         let keys = Arc::clone(&ground.keys);
         let (batches, to_send) = sync_channel(1);
-        let api = Arc::new(Api::new(settings, ground, batches, Arc::clone(&metrics)).unwrap());
+        let (requests, jobs) = Requests::new(clock.clone(), KEPT);
+        let requests = Arc::new(requests);
+        let rights = Some(Arc::clone(&requests));
+        let api = Arc::new(Api::new(settings, ground, batches, Arc::clone(&metrics), rights).unwrap());
         let listener = Listener::open(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.address();
         let serving = Arc::clone(&api);
@@ -99,7 +108,7 @@ impl World {
         let inbox = Arc::new(inbox);
         let keeper = Arc::clone(&inbox);
         thread::spawn(move || keeper.keep(&to_send));
-        Self { folder, clock, store, health, metrics, api, address, inbox }
+        Self { folder, clock, store, health, metrics, api, address, inbox, requests, jobs: Mutex::new(jobs) }
     }
 
     /// Sends a body with a caller's token; the answer is compared with the document.
@@ -111,6 +120,11 @@ impl World {
     pub(super) fn post_with(&self, who: &str, path: &str, body: &str, more: &str) -> Answer {
         let head = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n{more}", token(who));
         self.ask("POST", path, &head, body)
+    }
+
+    /// Asks for something with a caller's token; the answer is compared with the document.
+    pub(super) fn get(&self, who: &str, path: &str) -> Answer {
+        self.ask("GET", path, &format!("Authorization: Bearer {}\r\n", token(who)), "")
     }
 
     /// Sends a request; the answer is compared with the document.
@@ -197,7 +211,8 @@ impl Answer {
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head: head.to_ascii_lowercase(), body: serde_json::from_str(body).unwrap() }
+        let body = serde_json::from_str(body).unwrap_or_else(|_| body.into());
+        Self { status, head: head.to_ascii_lowercase(), body }
     }
 
     /// Returns the state of a purpose.
@@ -216,3 +231,5 @@ impl Answer {
 
 /// 2026-11-23T10:15:30Z.
 pub(super) const NOW_MS: i64 = 1_795_428_930_000;
+/// How long answers may be fetched.
+pub(super) const KEPT: Duration = Duration::from_mins(10);
