@@ -83,13 +83,7 @@ fn people_have_their_rows_hidden_given_back_and_erased_and_no_replay_brings_them
     both.assert_read_by(&world, &[Engine::Deltalake]);
     audit(&world);
 
-    // A fresh lake, as after a loss: the ring is told that the old one is gone on purpose.
-    fs::rename(world.path("lake"), world.path("lost")).unwrap();
-    fs::remove_file(world.path("keys/heads/eu")).unwrap();
-    let mut fresh = settings.clone();
-    fresh.kafka.as_mut().unwrap().group = name("rights-fresh");
-    world.configure("fresh.toml", &fresh);
-    run(&world, "fresh.toml");
+    fill_a_fresh_lake(&world, settings);
     let mut twice = again.clone();
     twice.join(again);
     twice.assert_read_by(&world, &[Engine::Deltalake]);
@@ -133,6 +127,15 @@ fn strangers_get_the_same_answer_and_faults_no_echo() {
     Weir::new(&world, access.split(' ')).run().assert_done();
     assert!(fs::read_to_string(out.join("index.html")).unwrap().contains("Nothing is kept"));
     Weir::new(&world, access.split(' ')).run().assert_refused(73);
+}
+
+/// Reads everything from offset 0 into a lake that is new, as after a loss: the ring is told that the old one is gone on purpose.
+fn fill_a_fresh_lake(world: &World, mut settings: Settings) {
+    fs::rename(world.path("lake"), world.path("lost")).unwrap();
+    fs::remove_file(world.path("keys/heads/eu")).unwrap();
+    settings.kafka.as_mut().unwrap().group = name("rights-fresh");
+    world.configure("fresh.toml", &settings);
+    run(world, "fresh.toml");
 }
 
 /// Restricts the people, which nobody but they can see through, and lifts that.
