@@ -10,6 +10,6 @@ mod receipt;
 mod subject;
 
 pub use answer::{Answer, Question};
-pub use erasure::{Account, Erased, Removal, erase, erased_before};
-pub use receipt::{Receipts, of_restriction, verify};
+pub use erasure::{Account, Erased, Removal, erase, erased_before, vacuum_now};
+pub use receipt::{Receipts, verify};
 pub use subject::Subject;

@@ -16,14 +16,14 @@ use parquet::file::metadata::KeyValue;
 use serde::Deserialize;
 use weir_keys::KeySet;
 
-use crate::aside::notes_of;
 use crate::erase::Progress;
-use crate::find::{hits, open};
+use crate::find::hits;
 use crate::index::is_identifier;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
 use crate::lines::damaged;
 use crate::person::{Person, Pseudonyms, Wanted};
+use crate::rewrite::extract;
 use crate::seal::{COLUMNS_NOTE, SealError, base_properties};
 use crate::store::TableFolder;
 use crate::table_log::TableError;
@@ -107,16 +107,9 @@ impl Lake {
         gathered: &mut Gathered,
     ) -> Result<(), TableError> {
         let Some(found) = self.find(table, path, wanted, 1)? else { return Ok(()) };
-        let builder = open(table.1, path)?;
-        gathered.note(&notes_of(&builder));
-        let mut start = 0;
-        for batch in builder.build().ok().ok_or_else(|| damaged(path))? {
-            let batch = batch.ok().ok_or_else(|| damaged(path))?;
-            let here = BooleanArray::new(found.rows.slice(start, batch.num_rows()), None);
-            start += batch.num_rows();
-            let held = filter_record_batch(&batch, &here).map_err(SealError::Columns)?;
-            gathered.take(path, &held, wanted)?;
-        }
+        let (held, notes) = extract(table.1, path, &found.rows)?;
+        gathered.note(&notes);
+        gathered.take(path, &held, wanted)?;
         Ok(())
     }
 

@@ -233,14 +233,14 @@ impl Lake {
             return Ok(());
         }
         let cells: Vec<_> = log.history()?.into_iter().filter_map(|(_, cell)| cell).collect();
-        for change in cells.iter().map(|cell| &cell.aside).filter(|change| !change.is_empty()) {
-            log.folder.asides.settle(
-                change.added.iter().map(|mark| mark.path.as_str()),
-                change.gone.iter().map(|mark| mark.path.as_str()),
-            )?;
-        }
-        Ok(())
+        cells.iter().try_for_each(|cell| settle(&log.folder, &cell.aside))
     }
+}
+
+/// Does what one commit says about files of rows that are set aside, unless it is done.
+pub(crate) fn settle(folder: &TableFolder, change: &AsideChange) -> Result<(), TableError> {
+    let [added, gone] = [&change.added, &change.gone].map(|marks| marks.iter().map(|mark| mark.path.as_str()));
+    folder.asides.settle(added, gone).map_err(TableError::Store)
 }
 
 /// Forgets files that a commit would have made count.

@@ -10,7 +10,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::accounts::EMPTY;
-use crate::cell::{Body, Cell};
+use crate::cell::Cell;
 use crate::coverage::Line;
 use crate::decided::Decided;
 use crate::expire::{ERASED, EXPIRED, LIFTED, RESTRICTED, Removal, unrecorded_removals};
@@ -202,7 +202,7 @@ impl Lake {
         let name = log.name.clone();
         check_commits(log, report).map_err(|source| at(&name, source))?;
         let cells = decided.cells(log)?;
-        let swept: BTreeSet<_> = cells.iter().flat_map(swept_batches).collect();
+        let swept: BTreeSet<_> = cells.iter().flat_map(Cell::swept).collect();
         let mut uncounted = 0;
         for cell in cells.iter().filter(|cell| cell.batch().is_some() && !swept.contains(&cell.id)) {
             if decided.is_claimed(&name, cell) {
@@ -428,19 +428,6 @@ fn check_commits(log: &TableLog, report: &mut AuditReport) -> Result<(), TableEr
 
 fn is_small(cell: &Cell) -> bool {
     cell.batch().is_some_and(|batch| (1..FEW_PEOPLE).contains(&batch.people))
-}
-
-fn swept_batches(cell: &Cell) -> Vec<Uuid> {
-    match &cell.body {
-        Body::Swept { batches } => batches.clone(),
-        Body::Batch(_)
-        | Body::Coverage(_)
-        | Body::Created
-        | Body::Erased { .. }
-        | Body::Expired { .. }
-        | Body::Lifted
-        | Body::Restricted { .. } => Vec::new(),
-    }
 }
 
 fn removed_paths(log: &TableLog) -> Result<BTreeSet<String>, TableError> {

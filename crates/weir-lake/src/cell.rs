@@ -211,18 +211,24 @@ impl Cell {
         }
     }
 
-    /// Returns how many rows the commit set aside.
-    pub(crate) fn restricted(&self) -> u64 {
+    /// Returns the void batches whose files the commit removed.
+    pub(crate) fn swept(&self) -> &[Uuid] {
         match &self.body {
-            Body::Restricted { files } => files.iter().map(|file| file.erased).sum(),
+            Body::Swept { batches } => batches,
             Body::Batch(_)
             | Body::Coverage(_)
             | Body::Created
             | Body::Erased { .. }
             | Body::Expired { .. }
             | Body::Lifted
-            | Body::Swept { .. } => 0,
+            | Body::Restricted { .. } => &[],
         }
+    }
+
+    /// Returns how many rows the commit set aside.
+    pub(crate) fn restricted(&self) -> u64 {
+        let is_restriction = matches!(self.body, Body::Restricted { .. });
+        self.replaced().iter().filter(|_| is_restriction).map(|file| file.erased).sum()
     }
 
     /// Returns how many rows that were set aside are so no more: they came back, or left for good.

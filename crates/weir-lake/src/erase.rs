@@ -25,7 +25,7 @@ use uuid::Uuid;
 use weir_keys::KeySet;
 use weir_policy::{PurposeSet, Purposes};
 
-use crate::aside::{Aside, discard_asides};
+use crate::aside::{Aside, discard_asides, settle};
 use crate::cell::{AsideChange, AsideMark, Body, Cell, FileMark, Replaced};
 use crate::decided::Decided;
 use crate::find::Found;
@@ -245,7 +245,7 @@ impl Lake {
             };
             match log.put(&self.kernel, change, &cell).map_err(at_table)? {
                 Attempt::Done => {
-                    Self::settle(&log).map_err(at_table)?;
+                    settle(&log.folder, &cell.aside).map_err(at_table)?;
                     work.count(people);
                     return Ok(true);
                 }

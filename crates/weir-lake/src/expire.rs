@@ -6,6 +6,7 @@
 use uuid::Uuid;
 use weir_policy::Purposes;
 
+use crate::aside::settle;
 use crate::cell::{Body, Cell, Entry};
 use crate::coverage::{Line, Stamp};
 use crate::decided::Decided;
@@ -69,7 +70,7 @@ impl Lake {
             let change = Change { removes: cell.removed.clone(), ..Change::default() };
             match log.put(&self.kernel, change, &cell).map_err(|source| at(&name, source))? {
                 Attempt::Done => {
-                    Self::settle(log).map_err(|source| at(&name, source))?;
+                    settle(&log.folder, &cell.aside).map_err(|source| at(&name, source))?;
                     let files = u64::try_from(over.len() + cell.aside.gone.len()).unwrap_or(u64::MAX);
                     return Ok(Some(Expired { table: name, files, rows: rows + cell.lifted() }));
                 }
@@ -183,7 +184,7 @@ pub(crate) fn unrecorded_removals(cells: &[Cell], decided: &Decided) -> Vec<Remo
 
 /// Tells whether a batch's rows were void and have left the table.
 pub(crate) fn is_swept(cells: &[Cell], batch: Uuid) -> bool {
-    cells.iter().any(|cell| matches!(&cell.body, Body::Swept { batches } if batches.contains(&batch)))
+    cells.iter().any(|cell| cell.swept().contains(&batch))
 }
 
 /// The fate of rows that were written once and left because their time was over.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use weir_keys::KeySet;
 use weir_policy::PurposeSet;
 
-use crate::aside::discard_asides;
+use crate::aside::{discard_asides, settle};
 use crate::cell::{AsideChange, Body, Cell};
 use crate::erase::{Deed, Progress, Request, modified_ms};
 use crate::kernel::Change;
@@ -37,6 +37,8 @@ pub struct Restriction {
 impl Lake {
     /// Sets aside every row of some purposes that holds one of these people, in any identifier column.
     ///
+    /// Where an interrupted batch holds rows of theirs, `wait` is asked: it waits a while, and tells whether to look again.
+    ///
     /// # Errors
     ///
     /// A table, the coverage or the ledger can't be read or written, or it is open whether rows count. What was set aside before
@@ -47,6 +49,7 @@ impl Lake {
         people: &[Person],
         purposes: PurposeSet,
         request: &Request<'_>,
+        wait: &dyn Fn() -> bool,
     ) -> Result<Restriction, LakeError> {
         let now_ms = (request.now_ms)();
         let decided = self.decided()?;
@@ -58,7 +61,13 @@ impl Lake {
                 self.remove_unclaimed(&mut log, &decided, now_ms)?;
             }
             drop(log);
-            self.take_out(name, wanted, (Deed::Restrict, request), progress, &mut restriction.people)
+            loop {
+                match self.take_out(name, wanted, (Deed::Restrict, request), progress, &mut restriction.people) {
+                    // A daemon that is committing right now is done in a moment.
+                    Err(LakeError::OpenBatch { .. }) if wait() => {}
+                    taken => return taken,
+                }
+            }
         })
     }
 
@@ -135,7 +144,7 @@ impl Lake {
             let adds = back.files.iter().map(|file| file.added(modified_ms)).collect();
             match log.put(&self.kernel, Change { adds, ..Change::default() }, &cell).map_err(at_table)? {
                 Attempt::Done => {
-                    Self::settle(&log).map_err(at_table)?;
+                    settle(&log.folder, &cell.aside).map_err(at_table)?;
                     for (person, rows) in people.iter_mut().zip(back.people).filter(|(_, rows)| *rows > 0) {
                         *person.entry(name.clone()).or_default() += rows;
                     }

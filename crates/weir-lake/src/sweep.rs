@@ -19,19 +19,7 @@ impl Lake {
 
     /// Returns those of the cells that are void and whose files are still there.
     pub(crate) fn void_cells(&self, cells: Vec<Cell>, log: &TableLog) -> Vec<Cell> {
-        let mut swept = BTreeSet::new();
-        for cell in &cells {
-            match &cell.body {
-                Body::Swept { batches } => swept.extend(batches.iter().copied()),
-                Body::Batch(_)
-                | Body::Coverage(_)
-                | Body::Created
-                | Body::Erased { .. }
-                | Body::Expired { .. }
-                | Body::Lifted
-                | Body::Restricted { .. } => {}
-            }
-        }
+        let swept: BTreeSet<_> = cells.iter().flat_map(Cell::swept).copied().collect();
         let coverage = self.coverage.lock();
         cells.into_iter().filter(|cell| coverage.is_void(&log.name, cell.id) && !swept.contains(&cell.id)).collect()
     }

@@ -23,7 +23,8 @@ use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure};
 
 pub(crate) use named::Hidden;
-use named::{Named, Purposes};
+use named::Named;
+pub(crate) use named::Purposes;
 pub(crate) use place::Place;
 
 /// What to do about consent.

@@ -10,10 +10,22 @@ mod erase;
 mod named;
 mod restrict;
 
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
+use weir_daemon::Config;
+use weir_daemon::config::ConsentSource;
+use weir_daemon::rights::Receipts;
+use weir_keys::KeySet;
+use weir_lake::TableName;
+use weir_policy::Policy;
 
 use crate::cli::Global;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, OrExit as _};
+use crate::setup;
 
 /// What to do about a person.
 #[derive(Debug, Subcommand)]
@@ -36,4 +48,47 @@ pub(crate) fn subject(global: &Global, verb: &SubjectVerb) -> Result<Exit, Failu
         SubjectVerb::Erase(args) => erase::erase(global, args),
         SubjectVerb::Restrict(args) => restrict::restrict(global, args),
     }
+}
+
+/// What every verb about people needs to know before it may hear who is meant.
+struct Ground {
+    config: Config,
+    policy: Policy,
+    keys: Arc<KeySet>,
+}
+
+impl Ground {
+    fn of(global: &Global) -> Result<Self, Failure> {
+        let config = setup::config(global)?;
+        let (policy, _) = setup::policy(global, &config)?;
+        let ring = setup::key_ring(&config)?;
+        // Another process may have made the epochs and tenants of newer rows.
+        ring.reload().or_exit(Exit::NotAllowed)?;
+        let keys = ring.snapshot();
+        Ok(Self { config, policy, keys })
+    }
+}
+
+/// Waits until no daemon can judge by anything older than what counts now.
+fn until_all_know(config: &Config) {
+    if let ConsentSource::Topic(_) = config.consent {
+        thread::sleep(config.max_staleness);
+    }
+}
+
+/// Writes receipts to the file that was asked for, if one was.
+fn save(receipts: &Receipts, file: Option<&Path>) -> Result<(), Failure> {
+    let Some(file) = file else { return Ok(()) };
+    let written = std::fs::write(file, receipts.text());
+    written.with_context(|| format!("cannot write {}", file.display())).or_exit(Exit::CannotCreate)
+}
+
+/// Ends well, unless there are tables that nobody looked into.
+fn unless_skipped(skipped: &[TableName]) -> Result<Exit, Failure> {
+    if skipped.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let skipped: Vec<_> = skipped.iter().map(ToString::to_string).collect();
+    let why = anyhow!("nobody looked into tables that the configuration skips: {}", skipped.join(", "));
+    Err(Failure::new(Exit::Retry, why))
 }

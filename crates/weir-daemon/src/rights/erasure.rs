@@ -87,13 +87,15 @@ pub fn erase(subjects: &[Subject], removal: &Removal<'_>) -> Result<Erased, Lake
     let account =
         Account { region: region.to_owned(), erasure, before_ms, finished_ms: now_ms(), vacuumed: vacuumed.is_some() };
     let receipts = Receipts::sign(&account, subjects, keys);
-    for digests in receipts.digests().chunks(DIGESTS_MAX) {
-        lake.ledger().append(now_ms(), Entry::Erasure { digests: digests.to_vec() })?;
-    }
+    receipts.tell(lake, now_ms, |digests| Entry::Erasure { digests })?;
     Ok(Erased { account, receipts, vacuumed })
 }
 
-fn vacuum_now(lake: &Lake, now_ms: &dyn Fn() -> i64) -> Result<Vacuumed, LakeError> {
+/// Removes replaced files at once, which the ledger is told of as a decision.
+///
+/// # Errors
+/// The ledger cannot be written, or a file not be removed.
+pub fn vacuum_now(lake: &Lake, now_ms: &dyn Fn() -> i64) -> Result<Vacuumed, LakeError> {
     lake.ledger().append(now_ms(), Entry::Decision(Decision::Vacuum { older_than_ms: 0 }))?;
     lake.vacuum_erased(now_ms())
 }
@@ -138,6 +140,3 @@ fn file(ErasedFile { before, after, erased }: &ErasedFile) -> Value {
 fn mark(DataFileMark { path, rows, bytes, sha256 }: &DataFileMark) -> Value {
     json!({ "path": path, "rows": rows, "bytes": bytes, "sha256": sha256 })
 }
-
-/// Digests in one entry of the ledger.
-const DIGESTS_MAX: usize = 1_000;

@@ -7,7 +7,8 @@
 use serde_json::{Value, json};
 use weir_consent::{instant_text, receipt_key};
 use weir_keys::{KeySet, PublicKey, SignatureFault};
-use weir_ledger::sha256_hex;
+use weir_lake::{Lake, LakeError};
+use weir_ledger::{Entry, sha256_hex};
 
 use crate::rights::{Account, Subject};
 
@@ -41,8 +42,30 @@ impl Receipts {
         Self([signed].into_iter().chain(each).collect())
     }
 
+    /// Signs what people are given whose rows were set aside, or came back: one for each.
+    pub fn of_restriction(contents: impl Iterator<Item = Value>, keys: &KeySet) -> Self {
+        let key = receipt_key(keys);
+        Self(contents.map(|content| key.sign(RESTRICTION, content.to_string().as_bytes())).collect())
+    }
+
+    /// Tells the ledger of them, in as many entries as it takes.
+    ///
+    /// # Errors
+    /// The ledger cannot be written.
+    pub fn tell(
+        &self,
+        lake: &Lake,
+        now_ms: &dyn Fn() -> i64,
+        entry: impl Fn(Vec<String>) -> Entry,
+    ) -> Result<(), LakeError> {
+        for digests in self.digests().chunks(DIGESTS_MAX) {
+            lake.ledger().append(now_ms(), entry(digests.to_vec()))?;
+        }
+        Ok(())
+    }
+
     /// Returns the SHA-256 of each, as the ledger is told.
-    pub fn digests(&self) -> Vec<String> {
+    fn digests(&self) -> Vec<String> {
         self.0.iter().map(|receipt| sha256(receipt)).collect()
     }
 
@@ -55,12 +78,6 @@ impl Receipts {
     pub fn lines(&self) -> Vec<String> {
         self.0.clone()
     }
-}
-
-/// Signs what people are given of whose rows were set aside, or came back, one for each.
-pub fn of_restriction(content: impl Iterator<Item = Value>, keys: &KeySet) -> Vec<String> {
-    let key = receipt_key(keys);
-    content.map(|content| key.sign(RESTRICTION, content.to_string().as_bytes())).collect()
 }
 
 /// Returns what a receipt of an erasure or a restriction says, if one of the keys signed it.
@@ -77,6 +94,8 @@ fn sha256(text: &str) -> String {
     sha256_hex(text.as_bytes())
 }
 
+/// Digests in one entry of the ledger.
+const DIGESTS_MAX: usize = 1_000;
 /// The type in the header of the signature.
 const TYPE: &str = "weir-erasure+jwt";
 /// The same of a restriction.

@@ -44,6 +44,19 @@ impl FaultyStore {
         *self.hook.lock() = Some(Box::new(hook));
     }
 
+    /// Lets the commit of this number fail; returns the count of those that were tried.
+    pub(crate) fn fail_commit(&self, number: u32, fault: Fault) -> Arc<Mutex<u32>> {
+        let tried = Arc::new(Mutex::new(0));
+        let counted = tried.clone();
+        self.set(move |path| {
+            let mut tried = counted.lock();
+            let is_commit = path.strip_suffix(".json").is_some();
+            *tried += u32::from(is_commit);
+            if *tried == number && is_commit { fault } else { Fault::None }
+        });
+        tried
+    }
+
     /// Asks `hook` before the next put whose path holds `part`, and not again.
     pub(crate) fn once(&self, part: &'static str, hook: impl Fn() -> Fault + Send + Sync + 'static) {
         let done = Mutex::new(false);

@@ -253,14 +253,7 @@ fn erasure_that_fails_anywhere_is_completed_by_the_next() {
             let expected = without(&files(&world), &gone(&world));
             let faults = FaultyStore::new();
             let lake = world.open_with(faults.clone());
-            let puts = Arc::new(parking_lot::Mutex::new(0));
-            let counted = puts.clone();
-            faults.set(move |path| {
-                let mut puts = counted.lock();
-                let is_commit = path.strip_suffix(".json").is_some();
-                *puts += u32::from(is_commit);
-                if *puts == failing + 1 && is_commit { fault } else { Fault::None }
-            });
+            let puts = faults.fail_commit(failing + 1, fault);
             let first = erase(&world, &lake, &[user("u1")]);
             if *puts.lock() <= failing {
                 assert_eq!(failing, 4, "two tables, and the coverage of each");

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use weir_lake::{Discrepancy, Lake, LakeError, Person, Request, Restriction};
 use weir_policy::{PurposeId, PurposeSet};
@@ -16,7 +15,7 @@ type Verb = fn(&World, &Lake, &[Person]) -> Result<Restriction, LakeError>;
 
 pub(crate) fn restrict(world: &World, lake: &Lake, people: &[Person]) -> Result<Restriction, LakeError> {
     let request = Request { purposes: world.policy.purposes(), now_ms: &|| NOW_MS, progress: &|_| () };
-    lake.restrict(&world.ring.snapshot(), people, PurposeSet::ALL, &request)
+    lake.restrict(&world.ring.snapshot(), people, PurposeSet::ALL, &request, &|| false)
 }
 
 pub(crate) fn lift(world: &World, lake: &Lake, people: &[Person]) -> Result<Restriction, LakeError> {
@@ -86,7 +85,7 @@ fn restriction_is_for_the_purposes_that_are_asked_for() {
     expected.extend(hidden.into_iter().filter(|(table, _)| is_asked(table)));
     let request = Request { purposes: world.policy.purposes(), now_ms: &|| NOW_MS, progress: &|_| () };
     let (keys, purposes) = (world.ring.snapshot(), PurposeSet::NONE.with(PurposeId::Reliability));
-    world.open().restrict(&keys, &[user("u1")], purposes, &request).unwrap();
+    world.open().restrict(&keys, &[user("u1")], purposes, &request, &|| false).unwrap();
     assert_holds(&world, &expected);
     world.open().lift(&keys, &[user("u1")], PurposeSet::ALL, &request).unwrap();
     assert_holds(&world, &before);
@@ -143,14 +142,7 @@ fn restriction_and_its_end_that_fail_anywhere_are_completed_by_the_next() {
                 let expected = if hides { without(&files(&world), &pseudonyms(&world, "user", "u1")) } else { before };
                 let faults = FaultyStore::new();
                 let lake = world.open_with(faults.clone());
-                let puts = Arc::new(parking_lot::Mutex::new(0));
-                let counted = puts.clone();
-                faults.set(move |path| {
-                    let mut puts = counted.lock();
-                    let is_commit = path.strip_suffix(".json").is_some();
-                    *puts += u32::from(is_commit);
-                    if *puts == failing + 1 && is_commit { fault } else { Fault::None }
-                });
+                let puts = faults.fail_commit(failing + 1, fault);
                 let first = verb(&world, &lake, &[user("u1")]);
                 if *puts.lock() <= failing {
                     assert_eq!(failing, 4, "two tables, and the coverage of each");
@@ -183,17 +175,22 @@ fn rows_set_aside_are_found_after_a_crash_before_they_had_their_name() {
     assert_holds(&world, &before);
 }
 
+/// Leaves a batch of which it is open whether it counts; returns where it begins.
+fn interrupted(world: &World, events: &[String]) -> i64 {
+    let faults = FaultyStore::new();
+    let lake = world.open_with(faults.clone());
+    let from = take(&lake, 0).watermark.unwrap();
+    faults.set(|path| if path.contains("_coverage") { Fault::Before } else { Fault::None });
+    assert!(world.commit(&lake, world.batch(0, from, events)).is_err());
+    from
+}
+
 /// Rows that were judged before are not put after, and rows of a batch of which it is open whether it counts are not set aside.
 #[test]
 fn rows_of_open_batches_wait_for_their_owner() {
     let world = filled();
-    let faults = FaultyStore::new();
-    let lake = world.open_with(faults.clone());
-    let from = take(&lake, 0).watermark.unwrap();
     let events = [shop("u1"), shop("u50")];
-    faults.set(|path| if path.contains("_coverage") { Fault::Before } else { Fault::None });
-    assert!(world.commit(&lake, world.batch(0, from, &events)).is_err());
-    drop(lake);
+    let from = interrupted(&world, &events);
     let refused = restrict(&world, &world.open(), &[user("u1")]);
     assert!(matches!(refused, Err(LakeError::OpenBatch { .. })));
     audited(&world.open());
@@ -207,6 +204,27 @@ fn rows_of_open_batches_wait_for_their_owner() {
     let hidden = pseudonyms(&world, "user", "u1");
     assert_eq!(without(&files(&world), &hidden), without(&files(&world), &[]));
     assert_holds(&world, &without(&files(&world), &[]));
+}
+
+/// A wait for an interrupted batch forgets nothing of what was moved before it: what a person is told is of all tables.
+#[test]
+fn rows_that_were_moved_before_a_wait_are_counted() {
+    let world = filled();
+    let events = [shop("u1"), shop("u50")];
+    let from = interrupted(&world, &events);
+    for purpose in PurposeId::ALL {
+        world.withdraw("u1", purpose);
+    }
+    let settled = || {
+        let next = world.open();
+        assert!(take(&next, 0).interrupted.is_some());
+        world.commit(&next, world.batch(0, from, &events)).is_ok()
+    };
+    let request = Request { purposes: world.policy.purposes(), now_ms: &|| NOW_MS, progress: &|_| () };
+    let (keys, lake) = (world.ring.snapshot(), world.open());
+    let moved = lake.restrict(&keys, &[user("u1")], PurposeSet::ALL, &request, &settled).unwrap();
+    assert_eq!(rows(&moved), audited(&lake).aside);
+    assert!(moved.people[0].len() > 2, "rows of tables before the one that had to wait, and of that one");
 }
 
 /// Files of rows set aside whose index says no are not opened; one whose index is lost is read.

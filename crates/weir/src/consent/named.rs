@@ -25,7 +25,7 @@ pub(super) struct Named {
 
 /// The purposes that are meant.
 #[derive(Debug, clap::Args)]
-pub(super) struct Purposes {
+pub(crate) struct Purposes {
     /// The purpose, more than once for several; without it, all three.
     #[arg(long = "purpose", value_name = "PURPOSE", value_parser = PossibleValuesParser::new(PurposeId::ALL.map(PurposeId::name))
         .map(|name| PurposeId::parse(&name).expect("it is a possible value")))]
@@ -34,7 +34,7 @@ pub(super) struct Purposes {
 
 impl Purposes {
     /// Returns the purposes, each once.
-    pub(super) fn iter(&self) -> impl Iterator<Item = PurposeId> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = PurposeId> {
         PurposeId::ALL.into_iter().filter(|purpose| self.listed.is_empty() || self.listed.contains(purpose))
     }
 }

@@ -13,6 +13,7 @@ use crate::cli::Global;
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::{output, setup};
 
+use super::Ground;
 use super::bar::Bar;
 use super::named::Named;
 
@@ -31,11 +32,7 @@ pub(crate) struct AccessArgs {
 /// # Errors
 /// When a name cannot be one, the folder is not empty, or the lake cannot be read.
 pub(super) fn access(global: &Global, args: &AccessArgs) -> Result<Exit, Failure> {
-    let config = setup::config(global)?;
-    let (policy, _) = setup::policy(global, &config)?;
-    let ring = setup::key_ring(&config)?;
-    ring.reload().or_exit(Exit::NotAllowed)?;
-    let keys = ring.snapshot();
+    let Ground { config, policy, keys } = Ground::of(global)?;
     let subject = args.named.subject(&keys)?;
     let lake = setup::lake(&config)?;
     let folder = &args.out;

@@ -4,12 +4,9 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
 use weir_daemon::Config;
-use weir_daemon::config::ConsentSource;
 use weir_daemon::rights::{self, Account, Erased, Removal, Subject};
 use weir_keys::KeySet;
 use weir_lake::{Erasure, Vacuumed};
@@ -21,16 +18,14 @@ use crate::table::Table;
 use crate::{output, setup};
 
 use super::bar::Bar;
-use super::named::{self, Named};
+use super::named::People;
+use super::{Ground, save, unless_skipped, until_all_know};
 
 /// Arguments of `weir subject erase`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EraseArgs {
     #[command(flatten)]
-    named: Named,
-    /// Many people at once, one JSON object a line: `{"tenant":"acme","ids":[{"kind":"user","id":"u-81"}]}`; `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "kinds", "ids"])]
-    batch: Option<PathBuf>,
+    people: People,
     /// Does not ask whether that is meant; it asks on a terminal only.
     #[arg(long)]
     yes: bool,
@@ -53,16 +48,8 @@ pub(crate) struct EraseArgs {
 /// # Errors
 /// When a name cannot be one, before anything is done; or when consent, lake or ledger cannot be read or written.
 pub(super) fn erase(global: &Global, args: &EraseArgs) -> Result<Exit, Failure> {
-    let config = setup::config(global)?;
-    let (policy, _) = setup::policy(global, &config)?;
-    let ring = setup::key_ring(&config)?;
-    // Another process may have made the epochs and tenants of newer rows.
-    ring.reload().or_exit(Exit::NotAllowed)?;
-    let keys = ring.snapshot();
-    let subjects = match &args.batch {
-        Some(file) => named::read(file, &keys)?,
-        None => vec![args.named.subject(&keys)?],
-    };
+    let Ground { config, policy, keys } = Ground::of(global)?;
+    let subjects = args.people.subjects(&keys)?;
     let lake = setup::lake(&config)?;
     if !args.yes && !is_meant(subjects.len())? {
         output::remark("nothing was erased");
@@ -85,13 +72,7 @@ pub(super) fn erase(global: &Global, args: &EraseArgs) -> Result<Exit, Failure> 
     bar.done();
     let erased = erased.map_err(setup::lake_failure)?;
     hand_out(args, &erased)?;
-    let skipped = &erased.account.erasure.skipped;
-    if skipped.is_empty() {
-        return Ok(Exit::Done);
-    }
-    let skipped: Vec<_> = skipped.iter().map(ToString::to_string).collect();
-    let why = anyhow!("nobody looked into tables that the configuration skips: {}", skipped.join(", "));
-    Err(Failure::new(Exit::Retry, why))
+    unless_skipped(&erased.account.erasure.skipped)
 }
 
 /// Publishes `erased_before` for every name, and waits until no daemon can judge by anything older.
@@ -105,9 +86,7 @@ fn keep_out(
     let records = rights::erased_before(subjects, before_ms).or_exit(Exit::Usage)?;
     // A file is locked for as long as its place is open.
     Place::open(config, keys)?.say(&records, keys, patience)?;
-    if let ConsentSource::Topic(_) = config.consent {
-        thread::sleep(config.max_staleness);
-    }
+    until_all_know(config);
     Ok(())
 }
 
@@ -125,11 +104,7 @@ fn is_meant(people: usize) -> Result<bool, Failure> {
 
 fn hand_out(args: &EraseArgs, erased: &Erased) -> Result<(), Failure> {
     let Erased { account, receipts, vacuumed } = erased;
-    if let Some(file) = &args.out {
-        std::fs::write(file, receipts.text())
-            .with_context(|| format!("cannot write {}", file.display()))
-            .or_exit(Exit::CannotCreate)?;
-    }
+    save(receipts, args.out.as_deref())?;
     match args.format {
         OutputFormat::Json => {
             let mut json = account.json();

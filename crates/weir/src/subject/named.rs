@@ -1,7 +1,7 @@
 //! Who is meant: one person on the command line, or many in a file, all checked before anything is done.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use weir_consent::LineFault;
@@ -42,11 +42,31 @@ impl Named {
     }
 }
 
+/// One person, or many at once.
+#[derive(Debug, clap::Args)]
+pub(super) struct People {
+    #[command(flatten)]
+    named: Named,
+    /// Many people at once, one JSON object a line: `{"tenant":"acme","ids":[{"kind":"user","id":"u-81"}]}`; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "kinds", "ids"])]
+    batch: Option<PathBuf>,
+}
+
+impl People {
+    /// Returns whom the command line names, or the file.
+    ///
+    /// # Errors
+    /// When one of them cannot be anybody, or the file not be read.
+    pub(super) fn subjects(&self, keys: &KeySet) -> Result<Vec<Subject>, Failure> {
+        match &self.batch {
+            Some(file) => read(file, keys),
+            None => Ok(vec![self.named.subject(keys)?]),
+        }
+    }
+}
+
 /// Reads many people from a file, one a line; `-` is standard input.
-///
-/// # Errors
-/// When it cannot be read, or with each line that names nobody.
-pub(super) fn read(file: &Path, keys: &KeySet) -> Result<Vec<Subject>, Failure> {
+fn read(file: &Path, keys: &KeySet) -> Result<Vec<Subject>, Failure> {
     let mut text = Vec::new();
     let read = if file == Path::new("-") {
         std::io::stdin().lock().read_to_end(&mut text).map(drop)

@@ -4,43 +4,36 @@
 //! set aside, and each table gets a commit that whatever was judged before has to give way to. Lifting brings the rows back and grants
 //! nothing: what may be collected from then on is the person's to say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde_json::json;
 use weir_consent::{Decision as Said, InboxRecord, StateKey, StateRecord, instant_text};
 use weir_daemon::Config;
-use weir_daemon::config::ConsentSource;
-use weir_daemon::rights::{self, Subject};
+use weir_daemon::rights::{self, Receipts, Subject};
 use weir_keys::KeySet;
-use weir_lake::{Lake, LakeError, Person, Request, Restriction};
-use weir_ledger::{Decision, Entry, sha256_hex};
+use weir_lake::{Lake, Person, Request, Restriction, TableName};
+use weir_ledger::Entry;
 use weir_policy::{Policy, PurposeId, PurposeSet};
 
 use crate::cli::{Global, OutputFormat};
-use crate::consent::{Place, patience};
+use crate::consent::{Place, Purposes, patience};
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::{output, setup};
 
 use super::bar::Bar;
-use super::named::{self, Named};
+use super::named::People;
+use super::{Ground, save, unless_skipped, until_all_know};
 
 /// Arguments of `weir subject restrict`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RestrictArgs {
     #[command(flatten)]
-    named: Named,
-    /// Many people at once, one JSON object a line: `{"tenant":"acme","ids":[{"kind":"user","id":"u-81"}]}`; `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "kinds", "ids"])]
-    batch: Option<PathBuf>,
-    /// The purpose, more than once for several; without it, all three.
-    #[arg(long = "purpose", value_name = "PURPOSE", value_parser = PossibleValuesParser::new(PurposeId::ALL.map(PurposeId::name))
-        .map(|name| PurposeId::parse(&name).expect("it is a possible value")))]
-    purposes: Vec<PurposeId>,
+    people: People,
+    #[command(flatten)]
+    purposes: Purposes,
     /// Brings the rows back instead; collection starts again when the person agrees again.
     #[arg(long)]
     lift: bool,
@@ -63,46 +56,22 @@ pub(crate) struct RestrictArgs {
 /// # Errors
 /// When a name cannot be one, before anything is done; or when consent, lake or ledger cannot be read or written.
 pub(super) fn restrict(global: &Global, args: &RestrictArgs) -> Result<Exit, Failure> {
-    let config = setup::config(global)?;
-    let (policy, _) = setup::policy(global, &config)?;
-    let ring = setup::key_ring(&config)?;
-    // Another process may have made the epochs and tenants of newer rows.
-    ring.reload().or_exit(Exit::NotAllowed)?;
-    let keys = ring.snapshot();
-    let subjects = match &args.batch {
-        Some(file) => named::read(file, &keys)?,
-        None => vec![args.named.subject(&keys)?],
-    };
-    let purposes = args.purposes();
+    let Ground { config, policy, keys } = Ground::of(global)?;
+    let subjects = args.people.subjects(&keys)?;
+    let purposes: PurposeSet = args.purposes.iter().collect();
     let lake = setup::lake(&config)?;
     if !args.lift {
         stop_collection(&config, &keys, &subjects, purposes, args.patience)?;
     }
     let restriction = move_rows(args, &lake, &policy, &keys, &subjects)?;
     if args.vacuum_now {
-        let at_once = Entry::Decision(Decision::Vacuum { older_than_ms: 0 });
-        lake.ledger().append(setup::now_ms(), at_once).map_err(|why| setup::lake_failure(why.into()))?;
-        lake.vacuum_erased(setup::now_ms()).map_err(setup::lake_failure)?;
+        rights::vacuum_now(&lake, &setup::now_ms).map_err(setup::lake_failure)?;
     }
     let receipts = sign(args, &config.general.region, &restriction, &subjects, &keys);
-    let digests: Vec<_> = receipts.iter().map(|receipt| sha256_hex(receipt.as_bytes())).collect();
-    for digests in digests.chunks(DIGESTS_MAX) {
-        let told = lake.ledger().append(setup::now_ms(), Entry::Restriction { digests: digests.to_vec() });
-        told.map_err(|why| setup::lake_failure(why.into()))?;
-    }
+    let told = receipts.tell(&lake, &setup::now_ms, |digests| Entry::Restriction { digests });
+    told.map_err(setup::lake_failure)?;
     hand_out(args, &restriction, &receipts)?;
-    if restriction.skipped.is_empty() {
-        return Ok(Exit::Done);
-    }
-    let skipped: Vec<_> = restriction.skipped.iter().map(ToString::to_string).collect();
-    let why = anyhow!("nobody looked into tables that the configuration skips: {}", skipped.join(", "));
-    Err(Failure::new(Exit::Retry, why))
-}
-
-impl RestrictArgs {
-    fn purposes(&self) -> PurposeSet {
-        if self.purposes.is_empty() { PurposeSet::ALL } else { self.purposes.iter().copied().collect() }
-    }
+    unless_skipped(&restriction.skipped)
 }
 
 /// Withdraws what the people said yes to, under every name, and waits until no daemon can judge by anything older.
@@ -130,9 +99,7 @@ fn stop_collection(
     if !records.is_empty() {
         place.say(&records, keys, patience)?;
     }
-    if let ConsentSource::Topic(_) = config.consent {
-        thread::sleep(config.max_staleness);
-    }
+    until_all_know(config);
     Ok(())
 }
 
@@ -150,35 +117,26 @@ fn move_rows(
     let bar = Bar::start(if args.lift { "bringing back" } else { "setting aside" });
     let request =
         Request { purposes: policy.purposes(), now_ms: &setup::now_ms, progress: &|progress| bar.show(progress) };
-    let moved = loop {
-        let moved = if args.lift {
-            lake.lift(keys, &people, args.purposes(), &request)
-        } else {
-            lake.restrict(keys, &people, args.purposes(), &request)
+    let purposes = args.purposes.iter().collect();
+    let moved = if args.lift {
+        lake.lift(keys, &people, purposes, &request)
+    } else {
+        let wait = || {
+            thread::sleep(AGAIN);
+            setup::now_ms() < until_ms
         };
-        match moved {
-            // A daemon that is committing right now is done in a moment.
-            Err(LakeError::OpenBatch { .. }) if setup::now_ms() < until_ms => thread::sleep(AGAIN),
-            moved => break moved,
-        }
+        lake.restrict(keys, &people, purposes, &request, &wait)
     };
     bar.done();
     moved.map_err(setup::lake_failure)
 }
 
 /// Signs what each person is given, as consent receipts are.
-fn sign(
-    args: &RestrictArgs,
-    region: &str,
-    restriction: &Restriction,
-    subjects: &[Subject],
-    keys: &KeySet,
-) -> Vec<String> {
+fn sign(args: &RestrictArgs, region: &str, restriction: &Restriction, subjects: &[Subject], keys: &KeySet) -> Receipts {
     let finished = instant_text(setup::now_ms());
-    let purposes: Vec<_> = args.purposes().iter().map(PurposeId::name).collect();
-    let one = |(subject, tables): (&Subject, &std::collections::BTreeMap<_, u64>)| {
-        let rows: serde_json::Map<_, _> =
-            tables.iter().map(|(table, rows): (&weir_lake::TableName, _)| (table.to_string(), json!(rows))).collect();
+    let purposes: Vec<_> = args.purposes.iter().map(PurposeId::name).collect();
+    let one = |(subject, tables): (&Subject, &BTreeMap<TableName, u64>)| {
+        let rows: serde_json::Map<_, _> = tables.iter().map(|(table, rows)| (table.to_string(), json!(rows))).collect();
         json!({
             "restricted": !args.lift,
             "person": subject.pseudonyms(keys),
@@ -188,17 +146,12 @@ fn sign(
             "rows": rows,
         })
     };
-    rights::of_restriction(subjects.iter().zip(&restriction.people).map(one), keys)
+    Receipts::of_restriction(subjects.iter().zip(&restriction.people).map(one), keys)
 }
 
-fn hand_out(args: &RestrictArgs, restriction: &Restriction, receipts: &[String]) -> Result<(), Failure> {
-    let lines: String = receipts.iter().flat_map(|receipt| [receipt, "\n"]).collect();
-    if let Some(file) = &args.out {
-        std::fs::write(file, &lines)
-            .with_context(|| format!("cannot write {}", file.display()))
-            .or_exit(Exit::CannotCreate)?;
-    }
-    let rows: u64 = restriction.people.iter().flat_map(std::collections::BTreeMap::values).sum();
+fn hand_out(args: &RestrictArgs, restriction: &Restriction, receipts: &Receipts) -> Result<(), Failure> {
+    save(receipts, args.out.as_deref())?;
+    let rows: u64 = restriction.people.iter().flat_map(BTreeMap::values).sum();
     match args.format {
         OutputFormat::Json => output::print_json(&json!({
             "restricted": !args.lift,
@@ -206,22 +159,20 @@ fn hand_out(args: &RestrictArgs, restriction: &Restriction, receipts: &[String])
             "rows": rows,
             "tables": restriction.tables,
             "skipped": restriction.skipped.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "receipts": receipts,
+            "receipts": receipts.lines(),
         })),
         OutputFormat::Text => {
-            let touched: BTreeSet<_> = restriction.people.iter().flat_map(|tables| tables.keys()).collect();
+            let touched: BTreeSet<_> = restriction.people.iter().flat_map(BTreeMap::keys).collect();
             let what = if args.lift { "came back" } else { "are set aside" };
             output::print(format_args!(
                 "{rows} rows of {} tables {what}; {} tables were looked into\n",
                 touched.len(),
                 restriction.tables
             ))?;
-            if args.out.is_none() { output::print(&lines) } else { Ok(()) }
+            if args.out.is_none() { output::print(receipts.text()) } else { Ok(()) }
         }
     }
 }
 
-/// Digests in one entry of the ledger.
-const DIGESTS_MAX: usize = 1_000;
 /// A commit takes less than this.
 const AGAIN: Duration = Duration::from_millis(500);
