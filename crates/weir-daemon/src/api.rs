@@ -54,7 +54,7 @@ use request::{About, Order};
 use rights::{Product, Requests, Right};
 use tokio_rustls::TlsAcceptor;
 
-pub use tls::{FileFault, private_file};
+pub use tls::{FileFault, acceptor, private_file};
 
 /// What answers requests.
 pub(crate) struct Api {
@@ -292,7 +292,9 @@ impl Doors {
         let text = private_file(&settings.rules.tokens)?;
         let access = Access::read(&settings.rules.tokens, &text, certificates).map_err(|report| unquoted(&report))?;
         let access = Arc::new(access);
-        Ok(Self { access, tls: settings.tls.as_ref().map(tls::acceptor).transpose()? })
+        let tls = settings.tls.as_ref();
+        let tls = tls.map(|files| acceptor(&files.certificate, &files.key, files.client_ca.as_deref())).transpose()?;
+        Ok(Self { access, tls })
     }
 }
 

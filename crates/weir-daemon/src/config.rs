@@ -5,6 +5,7 @@
 //! no part of the daemon sees a raw value.
 
 mod api;
+mod gate;
 mod page;
 mod portal;
 mod section;
@@ -23,6 +24,7 @@ use weir_policy::reader::{Section, Table};
 use weir_source::SnapshotSettings;
 
 pub use api::{Api, ApiRules, ApiTls};
+pub use gate::{Gate, GateRules, GateTls};
 pub use page::default_file;
 pub use portal::{Portal, PortalRules, Provider};
 pub use setting::{ByteSize, Count, FileUrl, Start, parse_duration};
@@ -208,6 +210,8 @@ pub struct Config {
     pub api: Option<Api>,
     /// What `weir portal` needs.
     pub portal: Option<Portal>,
+    /// What `weir gate` needs.
+    pub gate: Option<Gate>,
     /// What a record may be.
     pub limits: Limits,
 }
@@ -260,6 +264,7 @@ impl Config {
         let http = within(&mut root, "http", Http::read);
         let api = if_there(&mut root, "api", api::read);
         let portal = if_there(&mut root, "portal", portal::read);
+        let gate = if_there(&mut root, "gate", gate::read);
         let limits = within(&mut root, "limits", Limits::read);
         if let (Some(Some(_)), Some(None)) = (&portal, &receipts) {
             let fault = Diagnostic::error(root.place(), "portal_without_receipts", "`portal` needs `[receipts]`");
@@ -284,6 +289,7 @@ impl Config {
             http: http?,
             api: api?,
             portal: portal?,
+            gate: gate?,
             limits: limits?,
         })
     }
@@ -357,8 +363,8 @@ const PAGES: [section::SectionPage; 7] =
     [General::PAGE, Kafka::PAGE, Consent::PAGE, Lake::PAGE, Keys::PAGE, Http::PAGE, Limits::PAGE];
 
 /// What is off without its section.
-const SPARE_PAGES: [section::SectionPage; 5] =
-    [Receipts::PAGE, ApiRules::PAGE, ApiTls::PAGE, PortalRules::PAGE, Provider::PAGE];
+const SPARE_PAGES: [section::SectionPage; 7] =
+    [Receipts::PAGE, ApiRules::PAGE, ApiTls::PAGE, PortalRules::PAGE, Provider::PAGE, GateRules::PAGE, GateTls::PAGE];
 
 #[cfg(test)]
 mod tests {
@@ -403,6 +409,9 @@ mod tests {
         assert_eq!(api.rules.tokens, Path::new("/etc/weir/api-tokens.toml"));
         assert_eq!(api.rules.answers.unwrap(), Path::new("/etc/weir/answers"));
         assert_eq!(api.tls.unwrap().client_ca.unwrap(), Path::new("/etc/weir/clients-ca.pem"));
+        let gate = config.gate.unwrap();
+        assert_eq!(gate.rules.grants, Path::new("/etc/weir/grants.toml"));
+        assert_eq!(gate.tls.unwrap().certificate, Path::new("/etc/weir/gate.pem"));
     }
 
     #[test]
@@ -413,6 +422,8 @@ mod tests {
             report.diagnostics.iter().map(|fault| fault.code).collect::<Vec<_>>()
         };
         assert_eq!(code(&["api.listen=0.0.0.0:9465"]), ["api_without_tls"]);
+        let gate = ["api.listen=[::1]:9465", "gate.grants=grants.toml", "gate.listen=[::]:9467"];
+        assert_eq!(code(&gate), ["gate_without_tls"]);
         let by_file = default_file().replace("topic = \"weir.consent\"", "path = \"consent.ndjson\"");
         let settings = ["api.tokens=tokens.toml", "api.listen=[::1]:9465"];
         let report = load(&by_file, &settings).unwrap_err();

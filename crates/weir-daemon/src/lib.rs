@@ -16,7 +16,7 @@ pub mod metrics;
 pub mod pipeline;
 pub mod rights;
 
-pub use api::{ApiFault, FileFault, check as check_api, private_file};
+pub use api::{ApiFault, FileFault, acceptor as tls_acceptor, check as check_api, private_file};
 pub use clock::{Clock, HandClock, SharedClock, SystemClock};
 pub use config::Config;
 pub use health::{Health, Heart, Obstacle};

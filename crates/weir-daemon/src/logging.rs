@@ -1,7 +1,8 @@
 //! Logs: text or JSON on standard error, with positions, codes and counts only.
 //!
 //! Other crates speak at `WARN` and above, whatever the level of ours: what they would say at `TRACE` (requests, buffers,
-//! log lines of a table) is not ours to vouch for. What repeats is said once a while with the number of times that
+//! log lines of a table) is not ours to vouch for. s3s does not speak at all: each request that the gate refuses would be an error of
+//! its own, with parts of the request. What repeats is said once a while with the number of times that
 //! it was not said.
 
 use std::io::IsTerminal as _;
@@ -52,7 +53,10 @@ impl Color {
 
 /// Sends the logs of this process to standard error; a second call changes nothing.
 pub fn start(level: LevelFilter, format: LogFormat, color: Color) {
-    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("weir", level);
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("s3s", LevelFilter::OFF)
+        .with_target("weir", level);
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(color.on_stderr());
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

@@ -19,8 +19,8 @@ use prometheus_client::registry::Registry;
 
 use labels::{
     ApiLabels, BuildLabels, ClosingLabels, CodeLabels, CommitLabels, ContractLabels, FateLabels, FieldLabels,
-    InvariantLabels, LimitLabels, ObstacleLabels, PartitionLabels, PolicyLabels, QueueLabels, RefusalLabels,
-    ReloadLabels, SnapshotLabels,
+    GateLabels, InvariantLabels, LimitLabels, ObstacleLabels, PartitionLabels, PolicyLabels, QueueLabels,
+    RefusalLabels, ReloadLabels, SnapshotLabels,
 };
 
 /// A gauge of seconds.
@@ -113,6 +113,14 @@ metrics! {
         api_decision_seconds: Histogram = "weir_api_decision_seconds",
         /// Requests to the API that were too many, by the limit.
         api_rate_limited: Family<LimitLabels, Counter> = "weir_api_rate_limited_total",
+        /// Requests to the gate, by operation and outcome.
+        gate_requests: Family<GateLabels, Counter> = "weir_gate_requests_total",
+        /// Bytes of objects that the gate gave out.
+        gate_bytes: Counter = "weir_gate_bytes_total",
+        /// Sessions at the gate: hours in which a grant was used.
+        gate_sessions: Counter = "weir_gate_sessions_total",
+        /// Reloads of the gate's grants and certificates, by outcome.
+        gate_reloads: Family<ReloadLabels, Counter> = "weir_gate_reloads_total",
         /// Batches that wait in a queue.
         queue_depth: Family<QueueLabels, Gauge> = "weir_queue_depth",
         /// Memory of the columns of the batch that is being filled.
@@ -240,6 +248,7 @@ family_kinds! {
     SnapshotLabels, Counter, "counter (`outcome`)";
     ApiLabels, Counter, "counter (`endpoint`, `role`, `status`)";
     LimitLabels, Counter, "counter (`by`)";
+    GateLabels, Counter, "counter (`operation`, `outcome`)";
     QueueLabels, Gauge, "gauge (`queue`)";
     ObstacleLabels, Gauge, "gauge (`obstacle`)";
     ReloadLabels, Counter, "counter (`outcome`)";

@@ -22,6 +22,8 @@ pub enum Entry {
         /// SHA-256 of each receipt, in hex; the receipts are kept where they may be.
         digests: Vec<String>,
     },
+    /// Somebody read tables through the gate.
+    Gate(Session),
     /// Which secrets the ring has.
     Keys(Keys),
     /// The first entry.
@@ -74,6 +76,30 @@ pub struct DataFile {
     pub sha256: String,
     /// Its length.
     pub bytes: u64,
+}
+
+/// Somebody read tables through the gate: an hour of one grant, from its first request on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Session {
+    /// It began; told before the first byte is given.
+    Opened {
+        /// Who, as `purposes.toml` names them.
+        recipient: String,
+        /// For what.
+        purposes: Vec<String>,
+    },
+    /// It is over.
+    Closed {
+        /// Who, as `purposes.toml` names them.
+        recipient: String,
+        /// For what.
+        purposes: Vec<String>,
+        /// Requests, rounded up to a power of two.
+        requests: u64,
+        /// Bytes of objects, rounded up to a power of two.
+        bytes: u64,
+    },
 }
 
 /// Which secrets the ring has; tenants are a number, not names.

@@ -28,7 +28,9 @@ mod link;
 mod verify;
 
 pub use digest::{Sha256, sha256_hex};
-pub use entry::{Collector, Commit, CoverageVersion, DataFile, Decision, Entry, Epochs, Keys, Opened, PolicyInForce};
+pub use entry::{
+    Collector, Commit, CoverageVersion, DataFile, Decision, Entry, Epochs, Keys, Opened, PolicyInForce, Session,
+};
 pub use exposures::Exposures;
 pub use head::{Head, HeadFault};
 pub use ledger::{Ledger, LedgerError, Past};

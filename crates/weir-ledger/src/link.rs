@@ -112,7 +112,7 @@ impl Line {
     /// Returns the name of the kind; what was decided, and whose policy it is, stands after a dot.
     pub(crate) fn label(&self) -> String {
         let member = match self.kind.as_str() {
-            "decision" => "what",
+            "decision" | "gate" => "what",
             "policy" => "by",
             _ => return self.kind.clone(),
         };

@@ -1,4 +1,4 @@
-//! Tables as other tools see them: DuckDB, delta-rs, pyarrow and Spark, through a script that prints rows in one form.
+//! Tables as other tools see them: DuckDB, delta-rs, Polars, pyarrow and Spark, through a script that prints rows in one form.
 //!
 //! The rows are lines of canonical JSON (`crates/weir/tests/readers/read_table.py` says which), sorted, so that two
 //! multisets of rows are equal if the lines are. `cargo xtask test` installs the tools and names their Python in
@@ -18,6 +18,8 @@ pub enum Engine {
     Deltalake,
     /// DuckDB with its Delta extension.
     DuckDb,
+    /// The list of files by delta-rs, their contents by Polars' own engine.
+    Polars,
     /// The list of files by delta-rs, their contents by pyarrow.
     PyArrow,
     /// Apache Spark with Delta's own reader, which takes ten seconds to start.
@@ -27,11 +29,14 @@ pub enum Engine {
 impl Engine {
     /// Those that start at once, for a test that wants each to agree.
     pub const QUICK: [Self; 3] = [Self::Deltalake, Self::DuckDb, Self::PyArrow];
+    /// Those that read tables on S3 here.
+    pub const REMOTE: [Self; 4] = [Self::Deltalake, Self::DuckDb, Self::Polars, Self::PyArrow];
 
     fn name(self) -> &'static str {
         match self {
             Self::Deltalake => "deltalake",
             Self::DuckDb => "duckdb",
+            Self::Polars => "polars",
             Self::PyArrow => "pyarrow",
             Self::Spark => "spark",
         }
@@ -63,6 +68,65 @@ impl Engine {
         let digests: Vec<Digest> = run("read_table.py", &mut command).lines().map(Digest::parse).collect();
         assert_eq!(digests.len(), tables.len(), "each table has its digest");
         digests
+    }
+
+    /// Returns the same of tables on S3, `s3://BUCKET/…`.
+    ///
+    /// # Errors
+    ///
+    /// What the tool says if it cannot read one.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such Python.
+    pub fn digests_at(self, endpoint: &Endpoint, tables: &[String]) -> Result<Vec<Digest>, String> {
+        let mut command = Command::new(python());
+        command.arg(script("read_table.py")).args(["digest", self.name()]).args(tables);
+        Ok(endpoint.run(&mut command)?.lines().map(Digest::parse).collect())
+    }
+}
+
+/// An endpoint that speaks S3 without TLS, and who comes to it.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Host and port.
+    pub address: String,
+    /// The region.
+    pub region: String,
+    /// Whose key.
+    pub access_key: String,
+    /// And the secret.
+    pub secret: String,
+}
+
+impl Endpoint {
+    /// Runs a piece of Python that leaves a number of rows in `rows`; returns what it leaves there.
+    ///
+    /// # Errors
+    ///
+    /// What Python says if it fails.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such Python.
+    pub fn run_python(&self, piece: &str) -> Result<u64, String> {
+        let printed = self.run(Command::new(python()).args(["-c", &format!("{piece}\nprint(rows)")]))?;
+        printed.trim().parse().map_err(|_other| format!("no number of rows: {printed}"))
+    }
+
+    fn run(&self, command: &mut Command) -> Result<String, String> {
+        let own = [
+            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
+            ("AWS_REGION", self.region.clone()),
+            ("AWS_ACCESS_KEY_ID", self.access_key.clone()),
+            ("AWS_SECRET_ACCESS_KEY", self.secret.clone()),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            // Nobody asks a cloud that is not there who this machine is.
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ];
+        let output = command.envs(own).output().expect("the Python of WEIR_TEST_PYTHON starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 }
 

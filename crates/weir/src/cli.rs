@@ -132,6 +132,8 @@ pub(crate) enum Verb {
     Receipt(crate::receipt::ReceiptVerb),
     /// Serves the page on which people see what is collected about them, and decide.
     Portal(crate::portal::Args),
+    /// Serves the lake to those who were granted a purpose, read-only, as if it were on S3.
+    Gate(crate::gate::Args),
     /// Makes and keeps the key ring.
     #[command(subcommand)]
     Keys(crate::keys::Keys),

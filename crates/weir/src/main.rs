@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod explain;
 mod filter;
+mod gate;
 mod keys;
 mod lake;
 mod memory;
@@ -59,6 +60,7 @@ fn verb(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Demo(args) => demo::demo(&cli.global, args),
         Verb::Explain(args) => explain::explain(&cli.global, args),
         Verb::Filter(args) => filter::filter(&cli.global, args),
+        Verb::Gate(args) => gate::gate(&cli.global, args),
         Verb::Keys(keys) => keys::keys(&cli.global, keys),
         Verb::Lake(lake) => lake::lake(&cli.global, lake),
         Verb::Portal(args) => portal::portal(&cli.global, args),

@@ -1,7 +1,7 @@
 //! `weir validate`: every fault of the configuration, the contracts and the purposes, at once.
 //!
 //! It checks what `weir run` checks before it reads the first record, and nothing that needs a broker; without
-//! `--no-environment` also what is on this machine: the key ring, the files of the API and the consent file. Faults end it with 78; with
+//! `--no-environment` also what is on this machine: the key ring, the files of the API and of the gate, and the consent file. Faults end it with 78; with
 //! `--deny-warnings` warnings do too.
 
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Fails on warnings too; for CI.
     #[arg(long, env = "WEIR_DENY_WARNINGS")]
     deny_warnings: bool,
-    /// Leaves out what depends on this machine: the key ring, the files of the API and the consent file.
+    /// Leaves out what depends on this machine: the key ring, the files of the API and of the gate, and the consent file.
     #[arg(long, env = "WEIR_NO_ENVIRONMENT")]
     no_environment: bool,
 }
@@ -47,6 +47,10 @@ pub(crate) fn validate(global: &Global, args: &Args) -> Result<Exit, Failure> {
     }
     if !args.no_environment {
         environment(&config)?;
+        if let Some(gate) = &config.gate {
+            let checked = weir_gate::check(gate, policy.purposes().clone());
+            checked.map_err(|fault| crate::gate::refused(global, fault))?;
+        }
     }
     let contracts = policy.contracts().len();
     output::print(format_args!("{contracts} contracts, policy {}: no fault\n", policy.hash()))?;

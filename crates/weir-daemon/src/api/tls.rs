@@ -1,4 +1,4 @@
-//! TLS 1.3 for the API, and the names of a client's certificate.
+//! TLS 1.3 for the API and the gate, and the names of a client's certificate.
 //!
 //! With a client CA every client must show a certificate of it: a connection without one ends in the handshake. Who the client
 //! is say the URI and DNS names of the certificate (the subject's common name is no name any more, RFC 9525).
@@ -15,9 +15,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, crypto, version};
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::ApiTls;
-
-/// A file that the API cannot be started with.
+/// A file that a listener cannot be started with.
 #[derive(Debug, thiserror::Error)]
 pub enum FileFault {
     /// It cannot be read.
@@ -46,16 +44,16 @@ pub enum FileFault {
     },
 }
 
-/// Makes what takes TLS connections.
+/// Makes what takes TLS connections; with a CA, only those of clients who have a certificate of it.
 ///
 /// # Errors
 /// When a file cannot be read or is not what it should be.
-pub(crate) fn acceptor(files: &ApiTls) -> Result<TlsAcceptor, FileFault> {
+pub fn acceptor(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<TlsAcceptor, FileFault> {
     let provider = Arc::new(crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&version::TLS13])
         .expect("the provider has suites of TLS 1.3");
-    let builder = match &files.client_ca {
+    let builder = match client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
             let mut roots = RootCertStore::empty();
@@ -65,11 +63,11 @@ pub(crate) fn acceptor(files: &ApiTls) -> Result<TlsAcceptor, FileFault> {
             builder.with_client_cert_verifier(verifier.ok_or_else(|| not(path, "certificates of a CA, in PEM"))?)
         }
     };
-    let chain = certificates(&files.certificate)?;
-    let key = PrivateKeyDer::from_pem_slice(private_file(&files.key)?.as_bytes());
-    let key = key.map_err(|_unquoted| not(&files.key, "a private key, in PEM"))?;
-    let config = builder.with_single_cert(chain, key);
-    let mut config = config.map_err(|_unquoted| not(&files.key, "the key of the certificate"))?;
+    let chain = certificates(certificate)?;
+    let private = PrivateKeyDer::from_pem_slice(private_file(key)?.as_bytes());
+    let private = private.map_err(|_unquoted| not(key, "a private key, in PEM"))?;
+    let config = builder.with_single_cert(chain, private);
+    let mut config = config.map_err(|_unquoted| not(key, "the key of the certificate"))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -151,6 +151,34 @@ words! {
         /// It could not be done now.
         Server = "5xx",
     }
+    /// What the gate was asked for.
+    GateOperation {
+        /// Where the bucket is.
+        GetBucketLocation = "get_bucket_location",
+        /// An object, or a range of it.
+        GetObject = "get_object",
+        /// Whether the bucket is there.
+        HeadBucket = "head_bucket",
+        /// How large an object is.
+        HeadObject = "head_object",
+        /// Which objects there are.
+        ListObjects = "list_objects",
+        /// Something that the gate does not do, or that was not understood.
+        Other = "other",
+    }
+    /// How the gate answered.
+    GateOutcome {
+        /// There is nothing of that name, or nothing that the grant shows.
+        Absent = "absent",
+        /// Something is wrong with the request.
+        Bad = "bad",
+        /// It could not be done now.
+        Failed = "failed",
+        /// Not signed by anybody who may, too late, or for nothing that the gate does.
+        Refused = "refused",
+        /// It was done.
+        Served = "served",
+    }
     /// A bounded queue between two workers.
     QueueName {
         /// Closed batches, from the source to the commit worker.
@@ -226,6 +254,15 @@ pub struct ApiLabels {
 pub struct LimitLabels {
     /// The limit that was reached.
     pub by: Word<Limit>,
+}
+
+/// Operation × outcome of a request to the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct GateLabels {
+    /// What was asked for.
+    pub operation: Word<GateOperation>,
+    /// How it was answered.
+    pub outcome: Word<GateOutcome>,
 }
 
 /// What closed a batch.

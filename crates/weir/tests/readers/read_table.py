@@ -1,10 +1,13 @@
 """Prints the rows of Delta tables as other tools see them, in one canonical form.
 
-usage: read_table.py ENGINE TABLE…          every row of each table; ENGINE is duckdb, deltalake, pyarrow or spark
+usage: read_table.py ENGINE TABLE…          every row of each table; ENGINE is duckdb, deltalake, polars, pyarrow or spark
        read_table.py digest ENGINE TABLE…   one number for all rows of each table
        read_table.py watch ENGINE TABLE…    the same over and over, with an empty line after each round, until the standard
                                             input ends; then once more
        read_table.py sql STATEMENTS         what DuckDB answers to the last of the statements
+
+A table is a folder, or s3://BUCKET/… at the endpoint that AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+name (not with spark).
 
 For each table: a line {"table": …, "rows": N}, then N lines, one JSON object a row, keys and lines sorted; or, as digest,
 a line {"table": …, "digest": …, "rows": N}: the sum, modulo 2^128, of the first 16 bytes of each row's SHA-256.
@@ -62,7 +65,10 @@ def watch(read, tables):
 
 
 def read_duckdb(table):
-    return connect().execute("SELECT * FROM delta_scan(?)", [table]).to_arrow_table()
+    connection = connect()
+    if table.startswith(S3):
+        use_endpoint(connection)
+    return connection.execute("SELECT * FROM delta_scan(?)", [table]).to_arrow_table()
 
 
 def read_sql(statements):
@@ -80,7 +86,13 @@ def read_pyarrow(table):
     """Takes the list of files from the log and reads them with pyarrow's own Parquet reader."""
     from deltalake import DeltaTable
 
-    return DeltaTable(table).to_pyarrow_dataset().to_table()
+    return DeltaTable(table).to_pyarrow_dataset(filesystem=endpoint_folder(table)).to_table()
+
+
+def read_polars(table):
+    import polars
+
+    return polars.scan_delta(table).collect().to_arrow()
 
 
 def read_spark(table):
@@ -90,6 +102,7 @@ def read_spark(table):
 ENGINES = {
     "duckdb": read_duckdb,
     "deltalake": read_deltalake,
+    "polars": read_polars,
     "pyarrow": read_pyarrow,
     "spark": read_spark,
     "sql": read_sql,
@@ -101,11 +114,42 @@ def connect():
     import duckdb
 
     connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-    package = pathlib.Path(importlib.util.find_spec("duckdb_extension_delta").origin).parent
-    (extension,) = package.glob("extensions/*/delta.duckdb_extension")
-    connection.execute(f"LOAD '{extension}'")
+    connection.execute(load("delta"))
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+def load(extension):
+    """Returns the statement that loads an extension from its wheel."""
+    package = pathlib.Path(importlib.util.find_spec(f"duckdb_extension_{extension}").origin).parent
+    (file,) = package.glob(f"extensions/*/{extension}.duckdb_extension")
+    return f"LOAD '{file}'"
+
+
+def use_endpoint(connection):
+    """Tells DuckDB of the S3 endpoint that the environment names."""
+    scheme, host = os.environ["AWS_ENDPOINT_URL"].split("://")
+    connection.execute(load("httpfs"))
+    connection.execute(
+        f"CREATE SECRET (TYPE s3, ENDPOINT '{host}', USE_SSL {scheme == 'https'}, URL_STYLE 'path',"
+        f" REGION '{os.environ['AWS_REGION']}', KEY_ID '{os.environ['AWS_ACCESS_KEY_ID']}',"
+        f" SECRET '{os.environ['AWS_SECRET_ACCESS_KEY']}')"
+    )
+
+
+def endpoint_folder(table):
+    """Returns pyarrow's own way to a table on S3; none for a folder."""
+    if not table.startswith(S3):
+        return None
+    from pyarrow.fs import S3FileSystem, SubTreeFileSystem
+
+    endpoint = S3FileSystem(
+        endpoint_override=os.environ["AWS_ENDPOINT_URL"],
+        region=os.environ["AWS_REGION"],
+        access_key=os.environ["AWS_ACCESS_KEY_ID"],
+        secret_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+    )
+    return SubTreeFileSystem(table.removeprefix(S3), endpoint)
 
 
 @functools.cache
@@ -225,6 +269,7 @@ def join(*parts):
     return pc.binary_join_element_wise(*parts, pa.scalar("", STRING))
 
 
+S3 = "s3://"
 # The texts of so many rows are some tens of MB.
 CHUNK_ROWS = 50_000
 STRING = pa.large_string()

@@ -52,7 +52,7 @@ DIGEST = sum(int.from_bytes(hashlib.sha256(line.encode()).digest()[:16], "big") 
 def main(folder):
     read_table.CHUNK_ROWS = 2  # so that three rows are cut
     deltalake.write_deltalake(folder, ROWS, partition_by=["date"])
-    for name in ("duckdb", "deltalake", "pyarrow", "spark"):
+    for name in ("duckdb", "deltalake", "polars", "pyarrow", "spark"):
         found = read_table.lines(read_table.ENGINES[name](folder))
         assert found == LINES, f"{name} gives\n" + "\n".join(found)
         assert read_table.digest(read_table.ENGINES[name](folder)) == DIGEST, f"{name} gives another digest"

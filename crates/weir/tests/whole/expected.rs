@@ -70,6 +70,12 @@ impl Expected {
         found.map(|(_, digest)| *digest).unwrap_or_default()
     }
 
+    /// Returns the tables of a purpose: event types, each with its digest.
+    pub(crate) fn of_purpose(&self, purpose: PurposeId) -> impl Iterator<Item = (&str, Digest)> {
+        let tables = self.tables.iter().filter(move |((of, _), _)| *of == purpose);
+        tables.map(|((_, event_type), digest)| (event_type.as_str(), *digest))
+    }
+
     /// Returns the number of rows.
     pub(crate) fn rows(&self) -> u64 {
         self.tables.values().map(|digest| digest.rows).sum()

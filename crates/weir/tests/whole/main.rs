@@ -31,6 +31,8 @@ mod explain;
 mod file;
 #[cfg(feature = "real-kafka")]
 mod flow;
+#[cfg(feature = "real-readers")]
+mod gate;
 #[cfg(feature = "real-kafka")]
 mod requests;
 

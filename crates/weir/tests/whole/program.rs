@@ -125,7 +125,12 @@ impl Ended {
     }
 }
 
-/// `weir run` in the background; it is killed with this value.
+/// Returns an address that was free a moment ago; nobody else on this machine takes ports that fast.
+pub(crate) fn free() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// `weir run` or `weir gate` in the background; it is killed with this value.
 #[derive(Debug)]
 pub(crate) struct Daemon {
     weir: Weir,
@@ -142,9 +147,23 @@ impl Daemon {
 
     /// Starts the daemon of another configuration.
     pub(crate) fn with_config<'a>(world: &World, config: &str, arguments: impl IntoIterator<Item = &'a str>) -> Self {
-        // Free a moment ago; nobody else on this machine takes ports that fast.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let mut weir = Weir::with_config(world, config, ["run", "--set", &format!("http.listen={address}")]);
+        Self::of_verb(world, config, ("run", "http.listen"), arguments)
+    }
+
+    /// Starts `weir gate` of a configuration.
+    #[cfg(feature = "real-readers")]
+    pub(crate) fn gate<'a>(world: &World, config: &str, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::of_verb(world, config, ("gate", "gate.pages"), arguments)
+    }
+
+    fn of_verb<'a>(
+        world: &World,
+        config: &str,
+        (verb, key): (&str, &str),
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let address = free();
+        let mut weir = Weir::with_config(world, config, [verb, "--set", &format!("{key}={address}")]);
         weir.command.args(arguments);
         let child = weir.spawn();
         Self { weir, child, address }

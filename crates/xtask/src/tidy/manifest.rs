@@ -95,7 +95,7 @@ fn dependencies(manifest: &str) -> Vec<Dependency<'_>> {
 }
 
 /// The order of the story: each crate may name only those before it.
-const CHAIN: [&str; 10] = [
+const CHAIN: [&str; 11] = [
     "weir-policy",
     "weir-keys",
     "weir-consent",
@@ -105,6 +105,7 @@ const CHAIN: [&str; 10] = [
     "weir-source",
     "weir-daemon",
     "weir-portal",
+    "weir-gate",
     "weir",
 ];
 /// The trusted core.

@@ -1,0 +1,286 @@
+//! The gate: a read-only S3 endpoint over the lake, so that the readers people already use can read it.
+//!
+//! ```text
+//!  reader ─ TLS ─▶ GET or HEAD ─▶ signature, grant, session ─▶ key ─▶ file, range, list
+//!                  serve.rs       access.rs, grants.rs          key.rs  objects.rs, reading.rs, list.rs
+//!                                 sessions.rs ─▶ the ledger
+//! ```
+//! A process of its own. Each recipient has an access key for the purposes that they were granted, until a day; anything else in the
+//! lake is absent to them, in the same words as what is not there. Nothing is ever written but the account of who read.
+
+mod access;
+mod grants;
+mod key;
+mod list;
+mod objects;
+mod patience;
+mod reading;
+mod s3;
+mod serve;
+mod sessions;
+
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fs, io};
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::{SystemRandom, generate};
+use parking_lot::RwLock;
+use s3s::auth::SecretKey;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::validation::NameValidation;
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tracing::{error, info};
+use weir_daemon::config::Gate as Settings;
+use weir_daemon::metrics::labels::{ReloadLabels, ReloadOutcome, Word, Words as _};
+use weir_daemon::{FileFault, Metrics, SharedClock, tls_acceptor};
+use weir_ledger::Ledger;
+use weir_policy::diagnostic::Report;
+use weir_policy::{Policy, PolicySource, Purposes};
+
+use access::Door;
+use grants::Grants;
+use objects::Objects;
+use s3::Desk;
+use sessions::Sessions;
+
+/// Everything that a gate needs, checked.
+#[expect(missing_debug_implementations, reason = "holds the ledger, which holds a signing key")]
+pub struct Setup {
+    /// Where it listens, and to whom.
+    pub settings: Settings,
+    /// Where the purposes are, and with them who may be granted what.
+    pub policy: PolicySource,
+    /// The folder of the region's tables.
+    pub lake: PathBuf,
+    /// The region, which is the bucket.
+    pub region: String,
+    /// What is told of sessions.
+    pub ledger: Ledger,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where time comes from.
+    pub clock: SharedClock,
+}
+
+/// A gate that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum GateFault {
+    /// A file cannot be read.
+    #[error("failed to read {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The grants, or the contracts and purposes that they go by, have faults.
+    #[error(transparent)]
+    Report(#[from] Report),
+    /// The certificate or its key.
+    #[error(transparent)]
+    Tls(#[from] FileFault),
+    /// It cannot listen, or watch its signals.
+    #[error("failed to open the gate")]
+    Open(#[source] io::Error),
+}
+
+/// Serves until the process is told to end.
+///
+/// # Errors
+/// When the grants or the certificate cannot be used, or the address cannot be bound.
+pub fn serve(setup: Setup) -> Result<(), GateFault> {
+    let listen = setup.settings.rules.listen;
+    let places = setup.settings.rules.connections.as_usize().min(Semaphore::MAX_PERMITS);
+    let gate = Arc::new(Gate::new(setup, SILENCE)?);
+    let mut builder = runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build().map_err(GateFault::Open)?;
+    runtime.block_on(async {
+        let listener = serve::listen(listen).map_err(GateFault::Open)?;
+        run(listener, gate, Arc::new(Semaphore::new(places)), places).await.map_err(GateFault::Open)
+    })
+}
+
+/// Checks the files of a gate without opening it.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub fn check(settings: &Settings, purposes: Purposes) -> Result<(), GateFault> {
+    InForce::read(settings, purposes).map(drop)
+}
+
+/// What answers requests.
+struct Gate {
+    settings: Settings,
+    policy: PolicySource,
+    region: String,
+    objects: Objects,
+    sessions: Sessions,
+    in_force: RwLock<Arc<InForce>>,
+    /// The secret of everybody whom nobody knows.
+    decoy: SecretKey,
+    /// What the tags of objects are made with.
+    tags: hmac::Key,
+    /// How long a connection may say or take nothing.
+    silence: Duration,
+    metrics: Arc<Metrics>,
+    clock: SharedClock,
+}
+
+/// What the files say.
+struct InForce {
+    grants: Grants,
+    purposes: Purposes,
+    tls: Option<TlsAcceptor>,
+}
+
+impl InForce {
+    fn read(settings: &Settings, purposes: Purposes) -> Result<Self, GateFault> {
+        let grants = read_grants(settings, &purposes)?;
+        Ok(Self { grants, purposes, tls: read_tls(settings)? })
+    }
+}
+
+impl Gate {
+    fn new(setup: Setup, silence: Duration) -> Result<Self, GateFault> {
+        let Setup { settings, policy, lake, region, ledger, metrics, clock } = setup;
+        let (read, _warnings) = Policy::load(&policy)?;
+        let in_force = InForce::read(&settings, read.purposes().clone())?;
+        let random = || generate::<[u8; 32]>(&SystemRandom::new()).expect("the system gives random bytes").expose();
+        let decoy: String = random().iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+        Ok(Self {
+            settings,
+            policy,
+            region,
+            objects: Objects::new(lake),
+            sessions: Sessions::new(ledger, Arc::clone(&clock), Arc::clone(&metrics)),
+            in_force: RwLock::new(Arc::new(in_force)),
+            decoy: decoy.into(),
+            tags: hmac::Key::new(hmac::HMAC_SHA256, &random()),
+            silence,
+            metrics,
+            clock,
+        })
+    }
+
+    fn in_force(&self) -> Arc<InForce> {
+        Arc::clone(&self.in_force.read())
+    }
+
+    /// Reads purposes, grants and certificate anew. A certificate that cannot be used leaves the old one. Grants that cannot be used
+    /// leave nobody in until they can: who changed them may have meant to keep somebody out.
+    fn reload(&self) {
+        let before = self.in_force();
+        let tls = read_tls(&self.settings);
+        let granted = Policy::load(&self.policy).map_err(GateFault::from).and_then(|(policy, _)| {
+            let purposes = policy.purposes().clone();
+            Ok((read_grants(&self.settings, &purposes)?, purposes))
+        });
+        let is_sound = tls.is_ok() && granted.is_ok();
+        let tls = tls.unwrap_or_else(|fault| {
+            complain(&fault, "the certificate before stays");
+            before.tls.clone()
+        });
+        let (grants, purposes) = granted.unwrap_or_else(|fault| {
+            complain(&fault, "nobody is let in until the files are mended and read anew");
+            (Grants::default(), before.purposes.clone())
+        });
+        let grants = grants.replace(&before.grants);
+        *self.in_force.write() = Arc::new(InForce { grants, purposes, tls });
+        let outcome = if is_sound { ReloadOutcome::Applied } else { ReloadOutcome::Refused };
+        self.metrics.gate_reloads.get_or_create_owned(&ReloadLabels { outcome: Word(outcome) }).inc();
+        info!(outcome = outcome.word(), "grants and certificate were read anew");
+    }
+
+    fn service(self: &Arc<Self>) -> S3Service {
+        let mut builder = S3ServiceBuilder::new(Desk(Arc::clone(self)));
+        builder.set_auth(Door(Arc::clone(self)));
+        builder.set_access(Door(Arc::clone(self)));
+        builder.set_validation(AnyBucket);
+        builder.build()
+    }
+}
+
+/// Takes every name for a bucket's: those that are not the region's are absent like others, however they are written.
+struct AnyBucket;
+
+impl NameValidation for AnyBucket {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        !name.is_empty()
+    }
+}
+
+/// Takes connections and signals until one of these says to end.
+async fn run(listener: TcpListener, gate: Arc<Gate>, places: Arc<Semaphore>, number: usize) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut tick = tokio::time::interval(TICK);
+    info!(listen = %listener.local_addr()?, "the gate is open");
+    let (close, closing) = watch::channel(false);
+    let desk = serve::Hall { gate: Arc::clone(&gate), service: gate.service(), closing };
+    let accepting = tokio::spawn(serve::accept(listener, desk, Arc::clone(&places)));
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                let gate = Arc::clone(&gate);
+                tokio::task::spawn_blocking(move || gate.reload()).await.map_err(io::Error::other)?;
+            }
+            _ = tick.tick() => {}
+        }
+        gate.sessions.close_over().await;
+    }
+    accepting.abort();
+    close.send_replace(true);
+    let all = u32::try_from(number).unwrap_or(u32::MAX);
+    drop(tokio::time::timeout(FAREWELL, places.acquire_many(all)).await);
+    gate.sessions.close_all().await;
+    Ok(())
+}
+
+fn read_grants(settings: &Settings, purposes: &Purposes) -> Result<Grants, GateFault> {
+    let path = &settings.rules.grants;
+    let text = fs::read_to_string(path).map_err(|source| GateFault::File { path: path.clone(), source })?;
+    Ok(Grants::read(path, &text, purposes)?)
+}
+
+fn read_tls(settings: &Settings) -> Result<Option<TlsAcceptor>, GateFault> {
+    let tls = settings.tls.as_ref().map(|files| tls_acceptor(&files.certificate, &files.key, None));
+    Ok(tls.transpose()?)
+}
+
+/// Says what is wrong with the files, by place and code.
+fn complain(fault: &GateFault, so: &str) {
+    match fault {
+        GateFault::Report(report) => {
+            for diagnostic in &report.diagnostics {
+                error!(code = diagnostic.code, place = %diagnostic.place, "fault in the grants, contracts or purposes");
+            }
+        }
+        GateFault::File { .. } | GateFault::Open(_) | GateFault::Tls(_) => {
+            let why = fault.source().map(ToString::to_string).unwrap_or_default();
+            error!(%fault, why, "grants or certificate cannot be read");
+        }
+    }
+    error!("{so}");
+}
+
+/// How long a connection may say or take nothing. Readers keep idle ones for some seconds, to ask again.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How often sessions are looked at.
+const TICK: Duration = Duration::from_secs(10);
+/// How long requests under way may take once the process is told to end.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// More do not read faster from one machine's disks.
+const BLOCKING_THREADS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;

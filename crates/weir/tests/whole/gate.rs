@@ -1,0 +1,162 @@
+//! The gate before a real lake, with the readers that people use.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::Duration;
+
+use weir_policy::PurposeId;
+use weir_testkit::corpus::{Flaws, Options, Produced};
+use weir_testkit::readers::{Digest, Endpoint, Engine};
+
+use crate::expected::Expected;
+use crate::program::{Daemon, Weir, free};
+use crate::world::{Settings, World};
+
+const SECRET: &str = "a-secret-of-some-forty-letters-and-dashes";
+
+/// Each reader reads the rows of the reference from every table of the granted purpose, as the guide says; another purpose's table, and
+/// all of them with a wrong secret or after the grant, it does not, and it says of them what it says of a table that is not there.
+#[test]
+fn granted_purpose_is_read_through_the_gate_and_nothing_else() {
+    let (world, expected) = filled();
+    let (endpoint, mut gate) = opened(&world, "2199-12-31");
+    let tables: Vec<(String, Digest)> = expected
+        .of_purpose(PurposeId::Reliability)
+        .map(|(event_type, digest)| (format!("s3://eu/reliability/{event_type}"), digest))
+        .collect();
+    let (names, digests): (Vec<String>, Vec<Digest>) = tables.into_iter().unzip();
+    assert!(names.len() >= 3, "{names:?}");
+    for engine in Engine::REMOTE {
+        assert_eq!(engine.digests_at(&endpoint, &names).as_ref(), Ok(&digests), "{engine:?}");
+        // Personalization has rows, and nobody asked for them.
+        let (other, nothing) =
+            ("s3://eu/troubleshooting/com.example.checkout.completed", "s3://eu/troubleshooting/nothing");
+        let refused = |table: &str| {
+            let said =
+                engine.digests_at(&endpoint, &[table.to_owned()]).expect_err("a table that was not granted was read");
+            said.replace(table.trim_start_matches("s3://eu/"), "TABLE")
+        };
+        assert!(world.table("troubleshooting", "com.example.checkout.completed").exists());
+        assert_eq!(refused(other), refused(nothing), "{engine:?} tells what there is from what there is not");
+        let wrong = Endpoint { secret: SECRET.replace("some", "sume"), ..endpoint.clone() };
+        wrong_is_refused(engine, &wrong, &names[0]);
+    }
+    let checkout = names.iter().position(|name| name.ends_with("checkout.completed")).unwrap();
+    for piece in guide(&endpoint) {
+        assert_eq!(endpoint.run_python(&piece), Ok(digests[checkout].rows), "{piece}");
+    }
+
+    fs::write(world.path("grants.toml"), grants("2026-01-31")).unwrap();
+    gate.signal("HUP");
+    gate.until("the grant is over", |gate| {
+        gate.metrics().sum("weir_gate_reloads_total", &[("outcome", "applied")]) > 0.5
+    });
+    for engine in Engine::REMOTE {
+        wrong_is_refused(engine, &endpoint, &names[0]);
+    }
+    gate.signal("TERM");
+    let ended = gate.end(Duration::from_secs(30));
+    for word in [SECRET, "site-reliability", "GATEKEY-01", "com.example"] {
+        assert!(
+            !ended.stderr.contains(word) && !ended.stdout.contains(word),
+            "{word}: {}{}",
+            ended.stdout,
+            ended.stderr
+        );
+    }
+    ended.assert_done();
+    told_and_sound(&world);
+}
+
+/// The ledger has each session's beginning and end, and the lake is as it was.
+fn told_and_sound(world: &World) {
+    let mut told = String::new();
+    for day in fs::read_dir(world.path("lake/eu/_ledger")).unwrap().map(|day| day.unwrap().path()) {
+        for file in fs::read_dir(day).into_iter().flatten() {
+            told.push_str(&fs::read_to_string(file.unwrap().path()).unwrap());
+        }
+    }
+    for what in ["opened", "closed"] {
+        let is_of = |line: &&str| line.contains("\"kind\":\"gate\"") && line.contains(&format!("\"what\":\"{what}\""));
+        let told: Vec<_> = told.lines().filter(is_of).collect();
+        assert!(matches!(&told[..], [one] if one.contains("site-reliability")), "{what}: {told:?}");
+    }
+    Weir::new(world, ["audit", "--ledger"]).run().assert_done();
+}
+
+#[track_caller]
+fn wrong_is_refused(engine: Engine, endpoint: &Endpoint, table: &str) {
+    let said = engine.digests_at(endpoint, &[table.to_owned()]).expect_err("a table was read without a grant");
+    assert!(!said.contains("rows\":"), "{said}");
+}
+
+/// Makes a lake whose tables of reliability somebody may read, and says what is in it.
+fn filled() -> (World, Expected) {
+    let world = World::new(&Settings::default());
+    let purposes = fs::read_to_string(world.path("purposes.toml")).unwrap();
+    let (before, after) = purposes.split_once("[reliability]").unwrap();
+    let after = after.replacen("recipients     = []", "recipients     = [\"site-reliability\"]", 1);
+    fs::write(world.path("purposes.toml"), format!("{before}[reliability]{after}")).unwrap();
+    let flaws = Flaws { tombstone: 0, binary_mode: 0, ..Flaws::default() };
+    let corpus = world.corpus(23, Options { people: 200, tenants: 20, events: 2_000, flaws, ..Options::ending(0) });
+    let is_a_line = |value: &Vec<u8>| !value.is_empty() && !value.contains(&b'\n');
+    let events = || {
+        let records = (0..2_000).map(|number| corpus.event(number));
+        records.filter(|record| record.value.as_ref().is_some_and(is_a_line))
+    };
+    let lines = |records: &mut dyn Iterator<Item = Produced>| {
+        records.flat_map(|record| [record.value.unwrap(), b"\n".to_vec()].concat()).collect::<Vec<u8>>()
+    };
+    fs::write(world.path("consent.ndjson"), lines(&mut world.consents(&corpus))).unwrap();
+    fs::write(world.path("events.ndjson"), lines(&mut events())).unwrap();
+    let expected = Expected::of(&world, &corpus, world.consents(&corpus), events());
+    let file = world.path("events.ndjson");
+    Weir::new(&world, ["filter", "--decision", "TEST-1", file.to_str().unwrap()]).run().assert_done();
+    (world, expected)
+}
+
+/// Opens a gate before the world's lake, for one who may read reliability until a day.
+fn opened(world: &World, until: &str) -> (Endpoint, Daemon) {
+    let address = free();
+    let config = fs::read_to_string(world.path("weir.toml")).unwrap();
+    let gate = format!("[gate]\nlisten = \"{address}\"\ngrants = \"grants.toml\"\n");
+    fs::write(world.path("gate.toml"), config + &gate).unwrap();
+    fs::write(world.path("grants.toml"), grants(until)).unwrap();
+    let secret = OpenOptions::new().write(true).create_new(true).mode(0o600).open(world.path("site.secret"));
+    secret.unwrap().write_all(SECRET.as_bytes()).unwrap();
+    Weir::with_config(world, "gate.toml", ["validate"]).run().assert_done();
+    let mut daemon = Daemon::gate(world, "gate.toml", ["-vv"]);
+    daemon.until_ready();
+    daemon.until("the gate listens", |_| std::net::TcpStream::connect(&address).is_ok());
+    let (region, access_key) = ("eu".to_owned(), "GATEKEY-01".to_owned());
+    (Endpoint { address, region, access_key, secret: SECRET.to_owned() }, daemon)
+}
+
+fn grants(until: &str) -> String {
+    format!(
+        "[[grant]]\nrecipient = \"site-reliability\"\naccess_key = \"GATEKEY-01\"\nsecret = \"site.secret\"\n\
+         purposes = [\"reliability\"]\nuntil = {until}\n"
+    )
+}
+
+/// Returns the pieces of Python of the guide, for this endpoint instead of the one that they name.
+fn guide(endpoint: &Endpoint) -> Vec<String> {
+    let guide = include_str!("../../docs/gate.md");
+    let pieces: Vec<_> = guide.split("```python\n").skip(1).filter_map(|rest| rest.split_once("```")).collect();
+    assert_eq!(pieces.len(), 4, "a reader is missing in the guide");
+    let here = |piece: &str| {
+        // Extensions come from their wheels here, and plain connections stay on this machine.
+        let load =
+            "import sys; sys.path.insert(0, READERS); from read_table import connect, load\nconnection = connect()\n";
+        let load = load.replace("READERS", &format!("{:?}", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers")));
+        piece
+            .replace("connection = duckdb.connect()\n", &load)
+            .replace("\"INSTALL httpfs; LOAD httpfs; INSTALL delta; LOAD delta;\"", "load(\"httpfs\")")
+            .replace("https://gate.example.com:9467", &format!("http://{}", endpoint.address))
+            .replace("gate.example.com:9467', USE_SSL true", &format!("{}', USE_SSL false", endpoint.address))
+            .replace("SITERELIABILITY01", &endpoint.access_key)
+            .replace("the secret", &endpoint.secret)
+    };
+    pieces.into_iter().map(|(piece, _)| here(piece)).collect()
+}
