@@ -138,6 +138,9 @@ section! {
         commit_rows: Count = standard("5_000_000"),
         /// Most memory for the columns of open batches and those being committed; a batch closes at half of it.
         memory: ByteSize = standard(r#""192MiB""#),
+        /// A folder with keys of the store's own, apart from the ring: with it every object of the lake is sealed, also the log, the coverage
+        /// and the indexes, and readers come through `weir gate`. `weir keys init-store` makes it. A lake is sealed from its start or not at all.
+        store_keys: Option<FileUrl> = optional(r#""file:store-keys""#),
         /// Tables that are not written: their rows are denied as `table_refused`, and counted, for good.
         skip: Vec<TableName> = optional(r#"["reliability/com.example.checkout.completed"]"#),
     }

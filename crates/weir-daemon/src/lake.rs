@@ -2,7 +2,9 @@
 //!
 //! The daemon and every verb that opens the lake ask here: with another key or group it would be another lake.
 
-use weir_keys::{KeyRing, LakeKey};
+use std::sync::Arc;
+
+use weir_keys::{KeyRing, LakeKey, StoreKeys};
 use weir_lake::{Lake, LakeConfig, LakeError};
 use weir_ledger::Ledger;
 
@@ -13,14 +15,22 @@ use crate::config::Config;
 /// # Errors
 /// When the folder cannot be used, or belongs to another key ring or group.
 pub fn open(config: &Config, ring: &KeyRing) -> Result<Lake, LakeError> {
-    Lake::open(settings(config), &key(ring), ledger(config, ring))
+    Lake::open(settings(config)?, &key(ring), ledger(config, ring))
 }
 
 /// Returns what a configuration says about the lake.
-pub fn settings(config: &Config) -> LakeConfig {
+///
+/// # Errors
+/// When the store's keys cannot be read.
+pub fn settings(config: &Config) -> Result<LakeConfig, LakeError> {
+    let store_keys = config.lake.store_keys.as_ref().map(|folder| StoreKeys::open(&folder.0)).transpose()?;
+    let skip = config.lake.skip.iter().cloned().collect();
+    Ok(LakeConfig { skip, store_keys: store_keys.map(Arc::new), ..place(config) })
+}
+
+fn place(config: &Config) -> LakeConfig {
     let group = config.kafka.as_ref().map_or(FILES_GROUP, |kafka| &kafka.group);
-    let lake = LakeConfig::new(&config.lake.root.0, &config.general.region, group);
-    LakeConfig { skip: config.lake.skip.iter().cloned().collect(), ..lake }
+    LakeConfig::new(&config.lake.root.0, &config.general.region, group)
 }
 
 /// Returns the key that seals the logs of every lake of a ring.
@@ -31,7 +41,7 @@ pub fn key(ring: &KeyRing) -> LakeKey {
 /// Returns the ledger of the lake that a configuration names.
 pub fn ledger(config: &Config, ring: &KeyRing) -> Ledger {
     let key = ring.snapshot().signing_key(LEDGER_CONTEXT);
-    settings(config).ledger(key, ring.head_file(&config.general.region))
+    place(config).ledger(key, ring.head_file(&config.general.region))
 }
 
 /// The group of a lake that is filled from files only; the default file names the same.

@@ -74,8 +74,14 @@ pub enum KeyError {
         /// The path.
         path: PathBuf,
     },
+    /// There are no store keys.
+    #[error("no store keys in {}: make them with `weir keys init-store`, or restore the backup", path.display())]
+    NoStoreKeys {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A ring is made in a folder of its own.
-    #[error("{} is not empty: a new key ring needs an empty folder", path.display())]
+    #[error("{} is not empty: new keys need an empty folder", path.display())]
     NotEmpty {
         /// The folder.
         path: PathBuf,

@@ -3,11 +3,11 @@
 //! ```text
 //! offset  bytes  what
 //!      0      8  magic, the ASCII text "weirkey" and the format's version, the byte 0x01
-//!      8      1  what it holds: 1 ring, 2 epoch, 3 tenant
+//!      8      1  what it holds: 1 ring, 2 epoch, 3 tenant, 4 store
 //!      9      1  1 live, 2 destroyed
 //!     10      2  n, length of the name, little-endian
-//!     12      n  name, UTF-8: empty · "<purpose>/<epoch>/<days of the epoch>" · the tenant's name
-//!   12+n      m  secrets: ring 112 (id 16, consent 32, lake 32, file names 32) · epoch 32 · tenant 32 · destroyed 0
+//!     12      n  name, UTF-8: empty · "<purpose>/<epoch>/<days of the epoch>" · the tenant's name · the version
+//!   12+n      m  secrets: ring 112 (id 16, consent 32, lake 32, file names 32) · epoch 32 · tenant 32 · store 32 · destroyed 0
 //! 12+n+m     16  first 16 bytes of the BLAKE3 hash of everything before
 //! ```
 //! The hash finds damage, not attackers: who can write here owns the ring. A destroyed secret leaves its file behind, live flag off and
@@ -33,6 +33,7 @@ pub(crate) const RING_SECRETS: usize = RING_ID + 3 * 32;
 pub(crate) enum Holds {
     Epoch,
     Ring,
+    Store,
     Tenant,
 }
 
@@ -115,17 +116,18 @@ impl Holds {
             Self::Ring => 1,
             Self::Epoch => 2,
             Self::Tenant => 3,
+            Self::Store => 4,
         }
     }
 
     fn parse(byte: u8) -> Option<Self> {
-        [Self::Ring, Self::Epoch, Self::Tenant].into_iter().find(|holds| holds.byte() == byte)
+        [Self::Ring, Self::Epoch, Self::Tenant, Self::Store].into_iter().find(|holds| holds.byte() == byte)
     }
 
     const fn secrets(self) -> usize {
         match self {
             Self::Ring => RING_SECRETS,
-            Self::Epoch | Self::Tenant => 32,
+            Self::Epoch | Self::Store | Self::Tenant => 32,
         }
     }
 }

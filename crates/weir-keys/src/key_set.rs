@@ -132,7 +132,7 @@ impl PersonDomain {
 }
 
 /// Derives a key from length-prefixed parts.
-fn derive<const N: usize>(context: &str, parts: [&[u8]; N]) -> Secret {
+pub(crate) fn derive<const N: usize>(context: &str, parts: [&[u8]; N]) -> Secret {
     let mut hasher = blake3::Hasher::new_derive_key(context);
     for part in parts {
         let length = u32::try_from(part.len()).expect("names are far shorter than 4 GiB");

@@ -255,7 +255,7 @@ impl KeyRing {
     pub(crate) fn path_of(&self, file: &KeyFile) -> Option<PathBuf> {
         match file.holds {
             Holds::Epoch => Some(self.epoch_path(EpochName::parse(&file.name)?)),
-            Holds::Ring => None,
+            Holds::Ring | Holds::Store => None,
             Holds::Tenant => Some(self.tenant_path(&file.name)),
         }
     }

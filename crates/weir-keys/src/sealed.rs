@@ -17,9 +17,9 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use crate::{key_set::KeySet, secret::Secret};
 
 /// Text of a chunk.
-const CHUNK_BYTES: usize = 1 << 16;
-const TAG_BYTES: usize = 16;
-const SALT_BYTES: usize = 32;
+pub(crate) const CHUNK_BYTES: usize = 1 << 16;
+pub(crate) const TAG_BYTES: usize = 16;
+pub(crate) const SALT_BYTES: usize = 32;
 /// A head is a few hundred bytes; more than this is something else.
 const HEAD_BYTES_MAX: usize = 1 << 20;
 
@@ -38,7 +38,7 @@ impl KeySet {
         file.write_all(head)?;
         file.write_all(&salt)?;
         let key = cipher(&self.file_secret(context, head, &salt));
-        Ok(Sealing { key, file, number: 0, text: Vec::with_capacity(CHUNK_BYTES + TAG_BYTES) })
+        Ok(Sealing::new(key, file))
     }
 }
 
@@ -91,6 +91,10 @@ pub struct Sealing<W> {
 }
 
 impl<W: Write> Sealing<W> {
+    pub(crate) fn new(key: LessSafeKey, file: W) -> Self {
+        Self { key, file, number: 0, text: Vec::with_capacity(CHUNK_BYTES + TAG_BYTES) }
+    }
+
     /// Writes the last chunk; hands the file back.
     ///
     /// # Errors
@@ -171,7 +175,7 @@ impl<R: Read> Read for Opening<R> {
 
 /// Where a chunk stands: only the last one may end the file.
 #[derive(Clone, Copy)]
-enum Place {
+pub(crate) enum Place {
     Before,
     Last,
 }
@@ -180,7 +184,7 @@ fn cipher(secret: &Secret) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, secret.expose()).expect("a secret is 32 bytes, as a key is"))
 }
 
-fn nonce(number: u64, place: Place) -> Nonce {
+pub(crate) fn nonce(number: u64, place: Place) -> Nonce {
     let mut nonce = [0; 12];
     nonce[..8].copy_from_slice(&number.to_le_bytes());
     nonce[11] = match place {

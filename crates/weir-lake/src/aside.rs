@@ -155,7 +155,7 @@ impl Aside {
 impl Lake {
     /// Reads a file of rows that are set aside, which must be [settled](Self::settle).
     pub(crate) fn read_aside(&self, table: (&TableName, &TableFolder), path: &str) -> Result<Aside, TableError> {
-        let bytes = table.1.asides.read(path)?;
+        let bytes = table.1.asides.read(path)?.ok_or_else(|| damaged(path))?;
         let opened = self.secrets.open_aside(table.0, path, &bytes).ok().and_then(Aside::read);
         opened.ok_or_else(|| damaged(path))
     }

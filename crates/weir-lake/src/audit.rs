@@ -293,8 +293,8 @@ impl Lake {
                     let mark = marks.get(&file.path).filter(|_| contents);
                     let is_changed = match mark {
                         Some(mark) => {
-                            let sha256 = log.folder.sha256(&file.path).map_err(|error| at_table(error.into()))?;
-                            sha256 != mark.sha256
+                            let is_same = log.folder.has_sha256(&file.path, &mark.sha256);
+                            !is_same.map_err(|error| at_table(error.into()))?
                         }
                         None => false,
                     };

@@ -10,7 +10,7 @@ use crate::lake::Lake;
 use crate::layout::TableName;
 use crate::lines::damaged;
 use crate::person::Pseudonyms;
-use crate::store::TableFolder;
+use crate::store::{Input, TableFolder};
 use crate::table_log::TableError;
 
 /// The rows of a file that hold one of the pseudonyms that were looked for.
@@ -77,9 +77,6 @@ pub(crate) fn hits(batch: &RecordBatch, wanted: &Pseudonyms) -> Vec<(usize, usiz
 }
 
 /// Opens a file of events.
-pub(crate) fn open(
-    folder: &TableFolder,
-    path: &str,
-) -> Result<ParquetRecordBatchReaderBuilder<std::fs::File>, TableError> {
+pub(crate) fn open(folder: &TableFolder, path: &str) -> Result<ParquetRecordBatchReaderBuilder<Input>, TableError> {
     ParquetRecordBatchReaderBuilder::try_new(folder.open(path)?).ok().ok_or_else(|| damaged(path))
 }

@@ -8,7 +8,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use parking_lot::Mutex;
 use uuid::Uuid;
-use weir_keys::{HeadFile, LakeKey, SigningKey};
+use weir_keys::{HeadFile, KeyError, LakeKey, SigningKey, StoreKeys};
 use weir_ledger::{Decision, Entry as Told, Ledger, LedgerError};
 
 use crate::cell::Entry;
@@ -18,7 +18,7 @@ use crate::layout::TableName;
 use crate::partition::PartitionId;
 use crate::positions::Owned;
 use crate::secrets::Secrets;
-use crate::store::{RegionFolder, StoreError};
+use crate::store::{LEDGER, RegionFolder, SealedStore, StoreError};
 use crate::table_log::{Attempt, TableError, TableLog};
 
 /// Where a lake is and who writes it.
@@ -34,6 +34,8 @@ pub struct LakeConfig {
     pub skip: BTreeSet<TableName>,
     /// How many tables are committed at the same time.
     pub commit_threads: usize,
+    /// The store's own keys, if every object of the lake is sealed with them.
+    pub store_keys: Option<Arc<StoreKeys>>,
 }
 
 impl LakeConfig {
@@ -45,7 +47,7 @@ impl LakeConfig {
     /// Returns the usual settings for a folder, region and group.
     pub fn new(root: impl Into<PathBuf>, region: impl Into<String>, group: impl Into<String>) -> Self {
         let (root, region, group) = (root.into(), region.into(), group.into());
-        Self { root, region, group, skip: BTreeSet::new(), commit_threads: COMMIT_THREADS }
+        Self { root, region, group, skip: BTreeSet::new(), commit_threads: COMMIT_THREADS, store_keys: None }
     }
 }
 
@@ -55,6 +57,9 @@ pub enum LakeError {
     /// The folder can't be used.
     #[error("use the lake's folder")]
     Store(#[from] StoreError),
+    /// The store's keys can't be used.
+    #[error("use the store's keys")]
+    StoreKeys(#[from] KeyError),
     /// The Delta kernel did not start.
     #[error("start the Delta kernel")]
     Kernel(#[from] KernelRefusal),
@@ -106,7 +111,8 @@ impl LakeError {
             | Self::MadeAnew { .. }
             | Self::NoCoverage
             | Self::OtherGroup { .. }
-            | Self::Store(_) => None,
+            | Self::Store(_)
+            | Self::StoreKeys(_) => None,
         }
     }
 }
@@ -146,11 +152,11 @@ impl Lake {
         ledger: Ledger,
         objects: Arc<dyn ObjectStore>,
     ) -> Result<Self, LakeError> {
-        let folder = RegionFolder::open(&config.root, &config.region)?;
+        let folder = RegionFolder::open(&config.root, &config.region, config.store_keys.clone())?;
         let secrets = Arc::new(Secrets::new(key.expose()));
         let log = TableLog::new(TableName::Coverage, folder.table(&TableName::Coverage)?, secrets.clone());
         let lake = Self {
-            kernel: Kernel::new(objects)?,
+            kernel: Kernel::new(SealedStore::over(objects, folder.objects()))?,
             coverage: Mutex::new(Coverage::new(log, secrets.clone())),
             owned: Mutex::default(),
             tables: Mutex::default(),
@@ -179,9 +185,10 @@ impl Lake {
     ///
     /// The ledger or the coverage could not be written.
     pub fn take_over(config: LakeConfig, key: &LakeKey, ledger: &Ledger, now_ms: i64) -> Result<(), LakeError> {
-        let folder = RegionFolder::open(&config.root, &config.region)?;
+        let folder = RegionFolder::open(&config.root, &config.region, config.store_keys.clone())?;
         let secrets = Arc::new(Secrets::new(key.expose()));
-        let kernel = Kernel::new(Arc::new(LocalFileSystem::new().with_fsync(true)))?;
+        let objects = Arc::new(LocalFileSystem::new().with_fsync(true));
+        let kernel = Kernel::new(SealedStore::over(objects, folder.objects()))?;
         let log = TableLog::new(TableName::Coverage, folder.table(&TableName::Coverage)?, secrets.clone());
         let mut coverage = Coverage::new(log, secrets);
         let at_coverage = |source| LakeError::Table { table: TableName::Coverage, source };
@@ -196,6 +203,17 @@ impl Lake {
                 Attempt::Lost => {}
             }
         }
+    }
+
+    /// Seals every object anew that an older version of the store's keys sealed; returns how many.
+    ///
+    /// Done again it does the rest; readers and writers go on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// An object can't be read or written.
+    pub fn reseal(&self) -> Result<u64, LakeError> {
+        Ok(self.folder.reseal()?)
     }
 
     /// Lists the event tables that are there, and the quarantine, without those that are skipped.
@@ -241,7 +259,5 @@ pub(crate) fn at(table: &TableName, source: TableError) -> LakeError {
     LakeError::Table { table: table.clone(), source }
 }
 
-/// Not a purpose, so no table's folder.
-const LEDGER: &str = "_ledger";
 /// Commits mostly wait for the disk to sync.
 const COMMIT_THREADS: usize = 8;

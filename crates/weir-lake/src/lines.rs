@@ -1,7 +1,5 @@
 //! Reading weir's own two tables back: the lines of the coverage, the coordinates in quarantine.
 
-use std::fs::File;
-
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -100,8 +98,7 @@ impl Lake {
 
 /// Reads a file of a table, a batch of rows at a time.
 fn batches(log: &TableLog, path: &str) -> Result<Vec<RecordBatch>, TableError> {
-    let file: File = log.folder.open(path)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).ok().ok_or_else(|| damaged(path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(log.folder.open(path)?).ok().ok_or_else(|| damaged(path))?;
     // The files of weir's own tables are small: one batch's worth of lines each.
     let batches = reader.build().ok().ok_or_else(|| damaged(path))?;
     batches.map(|batch| batch.ok().ok_or_else(|| damaged(path))).collect()

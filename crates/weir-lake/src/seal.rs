@@ -4,8 +4,7 @@
 //! the day until which the rows may be kept, and what each column is. Statistics are off but for `time`, whose values
 //! are coarse already. A file is complete and synced before it can be sealed, and a sealed file takes no more rows.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
@@ -29,7 +28,7 @@ use crate::columns;
 use crate::index::{Index, Members};
 use crate::kernel::AddedFile;
 use crate::layout::{FilePlace, day_text};
-use crate::store::{StoreError, TableFolder, io_error};
+use crate::store::{Output, StoreError, TableFolder, io_error};
 
 /// A file could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -204,7 +203,7 @@ impl PlainFile {
     ) -> Result<Self, SealError> {
         let file = table.create_staged(&place)?;
         let path = table.path().join(place.staged_path());
-        let output = Hashing { file: BufWriter::with_capacity(WRITE_BYTES, file), hasher: Sha256::new(), bytes: 0 };
+        let output = Hashing { file, hasher: Sha256::new(), bytes: 0 };
         // Arrow's schema in the footer would be one more description of the columns; Parquet's own is enough.
         let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(output, schema.clone().into(), options);
@@ -224,7 +223,7 @@ impl PlainFile {
 
     pub(crate) fn finish(self) -> Result<WrittenFile, SealError> {
         let output = self.writer.into_inner().map_err(SealError::Parquet)?;
-        let file = output.file.into_inner().map_err(|error| io_error("write", &self.path)(error.into_error()))?;
+        let file = output.file.finish().map_err(io_error("write", &self.path))?;
         file.sync_all().map_err(io_error("sync", &self.path))?;
         let sha256 = output.hasher.hex();
         let (place, rows, index) = (self.place, self.rows, self.members.map(Members::index));
@@ -234,7 +233,7 @@ impl PlainFile {
 
 /// Hashes what goes to the file, so that the sealed cell and the ledger can tell whether it was changed.
 struct Hashing {
-    file: BufWriter<File>,
+    file: Output,
     hasher: Sha256,
     bytes: u64,
 }
@@ -328,4 +327,3 @@ pub(crate) const COLUMNS_NOTE: &str = "weir.columns";
 /// The same in every file: a version would tell when a host was upgraded.
 const CREATED_BY: &str = "weir";
 const ROW_GROUP_BYTES_MAX: usize = 128 << 20;
-const WRITE_BYTES: usize = 1 << 18;

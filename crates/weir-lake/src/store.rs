@@ -4,19 +4,27 @@
 //! after names change in them. So a crash leaves either a file that no commit names (vacuum takes it) or a whole one.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use parquet::file::reader::Length as _;
 use url::Url;
+use weir_keys::StoreKeys;
 use weir_ledger::Sha256;
 use weir_policy::PurposeId;
 
 use crate::layout::{FilePlace, TableName};
 
 mod asides;
+mod objects;
+mod reseal;
+mod sealed_store;
 
 pub(crate) use asides::AsideFolder;
+pub(crate) use objects::{Input, Objects, Output};
+pub(crate) use sealed_store::SealedStore;
 
 /// The folder could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +45,12 @@ pub enum StoreError {
         /// The folder.
         path: String,
     },
+    /// The store's keys are not given, and the object is sealed with them.
+    #[error("{path} is sealed with store keys: name their folder as lake.store_keys")]
+    Sealed {
+        /// The object.
+        path: String,
+    },
     /// The path can't be written as a URL.
     #[error("{path} can't be written as a file URL")]
     NoUrl {
@@ -49,23 +63,31 @@ pub enum StoreError {
 #[derive(Clone, Debug)]
 pub(crate) struct RegionFolder {
     path: PathBuf,
+    objects: Objects,
 }
 
 impl RegionFolder {
     /// Opens the folder, makes it if it is absent, and tries whether hard links work in it.
-    pub(crate) fn open(root: &Path, region: &str) -> Result<Self, StoreError> {
+    pub(crate) fn open(root: &Path, region: &str, keys: Option<Arc<StoreKeys>>) -> Result<Self, StoreError> {
         let path = root.join(region);
         make_folder(&path)?;
-        let path = fs::canonicalize(&path).map_err(io_error("open", &path))?;
+        let root = fs::canonicalize(root).map_err(io_error("open", root))?;
+        let path = root.join(region);
         probe_hard_links(&path)?;
-        Ok(Self { path })
+        Ok(Self { path, objects: Objects::new(root, keys) })
+    }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     pub(crate) fn table(&self, name: &TableName) -> Result<TableFolder, StoreError> {
         let path = self.path.join(name.to_string());
         let url = Url::from_directory_path(&path).map_err(|()| StoreError::NoUrl { path: shown(&path) })?;
         let beside = |folder: &str| self.path.join(folder).join(name.to_string());
-        Ok(TableFolder { indexes: beside(INDEXES), asides: AsideFolder::new(beside(ASIDES)), path, url })
+        let objects = self.objects.clone();
+        let asides = AsideFolder::new(beside(ASIDES), objects.clone());
+        Ok(TableFolder { indexes: beside(INDEXES), asides, path, url, objects })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -98,6 +120,7 @@ pub(crate) struct TableFolder {
     /// Beside the tables and not in them: who may read a table need not see it.
     indexes: PathBuf,
     pub(crate) asides: AsideFolder,
+    objects: Objects,
 }
 
 /// What a folder turned out to hold.
@@ -158,25 +181,22 @@ impl TableFolder {
 
     /// Reads a file of the log; `None` if it is not there.
     pub(crate) fn read_log(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = self.log().join(name);
-        match fs::read(&path) {
+        match self.objects.read(&self.log().join(name)) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io_error("read", &path)(error)),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
     /// Opens a file of the log or of the data.
-    pub(crate) fn open(&self, relative: &str) -> Result<File, StoreError> {
-        let path = self.path.join(relative);
-        File::open(&path).map_err(io_error("open", &path))
+    pub(crate) fn open(&self, relative: &str) -> Result<Input, StoreError> {
+        self.objects.open(&self.path.join(relative))
     }
 
     /// Opens a new data file under its dot name.
-    pub(crate) fn create_staged(&self, place: &FilePlace) -> Result<File, StoreError> {
+    pub(crate) fn create_staged(&self, place: &FilePlace) -> Result<Output, StoreError> {
         make_folder(&self.path.join(&place.folder))?;
-        let path = self.path.join(place.staged_path());
-        File::create_new(&path).map_err(io_error("create", &path))
+        self.objects.create(&self.path.join(place.staged_path()), &self.path.join(place.path()))
     }
 
     /// Renames staged, synced files to the names that a commit will give to readers.
@@ -209,12 +229,12 @@ impl TableFolder {
     pub(crate) fn write_index(&self, path: &str, sealed: &[u8]) -> Result<(), StoreError> {
         let index = self.index(path);
         index.parent().map_or(Ok(()), make_folder)?;
-        fs::write(&index, sealed).map_err(io_error("write", &index))
+        self.objects.write(&index, &index, sealed)
     }
 
     /// Reads the index of a data file; `None` if it has none that can be read.
     pub(crate) fn read_index(&self, path: &str) -> Option<Vec<u8>> {
-        fs::read(self.index(path)).ok()
+        self.objects.read(&self.index(path)).ok()
     }
 
     /// Removes the index of a data file; absent is fine.
@@ -260,6 +280,7 @@ impl TableFolder {
     /// Lists all files of the table outside its log, dot names too.
     pub(crate) fn data_files(&self) -> Result<Vec<FoundFile>, StoreError> {
         let mut found = Vec::new();
+        let found_file = |entry: &fs::DirEntry, path| found_file(entry, path, &self.objects);
         for entry in entries(&self.path)? {
             let name = entry.file_name().to_string_lossy().into_owned();
             if !entry.path().is_dir() {
@@ -276,23 +297,27 @@ impl TableFolder {
 
     /// Lists the files of the log with their times.
     pub(crate) fn log_files(&self) -> Result<Vec<FoundFile>, StoreError> {
-        let found = |entry: &fs::DirEntry| found_file(entry, format!("{LOG}/{}", entry.file_name().to_string_lossy()));
+        let found = |entry: &fs::DirEntry| {
+            found_file(entry, format!("{LOG}/{}", entry.file_name().to_string_lossy()), &self.objects)
+        };
         entries(&self.log())?.iter().filter(|entry| !entry.path().is_dir()).map(found).collect()
     }
 
     /// Hashes the bytes of a file of the data or of the log; returns hex.
     pub(crate) fn sha256(&self, relative: &str) -> Result<String, StoreError> {
         let path = self.path.join(relative);
-        let mut file = File::open(&path).map_err(io_error("open", &path))?;
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let read = file.read(&mut buffer).map_err(io_error("read", &path))?;
-            if read == 0 {
-                return Ok(hasher.hex());
-            }
-            hasher.update(&buffer[..read]);
+        let input = self.objects.open(&path)?;
+        let (mut hasher, mut at) = (Sha256::new(), 0);
+        while at < input.len() {
+            hasher.update(&input.read(at..at + HASH_BYTES).map_err(io_error("read", &path))?);
+            at += HASH_BYTES;
         }
+        Ok(hasher.hex())
+    }
+
+    /// Tells whether a file of the data or of the log has these bytes; a sealed one that does not open has not.
+    pub(crate) fn has_sha256(&self, relative: &str, sha256: &str) -> Result<bool, StoreError> {
+        Ok(opened(self.sha256(relative))?.is_some_and(|found| found == sha256))
     }
 
     fn log(&self) -> PathBuf {
@@ -301,6 +326,14 @@ impl TableFolder {
 
     fn index(&self, path: &str) -> PathBuf {
         self.indexes.join(path.replace(DATA_ENDING, INDEX_ENDING))
+    }
+}
+
+/// Tells objects that do not open from everything else that can go wrong.
+fn opened<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::InvalidData => Ok(None),
+        read => read.map(Some),
     }
 }
 
@@ -316,12 +349,12 @@ pub(crate) fn is_dot(name: &str) -> bool {
     name.starts_with('.')
 }
 
-fn found_file(entry: &fs::DirEntry, path: String) -> Result<FoundFile, StoreError> {
+fn found_file(entry: &fs::DirEntry, path: String, objects: &Objects) -> Result<FoundFile, StoreError> {
     let metadata = entry.metadata().map_err(io_error("read the size of", &entry.path()))?;
     let modified = metadata.modified().map_err(io_error("read the time of", &entry.path()))?;
     let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
     let modified_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    Ok(FoundFile { path, bytes: metadata.len(), modified_ms })
+    Ok(FoundFile { path, bytes: objects.text_bytes(metadata.len()), modified_ms })
 }
 
 fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StoreError> {
@@ -375,12 +408,15 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
+/// Where the ledger of the region is; not a purpose, so no table's folder.
+pub(crate) const LEDGER: &str = "_ledger";
 /// Where Delta keeps a table's log.
 pub(crate) const LOG: &str = "_delta_log";
 /// Where the indexes of all tables lie; not a purpose, so no table's folder.
 const INDEXES: &str = "_index";
 /// Where the rows of all tables lie that are set aside.
 const ASIDES: &str = "_restricted";
+const HASH_BYTES: u64 = 1 << 18;
 const DATA_ENDING: &str = ".parquet";
 const INDEX_ENDING: &str = ".index";
 
@@ -391,7 +427,7 @@ mod tests {
     #[test]
     fn a_staged_file_shows_only_after_it_is_published() {
         let root = tempfile::tempdir().unwrap();
-        let region = RegionFolder::open(root.path(), "eu").unwrap();
+        let region = RegionFolder::open(root.path(), "eu", None).unwrap();
         let table = region.table(&TableName::events(PurposeId::Reliability, "a")).unwrap();
         let place = FilePlace::new(Some(0));
         drop(table.create_staged(&place).unwrap());
@@ -407,7 +443,7 @@ mod tests {
     #[test]
     fn a_folder_of_other_files_is_told_apart() {
         let root = tempfile::tempdir().unwrap();
-        let region = RegionFolder::open(root.path(), "eu").unwrap();
+        let region = RegionFolder::open(root.path(), "eu", None).unwrap();
         let table = region.table(&TableName::Coverage).unwrap();
         assert_eq!(table.holds().unwrap(), Holds::Nothing);
         table.make_log().unwrap();

@@ -26,6 +26,8 @@ pub(crate) enum LakeVerb {
     Expire,
     /// Lists the tables, or prints views of them to paste into an engine.
     Ls(LsArgs),
+    /// Seals anew what older versions of the store's keys sealed, while everything goes on.
+    Reseal,
     /// Gives the lake to the configured consumer group, whoever had it.
     TakeOver(TakeOverArgs),
     /// Removes files and log entries that nothing needs any more.
@@ -106,9 +108,16 @@ pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
             output::print(format_args!("{table}{} tables had days past their retention\n", expired.len()))?;
         }
         LakeVerb::Ls(args) => ls(&setup::lake(&config)?, args)?,
+        LakeVerb::Reseal => {
+            if config.lake.store_keys.is_none() {
+                return Err(Failure::new(Exit::Config, anyhow!("the lake is not sealed: it has no lake.store_keys")));
+            }
+            let resealed = setup::lake(&config)?.reseal().map_err(setup::lake_failure)?;
+            output::print(format_args!("{resealed} objects are sealed with the newest version now\n"))?;
+        }
         LakeVerb::TakeOver(args) => {
             assert!(args.yes, "the command line requires it");
-            let (lake, ring) = (weir_daemon::lake::settings(&config), setup::key_ring(&config)?);
+            let (lake, ring) = (setup::lake_settings(&config)?, setup::key_ring(&config)?);
             let group = lake.group.clone();
             let (key, ledger) = (weir_daemon::lake::key(&ring), weir_daemon::lake::ledger(&config, &ring));
             let taken = Lake::take_over(lake, &key, &ledger, setup::now_ms());

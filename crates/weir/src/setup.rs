@@ -6,7 +6,7 @@ use std::time::Duration;
 use weir_daemon::config::Kafka;
 use weir_daemon::{Config, SystemClock};
 use weir_keys::KeyRing;
-use weir_lake::{Lake, LakeError};
+use weir_lake::{Lake, LakeConfig, LakeError};
 use weir_policy::diagnostic::{Diagnostic, Look, Report, render};
 use weir_policy::values::time;
 use weir_policy::{Policy, PolicySource};
@@ -125,13 +125,21 @@ pub(crate) fn cluster(config: &Config) -> Result<Cluster, Failure> {
     Cluster::connect(&brokers(config)?.1).or_exit(Exit::Unavailable)
 }
 
+/// Returns what the configuration says about the lake.
+///
+/// # Errors
+/// When the store's keys cannot be read.
+pub(crate) fn lake_settings(config: &Config) -> Result<LakeConfig, Failure> {
+    weir_daemon::lake::settings(config).map_err(lake_failure)
+}
+
 /// Gives an error of the lake its exit code.
 pub(crate) fn lake_failure(why: LakeError) -> Failure {
     let exit = match &why {
         LakeError::Kernel(_) => Exit::Software,
         LakeError::MadeAnew { .. } | LakeError::NoCoverage => Exit::Data,
         LakeError::Ledger(ledger) if !ledger.is_refusal() => Exit::Io,
-        LakeError::Ledger(_) | LakeError::OtherGroup { .. } => Exit::NotAllowed,
+        LakeError::Ledger(_) | LakeError::OtherGroup { .. } | LakeError::StoreKeys(_) => Exit::NotAllowed,
         LakeError::OpenBatch { .. } => Exit::Retry,
         LakeError::Store(_) | LakeError::Table { .. } => Exit::Io,
     };

@@ -184,7 +184,8 @@ fn obstacle_of(error: &LakeError) -> Obstacle {
         | LakeError::NoCoverage
         | LakeError::OpenBatch { .. }
         | LakeError::OtherGroup { .. }
-        | LakeError::Store(_) => Obstacle::Lake,
+        | LakeError::Store(_)
+        | LakeError::StoreKeys(_) => Obstacle::Lake,
         LakeError::Ledger(_) => Obstacle::Ledger,
         LakeError::MadeAnew { .. } => Obstacle::TopicMadeAnew,
         LakeError::Table { .. } => Obstacle::TableRefused,

@@ -1,25 +1,27 @@
 //! The folder of one table's rows that are set aside.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::layout::ASIDE_ENDING;
 
 use super::{
-    FoundFile, INDEX_ENDING, StoreError, entries, found_file, io_error, is_dot, make_folder, remove, sync_folder,
+    FoundFile, INDEX_ENDING, Objects, StoreError, entries, found_file, io_error, is_dot, make_folder, opened, remove,
+    sync_folder,
 };
 
 /// Beside the tables and not in them: who may read a table must not see it.
 #[derive(Clone, Debug)]
 pub(crate) struct AsideFolder {
     path: PathBuf,
+    objects: Objects,
 }
 
 impl AsideFolder {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub(super) const fn new(path: PathBuf, objects: Objects) -> Self {
+        Self { path, objects }
     }
 
     /// Tells whether anything ever was set aside.
@@ -33,10 +35,11 @@ impl AsideFolder {
         if let Some(folder) = staged.parent() {
             make_folder(folder)?;
         }
-        let mut file = File::create_new(&staged).map_err(io_error("create", &staged))?;
+        let mut file = self.objects.create(&staged, &self.path.join(path))?;
         let beside = self.index(path);
-        fs::write(&beside, index).map_err(io_error("write", &beside))?;
-        file.write_all(sealed).and_then(|()| file.sync_all()).map_err(io_error("write", &staged))?;
+        self.objects.write(&beside, &beside, index)?;
+        let written = file.write_all(sealed).and_then(|()| file.finish()?.sync_all());
+        written.map_err(io_error("write", &staged))?;
         staged.parent().map_or(Ok(()), sync_folder)
     }
 
@@ -75,12 +78,12 @@ impl AsideFolder {
 
     /// Reads the index of a file; `None` if it has none that can be read.
     pub(crate) fn read_index(&self, path: &str) -> Option<Vec<u8>> {
-        fs::read(self.index(path)).ok()
+        self.objects.read(&self.index(path)).ok()
     }
 
-    pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, StoreError> {
-        let path = self.path.join(path);
-        fs::read(&path).map_err(io_error("read", &path))
+    /// Reads a file; `None` if it is an object that does not open.
+    pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        opened(self.objects.read(&self.path.join(path)))
     }
 
     /// Lists the files that count, in order.
@@ -114,7 +117,7 @@ impl AsideFolder {
         for day in entries(&self.path)?.iter().filter(|entry| entry.path().is_dir()) {
             for entry in entries(&day.path())? {
                 let path = format!("{}/{}", day.file_name().to_string_lossy(), entry.file_name().to_string_lossy());
-                found.push(found_file(&entry, path)?);
+                found.push(found_file(&entry, path, &self.objects)?);
             }
         }
         Ok(found)

@@ -21,6 +21,8 @@ mod refusals;
 #[cfg(test)]
 mod restrict;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
 mod upkeep;
 #[cfg(test)]
 mod world;

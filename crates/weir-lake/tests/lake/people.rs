@@ -47,6 +47,8 @@ category = "system.operations"
 purposes = ["reliability"]
 "#;
 
+pub(crate) const CONTRACTS: [&str; 3] = [SHOP, SPEED, MEET];
+
 fn meet(user: &str, device: &str, friends: &[&str], minutes: u32) -> String {
     let data = serde_json::json!({"user": user, "device": device, "friends": friends, "minutes": minutes});
     event("test.meet", &data.to_string())
@@ -165,7 +167,10 @@ pub(crate) fn holding(world: &World, gone: &[[u8; 16]]) -> Vec<PathBuf> {
 
 /// A lake of several commits, tables and files: people meet, shop, and are fast.
 pub(crate) fn filled() -> World {
-    let world = World::new(&[SHOP, SPEED, MEET]);
+    fill(World::new(&CONTRACTS))
+}
+
+pub(crate) fn fill(world: World) -> World {
     let lake = world.open();
     world.add(&lake, 0, &shops(0..30));
     world.add(&lake, 0, &speeds(0..30));

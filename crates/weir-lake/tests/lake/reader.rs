@@ -1,13 +1,15 @@
 //! A reader of Delta tables that shares no code with the lake: the log as JSON, the files as Parquet.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
+use weir_keys::{SealedObject, StoreKeys};
 
 /// Returns the actions of a table's log, in order, with their versions.
 pub(crate) fn actions(table: &Path) -> Vec<(u64, Value)> {
@@ -19,7 +21,7 @@ pub(crate) fn actions(table: &Path) -> Vec<(u64, Value)> {
     entries.sort();
     let lines = |path: &PathBuf| {
         let version = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
-        let text = fs::read_to_string(path).unwrap();
+        let text = String::from_utf8(bytes(path)).unwrap();
         text.lines().map(|line| (version, serde_json::from_str(line).unwrap())).collect::<Vec<_>>()
     };
     entries.iter().flat_map(lines).collect()
@@ -52,7 +54,23 @@ pub(crate) fn rows(table: &Path) -> usize {
 
 /// Returns the rows of a file.
 pub(crate) fn read(path: &Path) -> RecordBatch {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes(path))).unwrap().build().unwrap();
     let batches: Vec<_> = reader.map(Result::unwrap).collect();
     concat_batches(&batches[0].schema(), &batches).unwrap()
 }
+
+/// Returns what a file says, opened with the store keys beside the lake if there are any.
+pub(crate) fn bytes(path: &Path) -> Vec<u8> {
+    let object = fs::read(path).unwrap();
+    let root = path.ancestors().find(|folder| folder.ends_with("lake"));
+    let sealed = root.map(|root| (root, root.with_file_name(STORE_KEYS))).filter(|(_, keys)| keys.exists());
+    let Some((root, keys)) = sealed else { return object };
+    let (place, length) = (path.strip_prefix(root).unwrap().to_str().unwrap(), u64::try_from(object.len()).unwrap());
+    let head = &object[..SealedObject::HEAD_BYTES];
+    let sealed = StoreKeys::open(&keys).unwrap().open_object(place, head, length).unwrap();
+    let chunks = sealed.chunks(0..u64::MAX);
+    sealed.open(&chunks, object[head.len()..].to_vec()).unwrap()
+}
+
+/// The folder of the store keys, beside the lake.
+pub(crate) const STORE_KEYS: &str = "store-keys";

@@ -31,7 +31,8 @@ fn refusal(world: &World) -> TableError {
         | LakeError::NoCoverage
         | LakeError::OpenBatch { .. }
         | LakeError::OtherGroup { .. }
-        | LakeError::Store(_) => panic!("{error}"),
+        | LakeError::Store(_)
+        | LakeError::StoreKeys(_) => panic!("{error}"),
     }
 }
 

@@ -8,13 +8,15 @@ use object_store::ObjectStore;
 use tempfile::TempDir;
 use weir_consent::{Agreement, ConsentStore, Standing, StateRecord, Status};
 use weir_filter::{Filter, Filtered, Headers, Limits, Origin, Record};
-use weir_keys::{KeyRing, LakeKey, canonical};
+use weir_keys::{KeyRing, LakeKey, StoreKeys, canonical};
 use weir_lake::{
     AuditReport, ClosedBatch, CommitError, Lake, LakeConfig, PartitionId, Position, Receipt, Recheck, Span, TableName,
     Written,
 };
 use weir_ledger::Ledger;
 use weir_policy::{Faults, Policy, PurposeId, Source};
+
+use crate::reader::STORE_KEYS;
 
 /// 2026-11-23T10:20:00Z.
 pub(crate) const NOW_MS: i64 = 1_795_429_200_000;
@@ -110,8 +112,21 @@ impl World {
         self.root().join("eu").join(table.to_string())
     }
 
+    /// Makes a world whose lake is sealed with store keys.
+    pub(crate) fn sealed(contracts: &[&str]) -> Self {
+        let world = Self::new(contracts);
+        StoreKeys::init(&world.store_keys()).unwrap();
+        world
+    }
+
+    pub(crate) fn store_keys(&self) -> PathBuf {
+        self.folder.path().join(STORE_KEYS)
+    }
+
     pub(crate) fn config(&self) -> LakeConfig {
-        LakeConfig::new(self.root(), "eu", "weir")
+        let folder = self.store_keys();
+        let store_keys = folder.exists().then(|| Arc::new(StoreKeys::open(&folder).unwrap()));
+        LakeConfig { store_keys, ..LakeConfig::new(self.root(), "eu", "weir") }
     }
 
     pub(crate) fn open(&self) -> Lake {

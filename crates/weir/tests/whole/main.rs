@@ -13,6 +13,7 @@ mod backfill;
 mod canary;
 mod consent_file;
 mod program;
+mod sealed;
 mod world;
 
 #[cfg(feature = "real-kafka")]

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) commit_rows: u32,
     /// The folder of the lake.
     pub(crate) lake: &'static str,
+    /// Whether the lake is sealed with keys in the folder `store-keys`.
+    pub(crate) sealed: bool,
 }
 
 /// Where the events are.
@@ -57,6 +59,7 @@ impl Default for Settings {
             commit_interval: "5m",
             commit_rows: 5_000_000,
             lake: "lake",
+            sealed: false,
         }
     }
 }
@@ -77,6 +80,9 @@ impl World {
         let world = Self { folder, policy: Arc::new(policy), now_ms: i64::try_from(now.as_millis()).unwrap() };
         world.configure("weir.toml", settings);
         Weir::new(&world, ["keys", "init"]).run().assert_done();
+        if settings.sealed {
+            Weir::new(&world, ["keys", "init-store"]).run().assert_done();
+        }
         world
     }
 
@@ -146,10 +152,11 @@ impl Settings {
             text.push_str(RECEIPTS);
         }
         let Self { commit_interval, commit_rows, lake, .. } = self;
+        let store_keys = if self.sealed { "store_keys = \"file:store-keys\"\n" } else { "" };
         write!(
             text,
             "[lake]\nroot = \"file:{lake}\"\ncommit_interval = \"{commit_interval}\"\ncommit_rows = {commit_rows}\n\
-             [keys]\nprovider = \"file:keys\"\n[http]\nlisten = \"127.0.0.1:0\"\n"
+             {store_keys}[keys]\nprovider = \"file:keys\"\n[http]\nlisten = \"127.0.0.1:0\"\n"
         )
         .unwrap();
         text

@@ -1,0 +1,68 @@
+//! A sealed lake, by the verbs: made, filled, given new keys, sealed anew, and refused without them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use weir_testkit::corpus::{Options, Produced};
+
+use crate::program::Weir;
+use crate::world::{Settings, World};
+
+#[test]
+fn a_lake_is_sealed_by_one_setting_and_its_keys_change_under_way() {
+    let settings = Settings { sealed: true, ..Settings::default() };
+    let world = World::new(&settings);
+    let corpus = world.corpus(17, Options { people: 50, tenants: 5, events: 400, ..Options::ending(0) });
+    let lines = |records: &mut dyn Iterator<Item = Produced>| {
+        let lines = records.filter_map(|record| record.value).filter(|line| !line.contains(&b'\n'));
+        lines.flat_map(|line| [line, b"\n".to_vec()].concat()).collect::<Vec<u8>>()
+    };
+    fs::write(world.path("consent.ndjson"), lines(&mut world.consents(&corpus))).unwrap();
+    let fill = |name: &str, numbers: std::ops::Range<u64>| {
+        fs::write(world.path(name), lines(&mut numbers.map(|number| corpus.event(number)))).unwrap();
+        let file = world.path(name);
+        Weir::new(&world, ["filter", "--decision", "TEST-1", file.to_str().unwrap()]).run().assert_done();
+    };
+    let verb = |line: &str| Weir::new(&world, line.split(' ')).run();
+    fill("one.ndjson", 0..200);
+    assert_eq!(versions(&world), [1]);
+    verb("keys init-store").assert_refused(73);
+    verb("keys rotate-store").assert_done();
+    fill("other.ndjson", 200..400);
+    assert_eq!(versions(&world), [1, 2]);
+    verb("lake reseal").assert_done();
+    assert_eq!(versions(&world), [2]);
+    fs::remove_file(world.path("store-keys/1")).unwrap();
+    verb("audit").assert_done();
+    verb("audit --ledger").assert_done();
+    assert!(verb("lake ls").assert_done().contains("reliability/"));
+
+    world.configure("weir.toml", &Settings { sealed: false, ..settings });
+    let why = verb("audit").assert_refused(74);
+    assert!(why.contains("lake.store_keys"), "{why}");
+}
+
+/// Returns the versions of the store's keys that objects are sealed with; no object is in clear.
+fn versions(world: &World) -> Vec<u8> {
+    let mut versions = Vec::new();
+    for object in objects(&world.path("lake/eu")) {
+        let bytes = fs::read(&object).unwrap();
+        assert!(bytes.starts_with(b"weirobj\x01"), "{} is in clear", object.display());
+        versions.push(bytes[8]);
+    }
+    versions.sort_unstable();
+    versions.dedup();
+    versions
+}
+
+fn objects(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.ends_with("_ledger") {
+            continue;
+        }
+        if path.is_dir() { all.extend(objects(&path)) } else { all.push(path) }
+    }
+    all
+}
