@@ -11,6 +11,7 @@ mod portal;
 mod section;
 mod setting;
 mod tree;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ pub use gate::{Gate, GateRules, GateTls};
 pub use page::default_file;
 pub use portal::{Portal, PortalRules, Provider};
 pub use setting::{ByteSize, Count, FileUrl, Start, parse_duration};
+pub use vault::{AuthMethod, Vault, VaultRules};
 
 use section::section;
 use tree::Environment;
@@ -149,7 +151,7 @@ section! {
 section! {
     /// The secrets behind the pseudonyms.
     pub struct Keys at "keys" {
-        /// The key ring of one machine, as "file:" and a path. `weir keys init` makes it.
+        /// The folder of the key ring, as "file:" and a path. `weir keys init` makes it.
         provider: FileUrl = required(r#""file:keys""#),
     }
 }
@@ -207,6 +209,8 @@ pub struct Config {
     pub lake: Lake,
     /// The key ring.
     pub keys: Keys,
+    /// Who wraps it; without a vault its secrets lie in clear.
+    pub vault: Option<Vault>,
     /// The pages.
     pub http: Http,
     /// The API; without it there is none.
@@ -263,7 +267,10 @@ impl Config {
         });
         let receipts = if_there(&mut root, "receipts", Receipts::read);
         let lake = within(&mut root, "lake", Lake::read);
-        let keys = within(&mut root, "keys", Keys::read);
+        let keys = within(&mut root, "keys", |section| {
+            let vault = if_there(section, "vault", vault::read);
+            Some((Keys::read(section)?, vault?))
+        });
         let http = within(&mut root, "http", Http::read);
         let api = if_there(&mut root, "api", api::read);
         let portal = if_there(&mut root, "portal", portal::read);
@@ -280,6 +287,7 @@ impl Config {
         }
         root.finish();
         let (consent, max_staleness, snapshot) = consent?;
+        let (keys, vault) = keys?;
         Some(Self {
             general: general?,
             kafka: kafka?,
@@ -288,7 +296,8 @@ impl Config {
             snapshot,
             receipts: receipts?,
             lake: lake?,
-            keys: keys?,
+            keys,
+            vault,
             http: http?,
             api: api?,
             portal: portal?,
@@ -366,11 +375,21 @@ const PAGES: [section::SectionPage; 7] =
     [General::PAGE, Kafka::PAGE, Consent::PAGE, Lake::PAGE, Keys::PAGE, Http::PAGE, Limits::PAGE];
 
 /// What is off without its section.
-const SPARE_PAGES: [section::SectionPage; 7] =
-    [Receipts::PAGE, ApiRules::PAGE, ApiTls::PAGE, PortalRules::PAGE, Provider::PAGE, GateRules::PAGE, GateTls::PAGE];
+const SPARE_PAGES: [section::SectionPage; 8] = [
+    VaultRules::PAGE,
+    Receipts::PAGE,
+    ApiRules::PAGE,
+    ApiTls::PAGE,
+    PortalRules::PAGE,
+    Provider::PAGE,
+    GateRules::PAGE,
+    GateTls::PAGE,
+];
 
 #[cfg(test)]
 mod tests {
+    use weir_vault::Auth;
+
     use super::*;
 
     fn load(text: &str, settings: &[&str]) -> Result<Config, Report> {
@@ -400,7 +419,7 @@ mod tests {
     #[test]
     fn spare_sections_are_configurations() {
         let written = default_file();
-        let (plain, spare) = written.split_at(written.find("# [receipts]").unwrap());
+        let (plain, spare) = written.split_at(written.find("# [keys.vault]").unwrap());
         let is_code =
             |line: &&str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
         let spare: Vec<_> = spare.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_code).collect();
@@ -408,6 +427,10 @@ mod tests {
         let portal = config.portal.unwrap();
         assert_eq!(portal.rules.issuers.unwrap(), Path::new("/etc/weir/portal-issuers.toml"));
         assert_eq!(portal.provider.unwrap().claim, "sub");
+        let vault = config.vault.unwrap();
+        let secret_file = PathBuf::from("/etc/weir/vault-secret-id");
+        let auth = Auth::AppRole { mount: "approle".to_owned(), role: "0b1f9d1c-weir".to_owned(), secret_file };
+        assert_eq!((vault.settings.auth, vault.cache_ttl), (auth, Duration::from_mins(10)));
         let api = config.api.unwrap();
         assert_eq!(api.rules.tokens, Path::new("/etc/weir/api-tokens.toml"));
         assert_eq!(api.rules.answers.unwrap(), Path::new("/etc/weir/answers"));

@@ -179,6 +179,7 @@ impl Run {
         while more {
             more = match lines.read(&PollLimits::default(), None)? {
                 Some(read) => {
+                    self.shared.tend_if_due();
                     let judged = filling.take_lines(&read, &self.shared, &self.heart, |_| false);
                     judged.map_err(|NotJudged| self.stopped())?;
                     true
@@ -227,6 +228,7 @@ impl Run {
         let is_decided =
             |record: &Record<'_>| batch.is_some_and(|batch| batch.quarantined.contains(&record.position()));
         while let Some(read) = lines.read(&PollLimits::default(), batch.map(|batch| batch.end))? {
+            self.shared.tend_if_due();
             let judged = self.filling.take_lines(&read, &self.shared, &self.heart, is_decided);
             judged.map_err(|NotJudged| self.stopped())?;
             let now_ms = self.shared.clock.elapsed_ms();

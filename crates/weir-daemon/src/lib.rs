@@ -1,7 +1,7 @@
 //! The running daemon: threads, queues, configuration, metrics, HTTP.
 //!
 //! [`pipeline`] is the file to read: it wires the stages of the crates below in the order in which an event passes them.
-//! The rest serves it: [`config`] turns files into checked values, [`lake`] says which lake they mean, [`health`] and [`metrics`] say how it goes, [`http`]
+//! The rest serves it: [`config`] turns files into checked values, [`lake`] and [`keys`] say which lake and ring they mean, [`health`] and [`metrics`] say how it goes, [`http`]
 //! shows both, `api` takes decisions about consent, [`rights`] is what is kept about one person and that it goes, and [`clock`] is where time comes from.
 
 mod api;
@@ -10,6 +10,7 @@ pub mod config;
 pub mod files;
 pub mod health;
 pub mod http;
+pub mod keys;
 pub mod lake;
 pub mod logging;
 pub mod metrics;

@@ -18,8 +18,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use labels::{
-    ApiLabels, BuildLabels, ClosingLabels, CodeLabels, CommitLabels, ContractLabels, FateLabels, FieldLabels,
-    GateLabels, InvariantLabels, LimitLabels, ObstacleLabels, PartitionLabels, PolicyLabels, QueueLabels,
+    ApiLabels, BuildLabels, ClosingLabels, CodeLabels, CommitLabels, ConfirmationLabels, ContractLabels, FateLabels,
+    FieldLabels, GateLabels, InvariantLabels, LimitLabels, ObstacleLabels, PartitionLabels, PolicyLabels, QueueLabels,
     RefusalLabels, ReloadLabels, SnapshotLabels,
 };
 
@@ -127,6 +127,10 @@ metrics! {
         open_bytes: Gauge = "weir_open_columns_bytes",
         /// Memory of the columns of the batch that is being committed.
         in_flight_bytes: Gauge = "weir_in_flight_columns_bytes",
+        /// Time since the vault last confirmed the secrets; 0 without a vault.
+        keys_age_seconds: Seconds = "weir_keys_age_seconds",
+        /// Questions to the vault whether the secrets may still be used, by outcome.
+        keys_confirmations: Family<ConfirmationLabels, Counter> = "weir_keys_confirmations_total",
         /// What keeps events from flowing: 1 while it stands.
         obstacle: Family<ObstacleLabels, Gauge> = "weir_obstacle",
         /// Generation of the policy in force: 1 at start, one more for each reload that was applied.
@@ -243,6 +247,7 @@ family_kinds! {
     CodeLabels, Counter, "counter (`code`)";
     ClosingLabels, Counter, "counter (`by`)";
     CommitLabels, Counter, "counter (`outcome`)";
+    ConfirmationLabels, Counter, "counter (`outcome`)";
     PartitionLabels, Gauge, "gauge (`topic`, `partition`)";
     RefusalLabels, Counter, "counter (`code`)";
     SnapshotLabels, Counter, "counter (`outcome`)";

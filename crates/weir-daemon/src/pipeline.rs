@@ -13,6 +13,7 @@
 pub(crate) mod batch;
 pub(crate) mod commit;
 mod consent;
+pub(crate) mod custody;
 pub(crate) mod fill;
 mod intake;
 mod receipts;
@@ -126,6 +127,7 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
     supervisor.spawn("source", move || intake.run())?;
     let (for_commit, heart) = (Arc::clone(&shared), shared.heart("commit", COMMIT_STILL_MAX));
     supervisor.spawn("commit", move || commit::commit(&for_commit, &heart, &batches, &outcomes))?;
+    supervisor.keep_secrets(&shared)?;
     let ended = supervisor.watch(&shared, api.as_deref());
     shared.over.store(true, Ordering::Relaxed);
     if let ConsentSource::Topic(_) = shared.config.consent {
@@ -148,7 +150,7 @@ fn open_api(
     let ground = Ground {
         store: Arc::clone(&shared.consent),
         news: shared.consent_news.subscribe(),
-        keys: shared.rules.keys(),
+        keys: Arc::new(shared.rules.keys().without_pseudonyms()),
         clock: Arc::clone(&shared.clock),
         health: shared.health.clone(),
         max_staleness: shared.config.max_staleness,

@@ -8,19 +8,22 @@
 //!     13         per key file: length 4, little-endian; its bytes, see `key_file`; the ring file first
 //!      …     16  first 16 bytes of the BLAKE3 hash of everything before
 //! ```
-//! Marks of destruction are part of it. A backup from before a destruction brings the secret back: expired epochs are destroyed
-//! again as soon as the restored ring is used, a tenant has to be destroyed again. Old backups are to be destroyed with what they hold.
+//! Marks of destruction are part of it. A backup of a ring in clear from before a destruction brings the secret back: expired epochs
+//! are destroyed again as soon as the restored ring is used, a tenant has to be destroyed again. Old backups are to be destroyed with
+//! what they hold. What a vault wraps stays wrapped in a backup, and what it has destroyed no backup opens.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
 use crate::{
+    custody::Custody,
     error::KeyError,
     key_file::{Holds, KeyFile},
     keys::first_half,
     ring::KeyRing,
     storage,
+    wrap::Wrap,
 };
 
 const MAGIC: &[u8; 9] = b"weirback\x01";
@@ -46,6 +49,15 @@ impl KeyRing {
     ///
     /// The backup is damaged or readable by others; or the folder is as [`KeyRing::init`] refuses it.
     pub fn restore(folder: &Path, from: &Path) -> Result<Self, KeyError> {
+        Self::restore_with(folder, from, None)
+    }
+
+    /// The same for a ring that the vault wrapped, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::restore`]; or the vault does not open the ring.
+    pub fn restore_with(folder: &Path, from: &Path, vault: Option<Arc<dyn Wrap>>) -> Result<Self, KeyError> {
         let damaged = || KeyError::Damaged { path: from.to_owned() };
         let bytes = storage::read(from)?.ok_or_else(|| KeyError::Missing { path: from.to_owned() })?;
         let mut files = Vec::new();
@@ -53,18 +65,20 @@ impl KeyRing {
             let file = KeyFile::decode(bytes).map_err(|unreadable| unreadable.at(from))?;
             files.push((file, bytes));
         }
-        let ((ring, ring_bytes), others) = files.split_first().ok_or_else(damaged)?;
+        let mut files = files.into_iter();
+        let (ring, ring_bytes) = files.next().ok_or_else(damaged)?;
         if ring.holds != Holds::Ring {
             return Err(damaged());
         }
         Self::prepare(folder)?;
         // The folder becomes a ring only with its last file, so that a restore that was cut short is not taken for one.
-        let staged = Self::of_file(folder, ring).ok_or_else(damaged)?;
-        for (file, bytes) in others {
-            storage::put_if_absent(&staged.path_of(file).ok_or_else(damaged)?, bytes)?;
+        let staged = Self::of_file(folder, Custody::of(vault.clone()), ring)?;
+        for (file, bytes) in files {
+            let path = staged.path_of(&file).filter(|_| file.holds != Holds::Ring).ok_or_else(damaged)?;
+            storage::put_if_absent(&path, bytes)?;
         }
         storage::put_if_absent(&folder.join("ring"), ring_bytes)?;
-        Self::open(folder)
+        Self::open_with(folder, vault)
     }
 }
 

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::wrap::WrapError;
+
 /// Longest name of a tenant in bytes; what a person would type, with room.
 pub(crate) const TENANT_BYTES_MAX: usize = 128;
 
@@ -12,6 +14,9 @@ pub(crate) const TENANT_BYTES_MAX: usize = 128;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
+    /// The client of the vault cannot be started.
+    #[error("cannot start the client of the vault")]
+    Client(#[source] io::Error),
     /// A file is not what the ring wrote.
     #[error("{} is not a key file that weir wrote, or is damaged: restore it from a backup", path.display())]
     Damaged {
@@ -33,6 +38,15 @@ pub enum KeyError {
     /// A file is not overwritten.
     #[error("{} exists already", path.display())]
     Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A ring that is wrapped has a file that is not.
+    #[error(
+        "{} holds its secret in clear, and the configuration has `[keys.vault]`: `weir keys wrap` moves a ring into the vault",
+        path.display()
+    )]
+    InClear {
         /// The file.
         path: PathBuf,
     },
@@ -89,14 +103,37 @@ pub enum KeyError {
     /// The operating system gave no random bytes.
     #[error("no random bytes from the operating system")]
     Random(#[source] getrandom::Error),
+    /// The vault has the keys of a ring under this prefix.
+    #[error(
+        "the vault at {place} has the key of a ring there already: each ring needs a prefix of its own; if an `init` or `wrap` was cut \
+         short, delete that key in the vault"
+    )]
+    Taken {
+        /// Where the key is.
+        place: String,
+    },
     /// The name cannot be a tenant's.
     #[error(
         "a tenant's name has 1 to {TENANT_BYTES_MAX} bytes, no `/`, no control character and no white space at its ends"
     )]
     TenantName,
+    /// The vault did not do what it was asked.
+    #[error(transparent)]
+    Vault(#[from] WrapError),
+    /// There is no vault to unwrap with.
+    #[error("{} is wrapped by a vault: the configuration needs the `[keys.vault]` that the ring was made with", path.display())]
+    Wrapped {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl KeyError {
+    /// Tells whether waiting may mend it.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Vault(error) if error.may_pass())
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }

@@ -51,12 +51,24 @@ pub struct KeySet {
     pub(crate) lake: Arc<Secret>,
     pub(crate) epochs: BTreeMap<(PurposeId, i32), Arc<Secret>>,
     pub(crate) tenants: HashMap<Box<str>, Arc<Secret>>,
+    pub(crate) has_lapsed: bool,
 }
 
 impl KeySet {
     /// Returns the name of the ring.
     pub const fn id(&self) -> RingId {
         self.id
+    }
+
+    /// Tells whether the vault did not confirm the secrets for too long: nothing may be judged by a set without them.
+    pub const fn has_lapsed(&self) -> bool {
+        self.has_lapsed
+    }
+
+    /// Returns the set without the secrets of epochs and tenants, for who never makes a pseudonym.
+    #[must_use]
+    pub fn without_pseudonyms(&self) -> Self {
+        Self { epochs: BTreeMap::new(), tenants: HashMap::new(), ..self.clone() }
     }
 
     /// Tells whether the tenant has a secret, so that its events can have pseudonyms.

@@ -2,8 +2,8 @@
 //!
 //! An identifier enters as text, is brought to its [`canonical()`] form, and leaves as a number that means nothing without
 //! the ring: a [`PersonKey`] inside the consent domain, or a pseudonym that differs per purpose, epoch, tenant and kind.
-//! Secrets are random, live in files that only their owner can read, and can be destroyed one by one: past that moment the
-//! pseudonyms made with them belong to nobody.
+//! Secrets are random, live in files that only their owner can read, in clear or wrapped by a vault, and can be destroyed one by
+//! one: past that moment the pseudonyms made with them belong to nobody.
 //!
 //! Nothing that holds a secret or names a person can be printed:
 //!
@@ -18,10 +18,12 @@
 //! }
 //! ```
 //!
-//! Reading order: `canonical` → `key_set` (every derivation) → `ring` (the files and their life).
+//! Reading order: `canonical` → `key_set` (every derivation) → `ring` (the files and their life) → `custody` (in clear or in a vault).
 
 mod backup;
 mod canonical;
+mod care;
+mod custody;
 mod error;
 mod heads;
 mod key_file;
@@ -35,8 +37,10 @@ mod secret;
 mod signing;
 mod storage;
 mod store_keys;
+mod wrap;
 
 pub use canonical::{canonical, is_canonical_at_sight};
+pub use care::{Moved, Rewrapped, Standing};
 pub use error::KeyError;
 pub use heads::HeadFile;
 pub use key_set::{KeySet, PersonDomain};
@@ -47,3 +51,4 @@ pub use ring::{KeyRing, tenant_name_is_sound};
 pub use sealed::{Opening, Sealed, Sealing};
 pub use signing::{PublicKey, SignatureFault, SigningKey};
 pub use store_keys::StoreKeys;
+pub use wrap::{Versions, Wrap, WrapError, version_of};

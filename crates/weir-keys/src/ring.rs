@@ -1,4 +1,4 @@
-//! The `file:` key ring: where secrets are made, kept and destroyed.
+//! The key ring: where secrets are made, kept and destroyed.
 //!
 //! ```text
 //! <ring>/                      0700
@@ -10,8 +10,8 @@
 //!   heads/                     0700
 //!     <region>                 0600  the newest signed head of a lake's ledger; no secret, and no part of a backup
 //! ```
-//! The bytes of a file: see `key_file`. A ring serves one machine: two processes may share it, since a secret is put where
-//! nothing is yet and both then read what is there.
+//! The bytes of a file: see `key_file`; in clear or wrapped by a vault: see `custody`. A ring serves one machine: two processes may
+//! share it, since a secret is put where nothing is yet and both then read what is there.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,19 +24,24 @@ use weir_policy::{PurposeId, Purposes};
 use zeroize::Zeroizing;
 
 use crate::{
+    custody::{Custody, Opened, RING_KEY, Secrets, key_of},
     error::{KeyError, TENANT_BYTES_MAX},
-    key_file::{Holds, KeyFile, RING_ID, RING_SECRETS},
+    key_file::{Content, Holds, KeyFile, RING_ID, RING_SECRETS},
     key_set::KeySet,
     keys::{RingId, first_half},
     secret::{SECRET_BYTES, Secret},
     storage,
+    wrap::Wrap,
 };
 
 /// A key ring in a folder.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
 pub struct KeyRing {
     folder: PathBuf,
+    custody: Custody,
     file_names: Secret,
+    /// Held by who changes the ring; a vault may take its time, and nobody waits for it who only looks.
+    changing: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -47,38 +52,68 @@ struct State {
 }
 
 impl KeyRing {
-    /// Makes a ring in a folder that is empty or absent.
+    /// Makes a ring in a folder that is empty or absent, with its secrets in clear.
     ///
     /// # Errors
     ///
     /// The folder is not empty, can be entered by others, or cannot be written.
     pub fn init(folder: &Path) -> Result<Self, KeyError> {
+        Self::init_with(folder, None)
+    }
+
+    /// The same, with secrets that the vault wraps, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::init`]; or the vault has the keys of a ring already, or does not do what it is asked.
+    pub fn init_with(folder: &Path, vault: Option<Arc<dyn Wrap>>) -> Result<Self, KeyError> {
         Self::prepare(folder)?;
+        let custody = Custody::of(vault);
+        custody.claim()?;
         let mut secrets = Zeroizing::new(vec![0; RING_SECRETS]);
         getrandom::fill(&mut secrets).map_err(KeyError::Random)?;
-        let file = KeyFile { holds: Holds::Ring, name: String::new(), secrets: Some(secrets) };
+        let content = custody.content(RING_KEY, secrets)?;
+        let file = KeyFile { holds: Holds::Ring, name: String::new(), content };
         let path = folder.join("ring");
         if !storage::put_if_absent(&path, &encode(&file))? {
             return Err(KeyError::NotEmpty { path: folder.to_owned() });
         }
-        Self::open(folder)
+        Self::open_in(folder, custody)
     }
 
-    /// Opens a ring and reads every secret in it.
+    /// Opens a ring whose secrets are in clear, and reads every one of them.
     ///
     /// # Errors
     ///
-    /// The ring is absent, damaged, readable by others, or of a newer format.
+    /// The ring is absent, damaged, readable by others, of a newer format, or wrapped.
     pub fn open(folder: &Path) -> Result<Self, KeyError> {
-        if !folder.exists() {
-            return Err(KeyError::Missing { path: folder.to_owned() });
-        }
-        storage::check_folder(folder)?;
-        let path = folder.join("ring");
-        let file = read(&path, Holds::Ring)?.ok_or_else(|| KeyError::Missing { path: folder.to_owned() })?;
-        let ring = Self::of_file(folder, &file).ok_or(KeyError::Damaged { path })?;
+        Self::open_with(folder, None)
+    }
+
+    /// Opens a ring whose secrets the vault wrapped, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`]; or a file is in clear, or the vault does not do what it is asked.
+    pub fn open_with(folder: &Path, vault: Option<Arc<dyn Wrap>>) -> Result<Self, KeyError> {
+        Self::open_in(folder, Custody::of(vault))
+    }
+
+    fn open_in(folder: &Path, custody: Custody) -> Result<Self, KeyError> {
+        let ring = Self::enter(folder, custody)?;
         ring.reload()?;
         Ok(ring)
+    }
+
+    /// Opens a ring's own file, with no epochs and tenants yet.
+    pub(crate) fn enter(folder: &Path, custody: Custody) -> Result<Self, KeyError> {
+        let missing = || KeyError::Missing { path: folder.to_owned() };
+        if !folder.exists() {
+            return Err(missing());
+        }
+        storage::check_folder(folder)?;
+        let file = read(&folder.join("ring"), Holds::Ring)?.ok_or_else(missing)?;
+        Self::of_file(folder, custody, file)
     }
 
     /// Makes the folders of a ring where nothing is.
@@ -92,25 +127,34 @@ impl KeyRing {
         storage::make_folder(&folder.join("tenants"))
     }
 
-    /// Makes a ring of its file's secrets, with no epochs and tenants yet; none if it has no secrets.
-    pub(crate) fn of_file(folder: &Path, file: &KeyFile) -> Option<Self> {
-        let secrets = file.secrets.as_ref()?;
-        let mut id = RingId([0; RING_ID]);
-        id.0.copy_from_slice(secrets.get(..RING_ID)?);
-        let mut three = secrets.get(RING_ID..)?.chunks_exact(SECRET_BYTES).map(secret);
+    /// Makes a ring of its file's secrets, with no epochs and tenants yet.
+    pub(crate) fn of_file(folder: &Path, custody: Custody, file: KeyFile) -> Result<Self, KeyError> {
+        let path = folder.join("ring");
+        let opened = custody.open(vec![(path.clone(), file)])?;
+        let secrets = opened.first().and_then(|ring| ring.secrets.live());
+        let parts = secrets.and_then(|secrets| secrets.split_at_checked(RING_ID));
+        let (id, three) = parts.ok_or(KeyError::Damaged { path })?;
+        let mut three = three.chunks_exact(SECRET_BYTES).map(secret);
+        let mut next = || three.next().expect("a ring's file has three secrets");
         let keys = KeySet {
-            id,
-            consent: Arc::new(three.next()?),
-            lake: Arc::new(three.next()?),
+            id: RingId(id.try_into().expect("the id was cut to its length")),
+            consent: Arc::new(next()),
+            lake: Arc::new(next()),
             epochs: BTreeMap::new(),
             tenants: HashMap::new(),
+            has_lapsed: false,
         };
-        let state = State { keys: Arc::new(keys), epoch_days: [None; 3] };
-        Some(Self { folder: folder.to_owned(), file_names: three.next()?, state: Mutex::new(state) })
+        let file_names = next();
+        let state = Mutex::new(State { keys: Arc::new(keys), epoch_days: [None; 3] });
+        Ok(Self { folder: folder.to_owned(), custody, file_names, changing: Mutex::new(()), state })
     }
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    pub(crate) fn custody(&self) -> &Custody {
+        &self.custody
     }
 
     /// Returns the name of the ring.
@@ -123,40 +167,53 @@ impl KeyRing {
         Arc::clone(&self.state.lock().keys)
     }
 
-    /// Reads the folder anew: what another process made appears, what it destroyed is gone.
+    /// Tells whether a vault wraps the secrets, so that it has to confirm them again and again.
+    pub fn is_wrapped(&self) -> bool {
+        self.custody.vault().is_some()
+    }
+
+    /// Reads the folder anew, and has the vault open every file again: what another process made appears, what it destroyed is gone.
+    ///
+    /// What a vault has destroyed since is marked as destroyed in the folder too.
     ///
     /// # Errors
     ///
-    /// A file is damaged, readable by others, or of a newer format.
+    /// A file is damaged, readable by others, or of a newer format; or the vault does not open it. The secrets stay as they were.
     pub fn reload(&self) -> Result<(), KeyError> {
-        let mut state = self.state.lock();
+        let _changing = self.changing.lock();
+        let opened = self.custody.open(self.read_all()?)?;
         let mut epochs = BTreeMap::new();
         let mut epoch_days = [None; 3];
         let mut tenants = HashMap::new();
-        for path in self.files("epochs")? {
-            let file = read(&path, Holds::Epoch)?.ok_or_else(|| KeyError::Damaged { path: path.clone() })?;
-            // A file under another name would give one epoch's people to another.
-            let name = EpochName::parse(&file.name).filter(|name| self.epoch_path(*name) == path);
-            let name = name.ok_or(KeyError::Damaged { path })?;
-            if let Some(secrets) = &file.secrets {
+        let (of_ring, others) = opened.split_first().expect("a ring's own file is read first");
+        if of_ring.secrets.live().is_none_or(|secrets| !secrets.starts_with(&self.id().0)) {
+            return Err(KeyError::Damaged { path: of_ring.path.clone() });
+        }
+        for Opened { path, name, secrets } in others {
+            let Some(secrets) = secrets.live().map(|secrets| Arc::new(secret(secrets))) else { continue };
+            if path.starts_with(self.folder.join("tenants")) {
+                tenants.insert(name.as_str().into(), secrets);
+            } else if let Some(name) = EpochName::parse(name) {
                 epoch_days[name.purpose.index()] = Some(name.days);
-                epochs.insert((name.purpose, name.epoch), Arc::new(secret(secrets)));
+                epochs.insert((name.purpose, name.epoch), secrets);
             }
         }
-        for path in self.files("tenants")? {
-            let file = read(&path, Holds::Tenant)?.ok_or_else(|| KeyError::Damaged { path: path.clone() })?;
-            if path != self.tenant_path(&file.name) {
-                return Err(KeyError::Damaged { path });
-            }
-            if let Some(secrets) = &file.secrets {
-                tenants.insert(file.name.into_boxed_str(), Arc::new(secret(secrets)));
-            }
-        }
+        self.note_gone(others)?;
+        let mut state = self.state.lock();
         state.epoch_days = epoch_days;
-        let keys = Arc::make_mut(&mut state.keys);
-        keys.epochs = epochs;
-        keys.tenants = tenants;
+        // Who holds the set as it was keeps what it derived from it, as long as nothing differs.
+        if state.keys.has_lapsed || state.keys.epochs != epochs || state.keys.tenants != tenants {
+            let keys = Arc::make_mut(&mut state.keys);
+            (keys.epochs, keys.tenants, keys.has_lapsed) = (epochs, tenants, false);
+        }
         Ok(())
+    }
+
+    /// Forgets the secrets of epochs and tenants until they are [read anew](Self::reload): their vault did not confirm them for too long.
+    pub fn lapse(&self) {
+        let mut state = self.state.lock();
+        let keys = Arc::make_mut(&mut state.keys);
+        *keys = KeySet { has_lapsed: true, ..keys.without_pseudonyms() };
     }
 
     /// Makes the secrets that are missing, from the oldest epoch whose rows are still kept to one ahead.
@@ -167,17 +224,20 @@ impl KeyRing {
     ///
     /// The ring cannot be written, or its epochs have another length than the policy's.
     pub fn ensure_epochs(&self, purposes: &Purposes, now_ms: i64) -> Result<usize, KeyError> {
-        let mut state = self.state.lock();
+        let _changing = self.changing.lock();
         let mut added = 0;
         for purpose in PurposeId::ALL {
-            check_days(purposes, purpose, &state)?;
+            check_days(purposes, purpose, &self.state.lock())?;
             let next = purposes.epoch(purpose, now_ms).saturating_add(1);
             for epoch in oldest_kept(purposes, purpose, now_ms)..=next {
-                if state.keys.has_epoch(purpose, epoch) {
+                if self.snapshot().has_epoch(purpose, epoch) {
                     continue;
                 }
                 let name = EpochName { purpose, epoch, days: purposes.rules(purpose).epoch_days };
-                let Some(secret) = put(&self.epoch_path(name), Holds::Epoch, &name.text())? else { continue };
+                let Some(secret) = self.put(&self.epoch_path(purpose, epoch), Holds::Epoch, &name.text())? else {
+                    continue;
+                };
+                let mut state = self.state.lock();
                 Arc::make_mut(&mut state.keys).epochs.insert((purpose, epoch), Arc::new(secret));
                 state.epoch_days[purpose.index()] = Some(name.days);
                 added += 1;
@@ -197,12 +257,12 @@ impl KeyRing {
         if !tenant_name_is_sound(tenant) {
             return Err(KeyError::TenantName);
         }
-        let mut state = self.state.lock();
-        if state.keys.has_tenant(tenant) {
+        let _changing = self.changing.lock();
+        if self.snapshot().has_tenant(tenant) {
             return Ok(false);
         }
-        let Some(secret) = put(&self.tenant_path(tenant), Holds::Tenant, tenant)? else { return Ok(false) };
-        Arc::make_mut(&mut state.keys).tenants.insert(tenant.into(), Arc::new(secret));
+        let Some(secret) = self.put(&self.tenant_path(tenant), Holds::Tenant, tenant)? else { return Ok(false) };
+        Arc::make_mut(&mut self.state.lock().keys).tenants.insert(tenant.into(), Arc::new(secret));
         Ok(true)
     }
 
@@ -212,20 +272,26 @@ impl KeyRing {
     ///
     /// The ring cannot be written, or its epochs have another length than the policy's.
     pub fn destroy_expired(&self, purposes: &Purposes, now_ms: i64) -> Result<usize, KeyError> {
-        let mut state = self.state.lock();
-        let mut expired = Vec::new();
-        for (purpose, epoch) in state.keys.epochs.keys() {
-            check_days(purposes, *purpose, &state)?;
-            if *epoch < oldest_kept(purposes, *purpose, now_ms) {
-                let days = purposes.rules(*purpose).epoch_days;
-                expired.push(EpochName { purpose: *purpose, epoch: *epoch, days });
+        let mut destroyed = 0;
+        for (purpose, epoch) in self.snapshot().epochs() {
+            check_days(purposes, purpose, &self.state.lock())?;
+            if epoch < oldest_kept(purposes, purpose, now_ms) {
+                destroyed += usize::from(self.destroy_epoch(purpose, epoch)?);
             }
         }
-        for name in &expired {
-            destroy(&self.epoch_path(*name), Holds::Epoch, name.text())?;
-            Arc::make_mut(&mut state.keys).epochs.remove(&(name.purpose, name.epoch));
-        }
-        Ok(expired.len())
+        Ok(destroyed)
+    }
+
+    /// Destroys an epoch's secret for good: no row of it can be linked to a person any more; tells whether it had one.
+    ///
+    /// # Errors
+    ///
+    /// The ring cannot be written.
+    pub fn destroy_epoch(&self, purpose: PurposeId, epoch: i32) -> Result<bool, KeyError> {
+        let _changing = self.changing.lock();
+        let destroyed = self.destroy(&self.epoch_path(purpose, epoch), Holds::Epoch)?;
+        Arc::make_mut(&mut self.state.lock().keys).epochs.remove(&(purpose, epoch));
+        Ok(destroyed)
     }
 
     /// Destroys a tenant's secret for good: all its pseudonyms, of all purposes, belong to nobody; tells whether it had one.
@@ -234,13 +300,15 @@ impl KeyRing {
     ///
     /// The ring cannot be written.
     pub fn destroy_tenant(&self, tenant: &str) -> Result<bool, KeyError> {
-        let mut state = self.state.lock();
-        if !state.keys.has_tenant(tenant) {
-            return Ok(false);
-        }
-        destroy(&self.tenant_path(tenant), Holds::Tenant, tenant.to_owned())?;
-        Arc::make_mut(&mut state.keys).tenants.remove(tenant);
-        Ok(true)
+        let _changing = self.changing.lock();
+        let destroyed = self.destroy(&self.tenant_path(tenant), Holds::Tenant)?;
+        Arc::make_mut(&mut self.state.lock().keys).tenants.remove(tenant);
+        Ok(destroyed)
+    }
+
+    /// Returns what stands for a tenant outside the ring: a keyed hash, which is the name of its key in a vault.
+    pub fn tenant_key(&self, tenant: &str) -> String {
+        key_of(Holds::Tenant, &self.tenant_path(tenant))
     }
 
     /// Returns all key files, the ring's first.
@@ -251,11 +319,34 @@ impl KeyRing {
         Ok(paths)
     }
 
+    /// Reads all key files, the ring's first; each must stand where its name belongs.
+    pub(crate) fn read_all(&self) -> Result<Vec<(PathBuf, KeyFile)>, KeyError> {
+        let mut files = Vec::new();
+        for path in self.key_files()? {
+            let holds = if files.is_empty() {
+                Holds::Ring
+            } else if path.starts_with(self.folder.join("epochs")) {
+                Holds::Epoch
+            } else {
+                Holds::Tenant
+            };
+            let file = read(&path, holds)?.filter(|file| self.path_of(file).as_ref() == Some(&path));
+            // A file under another name would give one epoch's people to another.
+            let file = file.ok_or_else(|| KeyError::Damaged { path: path.clone() })?;
+            files.push((path, file));
+        }
+        Ok(files)
+    }
+
     /// Returns where a key file belongs; none if its name is not of its kind.
     pub(crate) fn path_of(&self, file: &KeyFile) -> Option<PathBuf> {
         match file.holds {
-            Holds::Epoch => Some(self.epoch_path(EpochName::parse(&file.name)?)),
-            Holds::Ring | Holds::Store => None,
+            Holds::Epoch => {
+                let name = EpochName::parse(&file.name)?;
+                Some(self.epoch_path(name.purpose, name.epoch))
+            }
+            Holds::Ring => file.name.is_empty().then(|| self.folder.join("ring")),
+            Holds::Store => None,
             Holds::Tenant => Some(self.tenant_path(&file.name)),
         }
     }
@@ -266,14 +357,53 @@ impl KeyRing {
         storage::list(&folder)
     }
 
-    fn epoch_path(&self, name: EpochName) -> PathBuf {
-        self.folder.join("epochs").join(format!("{}-{}", name.purpose.name(), name.epoch))
+    fn epoch_path(&self, purpose: PurposeId, epoch: i32) -> PathBuf {
+        self.folder.join("epochs").join(format!("{}-{epoch}", purpose.name()))
     }
 
     /// A tenant's name comes from outside and could be `../ring`: its keyed hash cannot.
     fn tenant_path(&self, tenant: &str) -> PathBuf {
         let hash = first_half(&blake3::keyed_hash(self.file_names.expose(), tenant.as_bytes()));
         self.folder.join("tenants").join(format!("{:032x}", u128::from_be_bytes(hash)))
+    }
+
+    /// Puts a new secret where none is and returns what is there then; none when it was destroyed.
+    fn put(&self, path: &Path, holds: Holds, name: &str) -> Result<Option<Secret>, KeyError> {
+        if !path.exists() {
+            let fresh = Zeroizing::new(Secret::random()?.expose().to_vec());
+            let content = self.custody.content(&key_of(holds, path), fresh)?;
+            storage::put_if_absent(path, &encode(&KeyFile { holds, name: name.to_owned(), content }))?;
+        }
+        // Read back whoever won: two daemons must not use two secrets.
+        let file = read(path, holds)?.filter(|file| file.name == name);
+        let file = file.ok_or_else(|| KeyError::Damaged { path: path.to_owned() })?;
+        let opened = self.custody.open(vec![(path.to_owned(), file)])?;
+        Ok(opened.first().and_then(|opened| opened.secrets.live()).map(|bytes| secret(bytes)))
+    }
+
+    /// Destroys what a file holds; tells whether it held something.
+    fn destroy(&self, path: &Path, holds: Holds) -> Result<bool, KeyError> {
+        let Some(file) = read(path, holds)? else { return Ok(false) };
+        let was_live = !matches!(file.content, Content::Destroyed);
+        self.custody.destroy(&self.folder, path, file)?;
+        Ok(was_live)
+    }
+
+    /// Marks as destroyed what this process had open and the vault has destroyed since.
+    ///
+    /// What it never had open is left alone: a vault that just has not heard of a new key yet takes nothing away.
+    fn note_gone(&self, opened: &[Opened]) -> Result<(), KeyError> {
+        let keys = self.snapshot();
+        for Opened { path, name, secrets } in opened {
+            let (holds, was_open) = match EpochName::parse(name) {
+                Some(name) => (Holds::Epoch, keys.has_epoch(name.purpose, name.epoch)),
+                None => (Holds::Tenant, keys.has_tenant(name)),
+            };
+            if matches!(secrets, Secrets::Gone) && was_open {
+                self.destroy(path, holds)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -325,7 +455,7 @@ pub fn tenant_name_is_sound(tenant: &str) -> bool {
         && !tenant.contains(|character: char| character == '/' || character.is_control())
 }
 
-fn read(path: &Path, holds: Holds) -> Result<Option<KeyFile>, KeyError> {
+pub(crate) fn read(path: &Path, holds: Holds) -> Result<Option<KeyFile>, KeyError> {
     let Some(bytes) = storage::read(path)? else { return Ok(None) };
     match KeyFile::decode(&bytes) {
         Ok(file) if file.holds == holds => Ok(Some(file)),
@@ -334,21 +464,7 @@ fn read(path: &Path, holds: Holds) -> Result<Option<KeyFile>, KeyError> {
     }
 }
 
-/// Puts a new secret where none is and returns what is there then; none when it was destroyed.
-fn put(path: &Path, holds: Holds, name: &str) -> Result<Option<Secret>, KeyError> {
-    let fresh = Zeroizing::new(Secret::random()?.expose().to_vec());
-    storage::put_if_absent(path, &encode(&KeyFile { holds, name: name.to_owned(), secrets: Some(fresh) }))?;
-    // Read back whoever won: two daemons must not use two secrets.
-    let file = read(path, holds)?.filter(|file| file.name == name);
-    let file = file.ok_or_else(|| KeyError::Damaged { path: path.to_owned() })?;
-    Ok(file.secrets.as_deref().map(|bytes| secret(bytes)))
-}
-
-fn destroy(path: &Path, holds: Holds, name: String) -> Result<(), KeyError> {
-    storage::replace(path, &encode(&KeyFile { holds, name, secrets: None }))
-}
-
-fn encode(file: &KeyFile) -> Zeroizing<Vec<u8>> {
+pub(crate) fn encode(file: &KeyFile) -> Zeroizing<Vec<u8>> {
     file.encode().expect("names are checked to be short")
 }
 

@@ -1,5 +1,6 @@
 //! A random 256-bit secret that cannot be printed and leaves memory when it is dropped.
 
+use aws_lc_rs::constant_time;
 use zeroize::Zeroizing;
 
 use crate::error::KeyError;
@@ -26,5 +27,11 @@ impl Secret {
     /// Hands out the bytes, to a hash or a file and to nothing else.
     pub(crate) fn expose(&self) -> &[u8; SECRET_BYTES] {
         &self.0
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(self.expose(), other.expose()).is_ok()
     }
 }

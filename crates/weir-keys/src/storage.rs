@@ -96,6 +96,23 @@ pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     fs::rename(&staged, path).map_err(|error| KeyError::io("replace", path, error))
 }
 
+/// Waits until nobody else replaces files of a ring; that ends when what is returned is dropped.
+pub(crate) fn alone(ring: &Path) -> Result<File, KeyError> {
+    let folder = File::open(ring).map_err(|error| KeyError::io("open", ring, error))?;
+    folder.lock().map_err(|error| KeyError::io("lock", ring, error))?;
+    Ok(folder)
+}
+
+/// Replaces a file that still holds what it did; tells whether it does.
+pub(crate) fn replace_same(ring: &Path, path: &Path, before: &[u8], after: &[u8]) -> Result<bool, KeyError> {
+    let _alone = alone(ring)?;
+    let is_same = read(path)?.is_some_and(|found| *found == before);
+    if is_same {
+        replace(path, after)?;
+    }
+    Ok(is_same)
+}
+
 /// Replaces a file at once and durably, then overwrites what it held.
 ///
 /// The overwriting is a courtesy to disks that write in place; a journal, a snapshot or a flash disk may keep the old bytes.

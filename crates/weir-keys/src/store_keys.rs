@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::KeyError,
-    key_file::{Holds, KeyFile},
+    key_file::{Content, Holds, KeyFile},
     secret::{SECRET_BYTES, Secret},
     storage,
 };
@@ -111,7 +111,11 @@ impl StoreKeys {
         let Some(bytes) = storage::read(&path)? else { return Ok(false) };
         let file = KeyFile::decode(&bytes).map_err(|unreadable| unreadable.at(&path))?;
         let is_sound = file.holds == Holds::Store && file.name == version.to_string();
-        let secret = file.secrets.filter(|_| is_sound).and_then(|bytes| Some(Zeroizing::new(array(&bytes)?)));
+        let secret = match file.content {
+            Content::Clear(bytes) if is_sound => array(&bytes).map(Zeroizing::new),
+            Content::Wrapped(_) => return Err(KeyError::Wrapped { path }),
+            Content::Clear(_) | Content::Destroyed => None,
+        };
         let secret = secret.ok_or(KeyError::Damaged { path })?;
         self.versions.write().insert(version, Arc::new(Secret::from_bytes(&secret)));
         Ok(true)
@@ -130,8 +134,8 @@ fn array(bytes: &[u8]) -> Option<[u8; SECRET_BYTES]> {
 
 /// Puts a new secret where none is: of two processes one makes the version, and both use it.
 fn put(folder: &Path, version: u32) -> Result<(), KeyError> {
-    let secrets = Some(Zeroizing::new(Secret::random()?.expose().to_vec()));
-    let file = KeyFile { holds: Holds::Store, name: version.to_string(), secrets };
+    let content = Content::Clear(Zeroizing::new(Secret::random()?.expose().to_vec()));
+    let file = KeyFile { holds: Holds::Store, name: version.to_string(), content };
     let bytes = file.encode().expect("a number is short");
     storage::put_if_absent(&folder.join(version.to_string()), &bytes).map(drop)
 }

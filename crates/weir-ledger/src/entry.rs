@@ -178,11 +178,20 @@ pub enum Decision {
         /// What was not exposed then and is now.
         exposes: Exposures,
     },
+    /// A secret of the ring is destroyed before its time.
+    DestroySecret {
+        /// The purpose and epoch, or the keyed hash that stands for a tenant.
+        secret: String,
+    },
     /// Topics may keep raw records for longer than an erasure may take; an empty list takes it back.
     LongerRetention {
         /// Each with the option that keeps them, in words.
         topics: Vec<String>,
     },
+    /// The files of the ring are wrapped anew by the newest versions of their keys in the vault.
+    RewrapRing,
+    /// The keys of the ring in the vault get new versions.
+    RotateRing,
     /// Tables are left alone; an empty list takes it back.
     Skip {
         /// Their names.
@@ -195,4 +204,6 @@ pub enum Decision {
         /// How long they had been of no use, at least.
         older_than_ms: i64,
     },
+    /// The ring, which lay in clear, was moved into a vault.
+    WrapRing,
 }

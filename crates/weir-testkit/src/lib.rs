@@ -3,7 +3,7 @@
 //! [`corpus`] generates events and consents for any policy, the same ones for the same seed. [`mod@reference`] judges and
 //! projects events as DESIGN.md words it, slowly and plainly, so that the fast filter has something to be compared
 //! with. [`canary`] plants markers and searches for them in everything that weir wrote. [`readers`] shows tables as
-//! DuckDB, delta-rs and pyarrow see them.
+//! DuckDB, delta-rs and pyarrow see them. [`vault`] is an OpenBao of a test's own.
 
 #[cfg(feature = "reference")]
 pub mod agreement;
@@ -17,5 +17,7 @@ pub mod random;
 pub mod readers;
 #[cfg(feature = "reference")]
 pub mod reference;
+#[cfg(feature = "vault")]
+pub mod vault;
 #[cfg(feature = "reference")]
 pub mod world;

@@ -3,7 +3,7 @@
 //! A reader that closes the pipe (`weir audit | head`) ends the verb quietly instead of with a panic.
 
 use std::fmt;
-use std::io::{self, BufWriter, StdoutLock, Write as _};
+use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, StdoutLock, Write as _};
 
 use crate::exit::{Exit, Failure, OrExit as _};
 
@@ -52,6 +52,20 @@ impl Lines {
     pub(crate) fn end(mut self) -> Result<(), Failure> {
         self.0.flush().or_exit(Exit::Io)
     }
+}
+
+/// Asks on a terminal whether that is meant; elsewhere nobody is there to answer, and whoever wrote the script meant it.
+///
+/// # Errors
+/// When the terminal cannot be written or read.
+pub(crate) fn is_meant(what: impl fmt::Display) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    write!(io::stderr(), "{what}? [y/N] ").or_exit(Exit::Io)?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).or_exit(Exit::Io)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Says on standard error why a verb failed.

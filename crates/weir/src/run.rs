@@ -67,6 +67,7 @@ fn exit_of(why: &RunError) -> Exit {
         RunError::Consent(_) => Exit::Data,
         RunError::Http(_) => Exit::Io,
         RunError::Kafka(_) | RunError::Source(_) => Exit::Unavailable,
+        RunError::Keys(keys) if keys.may_pass() => Exit::Unavailable,
         RunError::Keys(_) | RunError::Lake(_) => Exit::NotAllowed,
         RunError::Ledger(ledger) => {
             if ledger.is_refusal() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weir_daemon::config::Kafka;
 use weir_daemon::{Config, SystemClock};
-use weir_keys::KeyRing;
+use weir_keys::{KeyError, KeyRing};
 use weir_lake::{Lake, LakeConfig, LakeError};
 use weir_policy::diagnostic::{Diagnostic, Look, Report, render};
 use weir_policy::values::time;
@@ -75,9 +75,14 @@ pub(crate) fn load_policy(global: &Global, source: &PolicySource) -> Result<(Pol
 /// Opens the key ring that the configuration names.
 ///
 /// # Errors
-/// When there is none, or others may read it.
+/// When there is none, others may read it, or its vault does not open it.
 pub(crate) fn key_ring(config: &Config) -> Result<KeyRing, Failure> {
-    KeyRing::open(&config.keys.provider.0).or_exit(Exit::NotAllowed)
+    weir_daemon::keys::open(config).map_err(key_failure)
+}
+
+/// Gives an error of the key ring its exit code: what may pass by itself is not what is refused.
+pub(crate) fn key_failure(why: KeyError) -> Failure {
+    Failure::new(if why.may_pass() { Exit::Unavailable } else { Exit::NotAllowed }, why)
 }
 
 /// Returns the wall clock's time in milliseconds since 1970.

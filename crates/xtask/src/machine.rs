@@ -43,6 +43,9 @@ impl Need {
     /// What the readers of tables and pages need.
     pub(crate) const READERS: [Self; 5] = [Self::Python, Self::Chromium, Self::Java, Self::Maven, Self::Node];
 
+    /// What the vault needs, which comes as a package of Python's.
+    pub(crate) const VAULT: [Self; 1] = [Self::Python];
+
     /// The name that a person would search for, and where to get it.
     fn advice(self) -> &'static str {
         match self {

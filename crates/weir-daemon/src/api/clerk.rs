@@ -1,6 +1,6 @@
 //! The clerk: does what people ask for, one after the other, on a thread of its own.
 //!
-//! It opens lake and key ring for each request, as the verbs do, so that a long search never holds what a commit waits for. What
+//! It opens the lake and reads the key ring anew for each request, as the verbs do, so that a long search never holds what a commit waits for. What
 //! goes wrong is logged with its causes, which name tables and files and nobody.
 
 use std::fs::DirBuilder;
@@ -118,7 +118,7 @@ impl Clerk {
     fn copy(&self, subject: &Subject) -> Result<Product, Fault> {
         let ring = self.ring()?;
         let (keys, policy) = (ring.snapshot(), self.shared.rules.force().policy);
-        let lake = lake::open(&self.shared.config, &ring)?;
+        let lake = lake::open(&self.shared.config, ring)?;
         let question = Question {
             lake: &lake,
             policy: &policy,
@@ -133,7 +133,7 @@ impl Clerk {
     fn erase(&self, subject: &Subject) -> Result<Product, Fault> {
         let ring = self.ring()?;
         let (keys, policy) = (ring.snapshot(), self.shared.rules.force().policy);
-        let lake = lake::open(&self.shared.config, &ring)?;
+        let lake = lake::open(&self.shared.config, ring)?;
         let subjects = std::slice::from_ref(subject);
         let before_ms = self.shared.clock.now_ms();
         self.keep_out(&rights::erased_before(subjects, before_ms)?)?;
@@ -155,8 +155,8 @@ impl Clerk {
     }
 
     /// Another process may have made the epochs and tenants of newer rows.
-    fn ring(&self) -> Result<KeyRing, Fault> {
-        let ring = KeyRing::open(&self.shared.config.keys.provider.0)?;
+    fn ring(&self) -> Result<&KeyRing, Fault> {
+        let ring = self.shared.rules.ring();
         ring.reload()?;
         Ok(ring)
     }

@@ -128,6 +128,13 @@ words! {
         /// The consent store was not current; it is tried again.
         Stale = "stale",
     }
+    /// What a vault said when it was asked whether the secrets may still be used.
+    ConfirmationOutcome {
+        /// It opened all that it had not destroyed.
+        Confirmed = "confirmed",
+        /// It was away, or refused.
+        Failed = "failed",
+    }
     /// How a reload of contracts and purposes ended.
     ReloadOutcome {
         /// The new set is in force.
@@ -277,6 +284,13 @@ pub struct ClosingLabels {
 pub struct CommitLabels {
     /// The outcome.
     pub outcome: Word<CommitOutcome>,
+}
+
+/// How a question to the vault ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ConfirmationLabels {
+    /// The outcome.
+    pub outcome: Word<ConfirmationOutcome>,
 }
 
 /// How a reload ended.

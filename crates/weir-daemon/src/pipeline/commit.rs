@@ -59,7 +59,7 @@ pub(crate) fn commit(
 
 /// Commits one batch, or says that it is to be read again.
 fn commit_batch(shared: &Shared, heart: &Heart, batch: Closed) -> Result<Outcome, RunError> {
-    if !consent_is_current(shared, heart) {
+    if !may_commit(shared, heart) {
         count(&shared.metrics, CommitOutcome::Stale);
         return Ok(Outcome::Dropped);
     }
@@ -93,9 +93,9 @@ pub(crate) fn put(shared: &Shared, batch: Closed) -> Result<Receipt, CommitError
     Ok(receipt)
 }
 
-/// Waits for a current store; `false` when the batch is to be let go instead.
-fn consent_is_current(shared: &Shared, heart: &Heart) -> bool {
-    while !shared.consent_is_current() {
+/// Waits for a current store and secrets that may be used; `false` when the batch is to be let go instead.
+fn may_commit(shared: &Shared, heart: &Heart) -> bool {
+    while !(shared.consent_is_current() && shared.keys_are_current()) {
         if shared.is_abandoned() {
             return false;
         }

@@ -62,7 +62,8 @@ impl Follower {
     /// Follows the topics; opens them again for as long as that may help.
     pub(crate) fn run(mut self) {
         while !self.shared.is_over() {
-            let keys = self.shared.rules.keys();
+            // It finds people, and makes no pseudonyms.
+            let keys = Arc::new(self.shared.rules.keys().without_pseudonyms());
             let store = Arc::clone(&self.shared.consent);
             let now_ms = self.shared.clock.now_ms();
             let opened = ConsentTopics::open(&self.brokers, self.settings.clone(), store, keys, now_ms);
@@ -97,6 +98,10 @@ impl Follower {
     fn follow(&mut self, mut topics: ConsentTopics) -> Option<ConsentStop> {
         while !self.shared.is_over() {
             self.heart.beat(self.shared.clock.elapsed_ms());
+            if !self.shared.keys_are_current() {
+                self.rest();
+                continue;
+            }
             match topics.turn(self.clocks(), WAIT) {
                 Ok(turned) => self.note(turned),
                 Err(stop) => return Some(stop),

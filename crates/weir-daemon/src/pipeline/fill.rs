@@ -87,11 +87,18 @@ impl Filling {
         hand_out: impl FnOnce(&mut dyn FnMut(&[Record<'_>])),
     ) -> Result<(), NotJudged> {
         let view = current_view(shared, heart).ok_or(NotJudged)?;
+        if !shared.keys_are_current() {
+            return Err(NotJudged);
+        }
         if let Err(error) = self.admit_tenants(&view, shared) {
             shared.keys_fail(&error);
             return Err(NotJudged);
         }
         self.renew_keys(shared);
+        // Without secrets every event would be denied for good. Those that lapse from here on are those that were current.
+        if self.keys.has_lapsed() {
+            return Err(NotJudged);
+        }
         let now_ms = shared.clock.now_ms();
         hand_out(&mut |records| self.filter.apply(records, &view, now_ms, &mut self.open.filtered));
         drop(view);
@@ -137,8 +144,8 @@ impl Filling {
         Ok(())
     }
 
-    /// Takes up secrets that were made since; a filter keeps what it derived from its own.
-    fn renew_keys(&mut self, shared: &Shared) {
+    /// Takes up the secrets as they are now, made or gone since; a filter keeps what it derived from its own.
+    pub(crate) fn renew_keys(&mut self, shared: &Shared) {
         let keys = shared.rules.keys();
         if !Arc::ptr_eq(&keys, &self.keys) {
             self.filter = new_filter(shared, &self.open.policy, &keys);

@@ -284,8 +284,11 @@ impl Intake {
         let is_blocked = is_full
             || self.shared.stops()
             || !self.shared.consent_is_current()
+            || !self.shared.keys_are_current()
             || self.shared.health.stands(Obstacle::Keys);
         if is_blocked {
+            // Secrets that lapsed are to leave memory, and what was derived from them.
+            self.filling.renew_keys(&self.shared);
             self.session.blocked_ms.get_or_insert(now_ms);
         } else {
             self.session.blocked_ms = None;

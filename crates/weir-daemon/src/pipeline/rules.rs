@@ -2,7 +2,7 @@
 //!
 //! A reload (SIGHUP) reads contracts and purposes anew. A set with faults is refused and the old one stays; a sound one
 //! takes effect at the next batch, so that a file is made under one policy only. Secrets are made ahead of need: epochs
-//! at start and every hour, a tenant's when its agreement is first seen and before any of its events is judged.
+//! at start and at least every hour, a tenant's when its agreement is first seen and before any of its events is judged.
 
 use std::sync::Arc;
 
@@ -47,6 +47,18 @@ impl Rules {
     /// Returns the secrets as they are now.
     pub(crate) fn keys(&self) -> Arc<KeySet> {
         self.ring.snapshot()
+    }
+
+    /// Returns the ring, for who reads it anew first.
+    pub(crate) const fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
+    /// Forgets the secrets of epochs and tenants until they are tended.
+    pub(crate) fn lapse(&self) {
+        if !self.ring.snapshot().has_lapsed() {
+            self.ring.lapse();
+        }
     }
 
     /// Reads contracts and purposes anew and puts them in force unless they have faults, or `admit` says no.

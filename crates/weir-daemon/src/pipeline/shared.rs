@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use weir_consent::{ConsentStore, ConsentView, Stale};
-use weir_keys::{KeyError, KeyRing};
+use weir_keys::KeyRing;
 use weir_lake::{Lake, LakeError, TableError};
 use weir_ledger::LedgerError;
 use weir_policy::Policy;
@@ -20,6 +20,7 @@ use crate::clock::{SharedClock, millis};
 use crate::config::Config;
 use crate::health::{Health, Heart, Obstacle};
 use crate::metrics::Metrics;
+use crate::pipeline::custody::Custody;
 use crate::pipeline::rules::Rules;
 use crate::pipeline::{RunError, consent};
 
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) over: AtomicBool,
     pub(crate) abandoned: AtomicBool,
     pub(crate) consent_position: AtomicI64,
+    pub(crate) custody: Custody,
 }
 
 impl Shared {
@@ -50,6 +52,7 @@ impl Shared {
     ) -> Result<Self, RunError> {
         let rules = Rules::new(&config.general, policy, ring, &metrics);
         let now_ms = clock.now_ms();
+        let custody = Custody::new(config.vault.as_ref(), clock.elapsed_ms());
         rules.tend_secrets(now_ms).map_err(RunError::Keys)?;
         let consent = consent::first_store(&config, &rules, now_ms).map_err(RunError::Consent)?;
         Ok(Self {
@@ -65,6 +68,7 @@ impl Shared {
             over: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             consent_position: AtomicI64::new(0),
+            custody,
         })
     }
 
@@ -115,22 +119,6 @@ impl Shared {
             warn!(age_ms, "the consent store is not current, the flow stops");
         }
         is_current
-    }
-
-    /// Makes and destroys secrets; while that fails, it stands in the way.
-    pub(crate) fn tend_secrets(&self) -> bool {
-        match self.rules.tend_secrets(self.clock.now_ms()) {
-            Ok(()) => drop(self.health.clear(Obstacle::Keys)),
-            Err(error) => self.keys_fail(&error),
-        }
-        self.tell_keys() && !self.health.stands(Obstacle::Keys)
-    }
-
-    /// Notes that the key ring cannot be used.
-    pub(crate) fn keys_fail(&self, error: &KeyError) {
-        if self.health.raise(Obstacle::Keys, chain(error)) {
-            error!(error = chain(error), "the key ring cannot be tended");
-        }
     }
 
     /// Notes that the lake does what it is asked.

@@ -1,9 +1,10 @@
 //! The supervisor: the thread that waits, for signals and for workers that end.
 //!
-//! It does no work of its own but what is done once an hour or at a signal. The process ends when the source worker has
+//! It does no work of its own but what is done at a signal. The process ends when the source worker has
 //! ended, whatever the others do, and it ends with an error when any worker ended that should not have.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
@@ -76,14 +77,21 @@ impl Supervisor {
         }
     }
 
+    /// Starts the worker that tends the secrets: a vault may take its time, and signals do not wait for it.
+    pub(crate) fn keep_secrets(&self, shared: &Arc<Shared>) -> Result<(), RunError> {
+        let (shared, heart) = (Arc::clone(shared), shared.heart("keys", KEYS_STILL_MAX));
+        self.spawn("keys", move || {
+            shared.keep_secrets(&heart, TURN);
+            Ok(())
+        })
+    }
+
     /// Watches until the source worker is done.
     pub(crate) fn watch(&self, shared: &Shared, api: Option<&Api>) -> Result<(), RunError> {
-        let mut tend_at_ms = shared.clock.elapsed_ms() + millis(TEND_EVERY);
         loop {
             let now_ms = shared.clock.elapsed_ms();
-            if now_ms >= tend_at_ms {
-                tend_at_ms = now_ms + millis(if shared.tend_secrets() { TEND_EVERY } else { TEND_AGAIN });
-            }
+            // Nobody else may look for a while: secrets that lapsed are forgotten all the same.
+            shared.keys_are_current();
             if self.stop_by_ms.get().is_some_and(|stop_by| now_ms >= stop_by) {
                 return Err(RunError::Late(STOP_MAX));
             }
@@ -98,7 +106,7 @@ impl Supervisor {
                 Ok(Event::Reload) => {
                     shared.reload();
                     reload(api);
-                    tend_at_ms = now_ms;
+                    shared.custody.hurry();
                 }
                 Ok(Event::Stop) => {
                     info!("asked to end: what is held is committed first");
@@ -130,7 +138,6 @@ const TURN: Duration = Duration::from_millis(200);
 const SEE_OFF_MAX: Duration = Duration::from_secs(10);
 /// What is left of the 30 s when a commit took all the time there is.
 const SEE_OFF_LAST: Duration = Duration::from_secs(2);
+/// A vault that answers each of thousands of questions late.
+const KEYS_STILL_MAX: Duration = Duration::from_mins(10);
 const LAKE_RETRY: Duration = Duration::from_secs(2);
-/// Epochs last days, and their secrets are made one epoch ahead.
-const TEND_EVERY: Duration = Duration::from_hours(1);
-const TEND_AGAIN: Duration = Duration::from_secs(10);

@@ -88,6 +88,10 @@ fn tell_longer_retention(ledger: &Ledger, topics: &[String], now_ms: i64) -> Res
 }
 
 fn tell_keys(ledger: &Ledger, keys: &KeySet, now_ms: i64) -> Result<(), LedgerError> {
+    // What is only forgotten for a while was not destroyed.
+    if keys.has_lapsed() {
+        return Ok(());
+    }
     let mut epochs = Epochs::new();
     for (purpose, epoch) in keys.epochs() {
         epochs.entry(purpose.name().to_owned()).or_default().push(epoch);

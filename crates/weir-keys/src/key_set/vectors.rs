@@ -48,6 +48,7 @@ fn key_set(secrets: &Value) -> KeySet {
         lake: secret(&secrets["lake"]),
         epochs: epochs.collect(),
         tenants: tenants.collect(),
+        has_lapsed: false,
     }
 }
 

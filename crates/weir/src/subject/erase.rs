@@ -2,7 +2,6 @@
 //!
 //! The steps are those of [`rights::erase`]; here `erased_before` goes to the inbox, and who asked is told what was done.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,16 +89,9 @@ fn keep_out(
     Ok(())
 }
 
-/// Asks on a terminal; elsewhere nobody is there to answer, and whoever wrote the script meant it.
 fn is_meant(people: usize) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(true);
-    }
     let whom = if people == 1 { "this person".to_owned() } else { format!("these {people} people") };
-    write!(std::io::stderr(), "erase everything about {whom}, for good? [y/N] ").or_exit(Exit::Io)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).or_exit(Exit::Io)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    output::is_meant(format_args!("erase everything about {whom}, for good"))
 }
 
 fn hand_out(args: &EraseArgs, erased: &Erased) -> Result<(), Failure> {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use weir_filter::{Limits, Origin};
-use weir_keys::KeyRing;
 use weir_policy::PurposeId;
 use weir_testkit::corpus::{Corpus, Produced};
 use weir_testkit::readers::{Digest, Engine, duckdb_sql};
@@ -142,7 +141,7 @@ pub(crate) fn covered(world: &World, condition: &str) -> u64 {
 
 /// Makes the reference with the keys of the world's ring; a key that weir has not made yet is made, as weir would.
 fn reference(world: &World, corpus: &Corpus, consents: impl Iterator<Item = Produced>) -> Reference {
-    let ring = KeyRing::open(&world.path("keys")).unwrap();
+    let ring = world.ring();
     ring.ensure_epochs(world.policy.purposes(), world.now_ms).unwrap();
     for tenant in corpus.tenants() {
         ring.ensure_tenant(tenant).unwrap();

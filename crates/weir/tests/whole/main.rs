@@ -53,3 +53,5 @@ mod rights;
 mod sharing;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod signals;
+#[cfg(all(feature = "real-kafka", feature = "real-readers", feature = "real-vault"))]
+mod vault;

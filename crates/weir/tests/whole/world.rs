@@ -7,6 +7,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
+#[cfg(feature = "real-readers")]
+use weir_daemon::Config;
+#[cfg(feature = "real-readers")]
+use weir_keys::KeyRing;
 use weir_policy::{Policy, PolicySource};
 use weir_testkit::corpus::{Corpus, Options, Produced};
 
@@ -38,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) lake: &'static str,
     /// Whether the lake is sealed with keys in the folder `store-keys`.
     pub(crate) sealed: bool,
+    /// More sections, as they stand in the file.
+    pub(crate) more: String,
 }
 
 /// Where the events are.
@@ -60,6 +66,7 @@ impl Default for Settings {
             commit_rows: 5_000_000,
             lake: "lake",
             sealed: false,
+            more: String::new(),
         }
     }
 }
@@ -94,6 +101,13 @@ impl World {
     /// Returns the path of something in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Opens the key ring, as the configuration says.
+    #[cfg(feature = "real-readers")]
+    pub(crate) fn ring(&self) -> KeyRing {
+        let config = Config::load(&[self.path("weir.toml")], &[]).unwrap_or_else(|report| panic!("{report}"));
+        weir_daemon::keys::open(&config).unwrap()
     }
 
     /// Returns the folder of a table.
@@ -151,12 +165,12 @@ impl Settings {
         if self.receipts {
             text.push_str(RECEIPTS);
         }
-        let Self { commit_interval, commit_rows, lake, .. } = self;
+        let Self { commit_interval, commit_rows, lake, more, .. } = self;
         let store_keys = if self.sealed { "store_keys = \"file:store-keys\"\n" } else { "" };
         write!(
             text,
             "[lake]\nroot = \"file:{lake}\"\ncommit_interval = \"{commit_interval}\"\ncommit_rows = {commit_rows}\n\
-             {store_keys}[keys]\nprovider = \"file:keys\"\n[http]\nlisten = \"127.0.0.1:0\"\n"
+             {store_keys}[keys]\nprovider = \"file:keys\"\n[http]\nlisten = \"127.0.0.1:0\"\n{more}"
         )
         .unwrap();
         text
