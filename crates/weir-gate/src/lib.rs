@@ -40,6 +40,7 @@ use tracing::{error, info};
 use weir_daemon::config::Gate as Settings;
 use weir_daemon::metrics::labels::{ReloadLabels, ReloadOutcome, Word, Words as _};
 use weir_daemon::{FileFault, Metrics, SharedClock, tls_acceptor};
+use weir_keys::StoreKeys;
 use weir_ledger::Ledger;
 use weir_policy::diagnostic::Report;
 use weir_policy::{Policy, PolicySource, Purposes};
@@ -51,16 +52,18 @@ use s3::Desk;
 use sessions::Sessions;
 
 /// Everything that a gate needs, checked.
-#[expect(missing_debug_implementations, reason = "holds the ledger, which holds a signing key")]
+#[expect(missing_debug_implementations, reason = "holds keys")]
 pub struct Setup {
     /// Where it listens, and to whom.
     pub settings: Settings,
     /// Where the purposes are, and with them who may be granted what.
     pub policy: PolicySource,
-    /// The folder of the region's tables.
+    /// The folder of the lake.
     pub lake: PathBuf,
     /// The region, which is the bucket.
     pub region: String,
+    /// What its objects are sealed with, if they are.
+    pub store_keys: Option<Arc<StoreKeys>>,
     /// What is told of sessions.
     pub ledger: Ledger,
     /// What is counted.
@@ -149,7 +152,7 @@ impl InForce {
 
 impl Gate {
     fn new(setup: Setup, silence: Duration) -> Result<Self, GateFault> {
-        let Setup { settings, policy, lake, region, ledger, metrics, clock } = setup;
+        let Setup { settings, policy, lake, region, store_keys, ledger, metrics, clock } = setup;
         let (read, _warnings) = Policy::load(&policy)?;
         let in_force = InForce::read(&settings, read.purposes().clone())?;
         let random = || generate::<[u8; 32]>(&SystemRandom::new()).expect("the system gives random bytes").expose();
@@ -157,8 +160,8 @@ impl Gate {
         Ok(Self {
             settings,
             policy,
+            objects: Objects::new(&lake, &region, store_keys),
             region,
-            objects: Objects::new(lake),
             sessions: Sessions::new(ledger, Arc::clone(&clock), Arc::clone(&metrics)),
             in_force: RwLock::new(Arc::new(in_force)),
             decoy: decoy.into(),

@@ -129,7 +129,7 @@ impl Walk<'_> {
             }
             let Some(key) = Key::read(&text) else { continue };
             // Removed since, or not a file.
-            let Some(input) = folder.open(&name)? else { continue };
+            let Some(mark) = folder.measure(&name)? else { continue };
             if self.page.entries.len() == self.asked.entries_max {
                 self.page.is_cut = true;
                 return Ok(());
@@ -141,7 +141,7 @@ impl Walk<'_> {
                     self.asked.after = format!("{folder}{LAST}");
                     self.page.entries.push(Entry::Folder(folder));
                 }
-                None => self.page.entries.push(Entry::Object(key, input.mark)),
+                None => self.page.entries.push(Entry::Object(key, mark)),
             }
         }
         Ok(())
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn pages_together_are_the_whole_list() {
         let (folder, keys) = lake();
-        let objects = Objects::new(folder.path().to_owned());
+        let objects = Objects::new(folder.path(), "", None);
         let prefixes = [
             "",
             "r",
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn list_begins_after_any_text() {
         let (folder, keys) = lake();
-        let objects = Objects::new(folder.path().to_owned());
+        let objects = Objects::new(folder.path(), "", None);
         for after in
             ["a", "reliability/a", "reliability/a/", "reliability/a/date=2026-11-27/3", "reliability/\u{10FFFF}", "z"]
         {
@@ -273,7 +273,7 @@ mod tests {
         }
         let none = Asked { entries_max: 0, ..Asked::default() };
         assert_eq!(page(&objects, PurposeSet::ALL, none).unwrap(), Page::default());
-        let nowhere = Objects::new(folder.path().join("nowhere"));
+        let nowhere = Objects::new(folder.path(), "nowhere", None);
         let asked = Asked { entries_max: 5, ..Asked::default() };
         assert_eq!(page(&nowhere, PurposeSet::ALL, asked).unwrap(), Page::default());
     }

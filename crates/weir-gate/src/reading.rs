@@ -47,7 +47,8 @@ impl Reading {
     }
 
     fn read_on(&mut self) {
-        let len = (self.rest.end - self.rest.start).min(PIECE_BYTES);
+        // To where a whole piece begins: so no chunk of a sealed object is opened twice.
+        let len = (self.rest.end - self.rest.start).min(PIECE_BYTES - self.rest.start % PIECE_BYTES);
         if len > 0 {
             let (input, at) = (Arc::clone(&self.input), self.rest.start);
             let bytes = usize::try_from(len).expect("a piece is small");

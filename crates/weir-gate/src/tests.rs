@@ -1,7 +1,6 @@
 //! A gate on a socket, and whoever may come to it.
 
 mod limits;
-mod measure;
 mod requests;
 mod signer;
 mod withdrawal;

@@ -6,7 +6,7 @@
 
 use std::ffi::OsStr;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
@@ -86,11 +86,13 @@ impl Engine {
     }
 }
 
-/// An endpoint that speaks S3 without TLS, and who comes to it.
+/// An endpoint that speaks S3, and who comes to it.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Host and port.
-    pub address: String,
+    /// Scheme, host and port.
+    pub url: String,
+    /// The CA that its certificate is of, in PEM.
+    pub ca: PathBuf,
     /// The region.
     pub region: String,
     /// Whose key.
@@ -100,7 +102,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Runs a piece of Python that leaves a number of rows in `rows`; returns what it leaves there.
+    /// Runs a piece of Python that leaves a number in `rows`; returns it.
     ///
     /// # Errors
     ///
@@ -111,20 +113,20 @@ impl Endpoint {
     /// If there is no such Python.
     pub fn run_python(&self, piece: &str) -> Result<u64, String> {
         let printed = self.run(Command::new(python()).args(["-c", &format!("{piece}\nprint(rows)")]))?;
-        printed.trim().parse().map_err(|_other| format!("no number of rows: {printed}"))
+        printed.trim().parse().map_err(|_other| format!("no number: {printed}"))
     }
 
     fn run(&self, command: &mut Command) -> Result<String, String> {
         let own = [
-            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
+            ("AWS_ENDPOINT_URL", self.url.clone()),
             ("AWS_REGION", self.region.clone()),
             ("AWS_ACCESS_KEY_ID", self.access_key.clone()),
             ("AWS_SECRET_ACCESS_KEY", self.secret.clone()),
-            ("AWS_ALLOW_HTTP", "true".to_owned()),
             // Nobody asks a cloud that is not there who this machine is.
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ];
-        let output = command.envs(own).output().expect("the Python of WEIR_TEST_PYTHON starts");
+        let output =
+            command.envs(own).env("SSL_CERT_FILE", &self.ca).output().expect("the Python of WEIR_TEST_PYTHON starts");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }

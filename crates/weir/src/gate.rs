@@ -24,6 +24,7 @@ pub(crate) fn gate(global: &Global, _: &Args) -> Result<Exit, Failure> {
     let Some(settings) = config.gate.clone() else {
         return Err(Failure::new(Exit::Config, anyhow!("no [gate] in the configuration")));
     };
+    let store_keys = setup::lake_settings(&config)?.store_keys;
     // Of the ring the gate keeps the key that signs the ledger, and nothing by which anybody could be found.
     let ledger = lake::ledger(&config, &setup::key_ring(&config)?);
     ledger.check().or_exit(Exit::NotAllowed)?;
@@ -33,8 +34,9 @@ pub(crate) fn gate(global: &Global, _: &Args) -> Result<Exit, Failure> {
     let setup = Setup {
         settings,
         policy: setup::policy_source(&config),
-        lake: config.lake.root.0.join(&config.general.region),
+        lake: config.lake.root.0,
         region: config.general.region,
+        store_keys,
         ledger,
         metrics,
         clock,

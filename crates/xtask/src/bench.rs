@@ -3,7 +3,7 @@
 //! `cargo xtask bench peers` first builds programs of other people, each from its own registry, below the target folder. CI
 //! never does: their builds take longer than weir's, and their figures change with the machine. `cargo xtask bench flow` sends
 //! events through a real broker into tables, `cargo xtask bench effect` lets people withdraw meanwhile, `cargo xtask bench
-//! changes` lets many change their minds while daemons and broker are killed.
+//! changes` lets many change their minds while daemons and broker are killed, `cargo xtask bench gate` reads through the gate.
 
 use std::fs;
 use std::path::Path;
@@ -42,10 +42,11 @@ struct Measure {
     usual: &'static str,
 }
 
-const MEASURES: [Measure; 3] = [
+const MEASURES: [Measure; 4] = [
     Measure { name: "changes", test: "changes_in_any_order", variable: "WEIR_TEST_CHANGES", usual: "1000000" },
     Measure { name: "effect", test: "person_who_withdrew", variable: "WEIR_TEST_EVENTS", usual: "2000000" },
     Measure { name: "flow", test: "events_flow", variable: "WEIR_TEST_EVENTS", usual: "2000000" },
+    Measure { name: "gate", test: "objects_come", variable: "WEIR_TEST_BYTES", usual: "1000000000" },
 ];
 
 impl Measure {

@@ -48,7 +48,7 @@ fn crowd_of_connections_is_answered_in_turn() {
 }
 
 /// Makes a certificate of its own and the key of it.
-pub(crate) fn certificate(folder: &Path) -> GateTls {
+fn certificate(folder: &Path) -> GateTls {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
     let files = GateTls { certificate: folder.join("gate.pem"), key: folder.join("gate-key.pem") };
@@ -58,7 +58,7 @@ pub(crate) fn certificate(folder: &Path) -> GateTls {
 }
 
 /// Comes over TLS, and believes the certificate that is in the folder now.
-pub(crate) fn client(world: &World) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+fn client(world: &World) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
     believer(world, CertificateDer::from_pem_file(world.path("gate.pem")).unwrap())
 }
 

@@ -5,11 +5,48 @@ use std::process::Command;
 
 use super::super::*;
 use super::signer::hex;
-use super::world::{Answer, LARGE, LOG, OTHER, World, large, put, request};
+use super::world::{Answer, How, LARGE, LOG, OTHER, World, large, put, request};
 
 #[test]
 fn object_and_every_range_of_it_are_exact() {
-    let world = World::new();
+    exact(&World::new());
+}
+
+/// In a sealed lake objects are as long and say the same as in one that is not; those that were changed, are another's, or lie in clear are
+/// given to nobody.
+#[test]
+fn sealed_objects_are_opened_for_their_places_only() {
+    let world = World::with(How { sealed: true, ..How::default() });
+    exact(&world);
+    assert_eq!(world.list("site", &[("list-type", "2")]).all("Size"), ["3".to_owned(), large().len().to_string()]);
+    let (other, clear, cut) =
+        (LARGE.replace("5b0c", "0a0c"), LARGE.replace("5b0c", "0b0c"), LARGE.replace("5b0c", "0c0c"));
+    let sealed = fs::read(world.path("lake/eu").join(LARGE)).unwrap();
+    put(&world.path("lake/eu"), &other, &sealed);
+    put(&world.path("lake/eu"), &clear, &large());
+    put(&world.path("lake/eu"), &cut, &sealed[..40]);
+    for key in [&clear, &cut] {
+        let answer = world.get("site", key);
+        assert_eq!((answer.status, answer.code().as_str()), (500, "InternalError"), "{key}");
+    }
+    let mut flipped = sealed.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    put(&world.path("lake/eu"), LARGE, &flipped);
+    assert_eq!(world.get("site", &other).body, b"", "an object of another place was given out");
+    let begun = world.get("site", LARGE).body;
+    assert!(begun.len() < middle && large().starts_with(&begun), "a changed piece was given out");
+    assert_eq!(world.list("site", &[("list-type", "2")]).status, 200);
+    let open = World::new();
+    put(&open.path("lake/eu"), LARGE, &sealed);
+    assert_eq!(
+        open.get("site", LARGE).code(),
+        "InternalError",
+        "a gate without the store's keys gave out what they seal"
+    );
+}
+
+fn exact(world: &World) {
     let (whole, len) = (large(), large().len());
     let answer = world.get("site", LARGE);
     assert_eq!((answer.status, answer.header("content-length")), (200, len.to_string().as_str()));

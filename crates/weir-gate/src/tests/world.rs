@@ -30,11 +30,13 @@ pub(crate) struct How {
     pub(crate) silence: Duration,
     pub(crate) connections: u64,
     pub(crate) tls: Option<fn(&Path) -> GateTls>,
+    /// Whether the lake is sealed.
+    pub(crate) sealed: bool,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { silence: Duration::from_secs(20), connections: 64, tls: None }
+        Self { silence: Duration::from_secs(20), connections: 64, tls: None, sealed: false }
     }
 }
 
@@ -54,8 +56,9 @@ impl World {
     pub(crate) fn with(how: How) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
+        let keys = how.sealed.then(|| Arc::new(StoreKeys::init(&path("store-keys")).unwrap()));
         for (key, bytes) in [(LARGE, large()), (OTHER, b"PAR1 of another purpose".to_vec()), (LOG, b"{}\n".to_vec())] {
-            put(&path("lake/eu"), key, &bytes);
+            put(&path("lake/eu"), key, &as_it_lies(keys.as_deref(), key, bytes));
         }
         put(&path("lake/eu"), "_coverage/_delta_log/00000000000000000000.json", b"{}");
         put(&path("lake/us"), LARGE, b"PAR1 of another region");
@@ -77,8 +80,9 @@ impl World {
         let setup = Setup {
             settings: Settings { rules, tls: how.tls.map(|tls| tls(folder.path())) },
             policy: PolicySource { contracts, purposes: Some(path("purposes.toml")) },
-            lake: path("lake/eu"),
+            lake: path("lake"),
             region: "eu".to_owned(),
+            store_keys: keys,
             ledger,
             metrics: Arc::new(Metrics::new()),
             clock: Arc::<HandClock>::clone(&clock),
@@ -183,6 +187,14 @@ pub(crate) fn request(who: &str, method: &'static str, path: &str) -> Ask {
         secret: secret(who),
         at_ms: SystemClock::start().now_ms(),
     }
+}
+
+/// Seals an object, if there are keys to do so.
+pub(crate) fn as_it_lies(keys: Option<&StoreKeys>, key: &str, bytes: Vec<u8>) -> Vec<u8> {
+    let Some(keys) = keys else { return bytes };
+    let mut sealing = keys.seal(&format!("eu/{key}"), Vec::new()).unwrap();
+    sealing.write_all(&bytes).unwrap();
+    sealing.finish().unwrap()
 }
 
 pub(crate) fn put(lake: &Path, key: &str, bytes: &[u8]) {

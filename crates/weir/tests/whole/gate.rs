@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use weir_policy::PurposeId;
 use weir_testkit::corpus::{Flaws, Options, Produced};
 use weir_testkit::readers::{Digest, Endpoint, Engine};
@@ -15,18 +16,13 @@ use crate::world::{Settings, World};
 
 const SECRET: &str = "a-secret-of-some-forty-letters-and-dashes";
 
-/// Each reader reads the rows of the reference from every table of the granted purpose, as the guide says; another purpose's table, and
+/// By TLS, each reader reads the rows of the reference from every table of the granted purpose, as the guide says; another purpose's table, and
 /// all of them with a wrong secret or after the grant, it does not, and it says of them what it says of a table that is not there.
 #[test]
 fn granted_purpose_is_read_through_the_gate_and_nothing_else() {
-    let (world, expected) = filled();
-    let (endpoint, mut gate) = opened(&world, "2199-12-31");
-    let tables: Vec<(String, Digest)> = expected
-        .of_purpose(PurposeId::Reliability)
-        .map(|(event_type, digest)| (format!("s3://eu/reliability/{event_type}"), digest))
-        .collect();
-    let (names, digests): (Vec<String>, Vec<Digest>) = tables.into_iter().unzip();
-    assert!(names.len() >= 3, "{names:?}");
+    let (world, expected) = filled(&Settings::default());
+    let (endpoint, mut gate) = opened(&world, "https");
+    let (names, digests) = granted(&expected);
     for engine in Engine::REMOTE {
         assert_eq!(engine.digests_at(&endpoint, &names).as_ref(), Ok(&digests), "{engine:?}");
         // Personalization has rows, and nobody asked for them.
@@ -69,6 +65,26 @@ fn granted_purpose_is_read_through_the_gate_and_nothing_else() {
     told_and_sound(&world);
 }
 
+/// A lake that is sealed for the store, whose folder gives nobody a row, is read through the gate as one that is not.
+#[test]
+fn sealed_lake_is_read_through_the_gate_as_if_it_were_not() {
+    let (world, expected) = filled(&Settings { sealed: true, ..Settings::default() });
+    let (endpoint, _gate) = opened(&world, "https");
+    let (names, digests) = granted(&expected);
+    for engine in Engine::REMOTE {
+        assert_eq!(engine.digests_at(&endpoint, &names).as_ref(), Ok(&digests), "{engine:?}");
+    }
+}
+
+/// The tables of the granted purpose, as the gate calls them, and what is in each.
+fn granted(expected: &Expected) -> (Vec<String>, Vec<Digest>) {
+    let tables = expected.of_purpose(PurposeId::Reliability);
+    let (names, digests): (Vec<String>, Vec<Digest>) =
+        tables.map(|(event_type, digest)| (format!("s3://eu/reliability/{event_type}"), digest)).unzip();
+    assert!(names.len() >= 3, "{names:?}");
+    (names, digests)
+}
+
 /// The ledger has each session's beginning and end, and the lake is as it was.
 fn told_and_sound(world: &World) {
     let mut told = String::new();
@@ -91,13 +107,64 @@ fn wrong_is_refused(engine: Engine, endpoint: &Endpoint, table: &str) {
     assert!(!said.contains("rows\":"), "{said}");
 }
 
-/// Makes a lake whose tables of reliability somebody may read, and says what is in it.
-fn filled() -> (World, Expected) {
-    let world = World::new(&Settings::default());
+/// How many objects come from the page cache in a second; it asserts no figure, docs/gate.md has those of one machine. `cargo xtask
+/// bench gate` takes it with the program as it is released.
+#[test]
+fn objects_come_as_fast_as_the_machine_gives_them() {
+    let bytes = std::env::var("WEIR_TEST_BYTES").map_or(32 << 20, |bytes| bytes.parse().unwrap());
+    for scheme in ["http", "https"] {
+        let world = with_recipient(&Settings::default());
+        let folder = world.table("reliability", "com.example.a").join("date=2026-11-28");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("5b0cb3f8-18f2-49a3-81c2-79ed2896a254.parquet"), vec![7; bytes]).unwrap();
+        let (endpoint, _gate) = opened(&world, scheme);
+        for readers in [1, 2, 8] {
+            let piece = SWALLOW.replace("READERS", &readers.to_string());
+            println!("{readers} at once by {scheme}: {} MB/s", endpoint.run_python(&piece).unwrap());
+        }
+    }
+}
+
+/// Reads an object as some at once, each all of it in pieces of 64 MB; leaves how many megabytes came in a second.
+const SWALLOW: &str = r#"
+import concurrent.futures, os, time
+from pyarrow.fs import S3FileSystem
+
+lake = S3FileSystem(
+    endpoint_override=os.environ["AWS_ENDPOINT_URL"],
+    tls_ca_file_path=os.environ["SSL_CERT_FILE"],
+    region=os.environ["AWS_REGION"],
+    access_key=os.environ["AWS_ACCESS_KEY_ID"],
+    secret_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+)
+path = "eu/reliability/com.example.a/date=2026-11-28/5b0cb3f8-18f2-49a3-81c2-79ed2896a254.parquet"
+
+def read(_):
+    with lake.open_input_stream(path) as stream:
+        length = 0
+        while piece := stream.read_buffer(64_000_000):
+            length += piece.size
+        return length
+
+with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
+    started = time.monotonic()
+    length = sum(pool.map(read, range(READERS)))
+    rows = round(length / (time.monotonic() - started) / 1_000_000)
+"#;
+
+fn with_recipient(settings: &Settings) -> World {
+    let world = World::new(settings);
     let purposes = fs::read_to_string(world.path("purposes.toml")).unwrap();
     let (before, after) = purposes.split_once("[reliability]").unwrap();
     let after = after.replacen("recipients     = []", "recipients     = [\"site-reliability\"]", 1);
     fs::write(world.path("purposes.toml"), format!("{before}[reliability]{after}")).unwrap();
+    fs::write(world.path("consent.ndjson"), "").unwrap();
+    world
+}
+
+/// Makes a lake whose tables of reliability somebody may read, and says what is in it.
+fn filled(settings: &Settings) -> (World, Expected) {
+    let world = with_recipient(settings);
     let flaws = Flaws { tombstone: 0, binary_mode: 0, ..Flaws::default() };
     let corpus = world.corpus(23, Options { people: 200, tenants: 20, events: 2_000, flaws, ..Options::ending(0) });
     let is_a_line = |value: &Vec<u8>| !value.is_empty() && !value.contains(&b'\n');
@@ -116,21 +183,42 @@ fn filled() -> (World, Expected) {
     (world, expected)
 }
 
-/// Opens a gate before the world's lake, for one who may read reliability until a day.
-fn opened(world: &World, until: &str) -> (Endpoint, Daemon) {
+/// Opens a gate before the world's lake, for one who may read reliability.
+fn opened(world: &World, scheme: &str) -> (Endpoint, Daemon) {
     let address = free();
     let config = fs::read_to_string(world.path("weir.toml")).unwrap();
-    let gate = format!("[gate]\nlisten = \"{address}\"\ngrants = \"grants.toml\"\n");
+    let tls = if scheme == "https" { "[gate.tls]\ncertificate = \"gate.pem\"\nkey = \"gate-key.pem\"\n" } else { "" };
+    let gate = format!("[gate]\nlisten = \"{address}\"\ngrants = \"grants.toml\"\n{tls}");
     fs::write(world.path("gate.toml"), config + &gate).unwrap();
-    fs::write(world.path("grants.toml"), grants(until)).unwrap();
-    let secret = OpenOptions::new().write(true).create_new(true).mode(0o600).open(world.path("site.secret"));
-    secret.unwrap().write_all(SECRET.as_bytes()).unwrap();
+    fs::write(world.path("grants.toml"), grants("2199-12-31")).unwrap();
+    private(world, "site.secret", SECRET);
+    certify(world);
     Weir::with_config(world, "gate.toml", ["validate"]).run().assert_done();
     let mut daemon = Daemon::gate(world, "gate.toml", ["-vv"]);
     daemon.until_ready();
     daemon.until("the gate listens", |_| std::net::TcpStream::connect(&address).is_ok());
-    let (region, access_key) = ("eu".to_owned(), "GATEKEY-01".to_owned());
-    (Endpoint { address, region, access_key, secret: SECRET.to_owned() }, daemon)
+    let url = format!("{scheme}://{}", address.replace("127.0.0.1", "localhost"));
+    let (region, access_key, secret) = ("eu".to_owned(), "GATEKEY-01".to_owned(), SECRET.to_owned());
+    (Endpoint { url, ca: world.path("ca.pem"), region, access_key, secret }, daemon)
+}
+
+/// Makes a CA, and a certificate of it for this machine.
+fn certify(world: &World) {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // OpenSSL takes a certificate whose issuer has its own name for a CA's.
+    params.distinguished_name.push(DnType::CommonName, "a CA");
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+    private(world, "gate-key.pem", &key.serialize_pem());
+    private(world, "gate.pem", &leaf.pem());
+    private(world, "ca.pem", &ca.pem());
+}
+
+fn private(world: &World, name: &str, text: &str) {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(world.path(name));
+    file.unwrap().write_all(text.as_bytes()).unwrap();
 }
 
 fn grants(until: &str) -> String {
@@ -145,16 +233,21 @@ fn guide(endpoint: &Endpoint) -> Vec<String> {
     let guide = include_str!("../../docs/gate.md");
     let pieces: Vec<_> = guide.split("```python\n").skip(1).filter_map(|rest| rest.split_once("```")).collect();
     assert_eq!(pieces.len(), 4, "a reader is missing in the guide");
+    let ca = endpoint.ca.to_str().unwrap();
+    let set = format!("; SET ca_cert_file = '{ca}'");
     let here = |piece: &str| {
-        // Extensions come from their wheels here, and plain connections stay on this machine.
+        // Extensions come from their wheels here, and the CA is the test's own.
         let load =
             "import sys; sys.path.insert(0, READERS); from read_table import connect, load\nconnection = connect()\n";
         let load = load.replace("READERS", &format!("{:?}", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers")));
         piece
             .replace("connection = duckdb.connect()\n", &load)
-            .replace("\"INSTALL httpfs; LOAD httpfs; INSTALL delta; LOAD delta;\"", "load(\"httpfs\")")
-            .replace("https://gate.example.com:9467", &format!("http://{}", endpoint.address))
-            .replace("gate.example.com:9467', USE_SSL true", &format!("{}', USE_SSL false", endpoint.address))
+            .replace(
+                "\"INSTALL httpfs; LOAD httpfs; INSTALL delta; LOAD delta;\"",
+                &format!("load(\"httpfs\") + {set:?}"),
+            )
+            .replace("S3FileSystem(\n", &format!("S3FileSystem(\n    tls_ca_file_path={ca:?},\n"))
+            .replace("gate.example.com:9467", endpoint.url.trim_start_matches("https://"))
             .replace("SITERELIABILITY01", &endpoint.access_key)
             .replace("the secret", &endpoint.secret)
     };
