@@ -28,7 +28,7 @@ pub use api::{Api, ApiRules, ApiTls};
 pub use gate::{Gate, GateRules, GateTls};
 pub use page::default_file;
 pub use portal::{Portal, PortalRules, Provider};
-pub use setting::{ByteSize, Count, FileUrl, Start, parse_duration};
+pub use setting::{ByteSize, Count, FileUrl, Files, Start, parse_duration};
 pub use vault::{AuthMethod, Vault, VaultRules};
 
 use section::section;
@@ -132,6 +132,9 @@ section! {
     pub struct Lake at "lake" {
         /// The folder of the lake, as "file:" and a path.
         root: FileUrl = required(r#""file:lake""#),
+        /// How files of rows are written: "clear", or "encrypted" as Parquet that only its keys open. A lake that was
+        /// encrypted once is never written in clear again.
+        files: Files = standard(r#""clear""#),
         /// Longest time from the first record of a batch to its commit.
         commit_interval: Duration = standard(r#""5m""#),
         /// Most bytes of records in a batch.

@@ -4,28 +4,41 @@
 
 use std::sync::Arc;
 
-use weir_keys::{KeyRing, LakeKey, StoreKeys};
-use weir_lake::{Lake, LakeConfig, LakeError};
+use weir_keys::{KeyError, KeyRing, LakeKey, StoreKeys};
+use weir_lake::{DataFiles, Lake, LakeConfig, LakeError};
 use weir_ledger::Ledger;
 
-use crate::config::Config;
+use crate::config::{Config, Files};
 
 /// Opens the lake that a configuration names; an absent folder is made.
 ///
 /// # Errors
 /// When the folder cannot be used, or belongs to another key ring or group.
 pub fn open(config: &Config, ring: &KeyRing) -> Result<Lake, LakeError> {
-    Lake::open(settings(config)?, &key(ring), ledger(config, ring))
+    Lake::open(settings(config, ring)?, &key(ring), ledger(config, ring))
 }
 
-/// Returns what a configuration says about the lake.
+/// Returns what a configuration says about the lake, with the keys of its files.
 ///
 /// # Errors
 /// When the store's keys cannot be read.
-pub fn settings(config: &Config) -> Result<LakeConfig, LakeError> {
-    let store_keys = config.lake.store_keys.as_ref().map(|folder| StoreKeys::open(&folder.0)).transpose()?;
+pub fn settings(config: &Config, ring: &KeyRing) -> Result<LakeConfig, LakeError> {
+    let store_keys = store_keys(config)?;
     let skip = config.lake.skip.iter().cloned().collect();
-    Ok(LakeConfig { skip, store_keys: store_keys.map(Arc::new), ..place(config) })
+    let files = match config.lake.files {
+        Files::Clear => DataFiles::Clear,
+        Files::Encrypted => DataFiles::Encrypted(ring.live()),
+    };
+    Ok(LakeConfig { skip, store_keys, files, ..place(config) })
+}
+
+/// Opens the keys that the lake's objects are sealed with, if they are.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn store_keys(config: &Config) -> Result<Option<Arc<StoreKeys>>, KeyError> {
+    let keys = config.lake.store_keys.as_ref().map(|folder| StoreKeys::open(&folder.0)).transpose()?;
+    Ok(keys.map(Arc::new))
 }
 
 fn place(config: &Config) -> LakeConfig {

@@ -16,6 +16,10 @@
 //! lake key    = derive("weir 2026 lake key", lp(lake secret) ‖ lp(context))
 //! signing key = Ed25519 with the seed derive("weir 2026 signing key", lp(lake secret) ‖ lp(context))
 //! file key    = derive("weir 2026 sealed file key", lp(lake secret) ‖ lp(context) ‖ lp(head) ‖ lp(salt))          (see `sealed`)
+//! data key    = derive("weir 2026 data file key", lp(secret) ‖ lp(reader) ‖ lp(table))                             (see `files`)
+//! reader key  = derive("weir 2026 reader key", lp(secret) ‖ lp(reader))
+//!   of an epoch's rows: secret = secret of purpose and epoch, reader = "<region>/<purpose>/<epoch>"
+//!   of weir's tables:   secret = lake secret,                 reader = "<region>/weir"
 //! ```
 //! `purpose` is the word `troubleshooting`, `reliability` or `personalization`. A person's hash of sixteen zero bytes is replaced by
 //! a one and fifteen zeros. `vectors.json` beside this crate holds worked examples of all of them.
@@ -52,6 +56,8 @@ pub struct KeySet {
     pub(crate) epochs: BTreeMap<(PurposeId, i32), Arc<Secret>>,
     pub(crate) tenants: HashMap<Box<str>, Arc<Secret>>,
     pub(crate) has_lapsed: bool,
+    /// Days of a purpose's epoch, as its files say.
+    pub(crate) epoch_days: [Option<u32>; 3],
 }
 
 impl KeySet {
@@ -159,4 +165,4 @@ pub(crate) fn derive<const N: usize>(context: &str, parts: [&[u8]; N]) -> Secret
 }
 
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;

@@ -42,13 +42,19 @@ pub struct KeyRing {
     file_names: Secret,
     /// Held by who changes the ring; a vault may take its time, and nobody waits for it who only looks.
     changing: Mutex<()>,
-    state: Mutex<State>,
+    live: LiveKeys,
 }
 
-struct State {
-    keys: Arc<KeySet>,
-    /// Days of a purpose's epoch, as its files say.
-    epoch_days: [Option<u32>; 3],
+/// The secrets of a ring as they are whenever they are asked for.
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+#[derive(Clone)]
+pub struct LiveKeys(Arc<Mutex<Arc<KeySet>>>);
+
+impl LiveKeys {
+    /// Returns the secrets as they are now; later changes make a new set.
+    pub fn snapshot(&self) -> Arc<KeySet> {
+        Arc::clone(&self.0.lock())
+    }
 }
 
 impl KeyRing {
@@ -143,10 +149,11 @@ impl KeyRing {
             epochs: BTreeMap::new(),
             tenants: HashMap::new(),
             has_lapsed: false,
+            epoch_days: [None; 3],
         };
         let file_names = next();
-        let state = Mutex::new(State { keys: Arc::new(keys), epoch_days: [None; 3] });
-        Ok(Self { folder: folder.to_owned(), custody, file_names, changing: Mutex::new(()), state })
+        let live = LiveKeys(Arc::new(Mutex::new(Arc::new(keys))));
+        Ok(Self { folder: folder.to_owned(), custody, file_names, changing: Mutex::new(()), live })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -159,12 +166,17 @@ impl KeyRing {
 
     /// Returns the name of the ring.
     pub fn id(&self) -> RingId {
-        self.state.lock().keys.id
+        self.live.snapshot().id
     }
 
     /// Returns the secrets as they are now; later changes make a new set.
     pub fn snapshot(&self) -> Arc<KeySet> {
-        Arc::clone(&self.state.lock().keys)
+        self.live.snapshot()
+    }
+
+    /// Returns the secrets for somebody who outlives this moment: an epoch that is made or destroyed later is so there too.
+    pub fn live(&self) -> LiveKeys {
+        self.live.clone()
     }
 
     /// Tells whether a vault wraps the secrets, so that it has to confirm them again and again.
@@ -199,20 +211,21 @@ impl KeyRing {
             }
         }
         self.note_gone(others)?;
-        let mut state = self.state.lock();
-        state.epoch_days = epoch_days;
+        let mut keys = self.live.0.lock();
         // Who holds the set as it was keeps what it derived from it, as long as nothing differs.
-        if state.keys.has_lapsed || state.keys.epochs != epochs || state.keys.tenants != tenants {
-            let keys = Arc::make_mut(&mut state.keys);
+        let differs = keys.has_lapsed || keys.epochs != epochs || keys.tenants != tenants;
+        if differs || keys.epoch_days != epoch_days {
+            let keys = Arc::make_mut(&mut keys);
             (keys.epochs, keys.tenants, keys.has_lapsed) = (epochs, tenants, false);
+            keys.epoch_days = epoch_days;
         }
         Ok(())
     }
 
     /// Forgets the secrets of epochs and tenants until they are [read anew](Self::reload): their vault did not confirm them for too long.
     pub fn lapse(&self) {
-        let mut state = self.state.lock();
-        let keys = Arc::make_mut(&mut state.keys);
+        let mut keys = self.live.0.lock();
+        let keys = Arc::make_mut(&mut keys);
         *keys = KeySet { has_lapsed: true, ..keys.without_pseudonyms() };
     }
 
@@ -227,7 +240,7 @@ impl KeyRing {
         let _changing = self.changing.lock();
         let mut added = 0;
         for purpose in PurposeId::ALL {
-            check_days(purposes, purpose, &self.state.lock())?;
+            check_days(purposes, purpose, &self.live.0.lock())?;
             let next = purposes.epoch(purpose, now_ms).saturating_add(1);
             for epoch in oldest_kept(purposes, purpose, now_ms)..=next {
                 if self.snapshot().has_epoch(purpose, epoch) {
@@ -237,9 +250,10 @@ impl KeyRing {
                 let Some(secret) = self.put(&self.epoch_path(purpose, epoch), Holds::Epoch, &name.text())? else {
                     continue;
                 };
-                let mut state = self.state.lock();
-                Arc::make_mut(&mut state.keys).epochs.insert((purpose, epoch), Arc::new(secret));
-                state.epoch_days[purpose.index()] = Some(name.days);
+                let mut keys = self.live.0.lock();
+                let keys = Arc::make_mut(&mut keys);
+                keys.epochs.insert((purpose, epoch), Arc::new(secret));
+                keys.epoch_days[purpose.index()] = Some(name.days);
                 added += 1;
             }
         }
@@ -262,7 +276,7 @@ impl KeyRing {
             return Ok(false);
         }
         let Some(secret) = self.put(&self.tenant_path(tenant), Holds::Tenant, tenant)? else { return Ok(false) };
-        Arc::make_mut(&mut self.state.lock().keys).tenants.insert(tenant.into(), Arc::new(secret));
+        Arc::make_mut(&mut self.live.0.lock()).tenants.insert(tenant.into(), Arc::new(secret));
         Ok(true)
     }
 
@@ -274,7 +288,7 @@ impl KeyRing {
     pub fn destroy_expired(&self, purposes: &Purposes, now_ms: i64) -> Result<usize, KeyError> {
         let mut destroyed = 0;
         for (purpose, epoch) in self.snapshot().epochs() {
-            check_days(purposes, purpose, &self.state.lock())?;
+            check_days(purposes, purpose, &self.live.0.lock())?;
             if epoch < oldest_kept(purposes, purpose, now_ms) {
                 destroyed += usize::from(self.destroy_epoch(purpose, epoch)?);
             }
@@ -290,7 +304,7 @@ impl KeyRing {
     pub fn destroy_epoch(&self, purpose: PurposeId, epoch: i32) -> Result<bool, KeyError> {
         let _changing = self.changing.lock();
         let destroyed = self.destroy(&self.epoch_path(purpose, epoch), Holds::Epoch)?;
-        Arc::make_mut(&mut self.state.lock().keys).epochs.remove(&(purpose, epoch));
+        Arc::make_mut(&mut self.live.0.lock()).epochs.remove(&(purpose, epoch));
         Ok(destroyed)
     }
 
@@ -302,7 +316,7 @@ impl KeyRing {
     pub fn destroy_tenant(&self, tenant: &str) -> Result<bool, KeyError> {
         let _changing = self.changing.lock();
         let destroyed = self.destroy(&self.tenant_path(tenant), Holds::Tenant)?;
-        Arc::make_mut(&mut self.state.lock().keys).tenants.remove(tenant);
+        Arc::make_mut(&mut self.live.0.lock()).tenants.remove(tenant);
         Ok(destroyed)
     }
 
@@ -408,9 +422,9 @@ impl KeyRing {
 }
 
 /// An epoch's number means its days only while all epochs of the purpose have one length.
-fn check_days(purposes: &Purposes, purpose: PurposeId, state: &State) -> Result<(), KeyError> {
+fn check_days(purposes: &Purposes, purpose: PurposeId, keys: &KeySet) -> Result<(), KeyError> {
     let policy_days = purposes.rules(purpose).epoch_days;
-    match state.epoch_days[purpose.index()] {
+    match keys.epoch_days[purpose.index()] {
         Some(ring_days) if ring_days != policy_days => {
             Err(KeyError::EpochLength { purpose: purpose.name(), ring_days, policy_days })
         }
@@ -482,7 +496,7 @@ mod tests {
     fn epochs_of_another_length_than_the_rings_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let ring = KeyRing::init(&folder.path().join("keys")).unwrap();
-        ring.state.lock().epoch_days = [None, Some(89), None];
+        Arc::make_mut(&mut ring.live.0.lock()).epoch_days = [None, Some(89), None];
         let refused = ring.ensure_epochs(&Purposes::default(), 0).unwrap_err();
         assert!(matches!(refused, KeyError::EpochLength { purpose: "reliability", ring_days: 89, policy_days: 90 }));
         assert!(ring.destroy_expired(&Purposes::default(), 0).unwrap() == 0);

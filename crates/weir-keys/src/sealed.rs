@@ -212,7 +212,9 @@ mod tests {
     fn keys(lake: u8) -> KeySet {
         let secret = |number| Arc::new(Secret::from_bytes(&[number; 32]));
         let (epochs, tenants) = (BTreeMap::new(), HashMap::new());
-        KeySet { id: RingId([0; 16]), consent: secret(1), lake: secret(lake), epochs, tenants, has_lapsed: false }
+        let epoch_days = [None; 3];
+        let (consent, lake) = (secret(1), secret(lake));
+        KeySet { id: RingId([0; 16]), consent, lake, epochs, tenants, has_lapsed: false, epoch_days }
     }
 
     fn text(length: usize) -> Vec<u8> {

@@ -16,6 +16,7 @@ use parquet::file::metadata::KeyValue;
 use serde::Deserialize;
 use weir_keys::KeySet;
 
+use crate::encryption::unless_destroyed;
 use crate::erase::Progress;
 use crate::find::hits;
 use crate::index::is_identifier;
@@ -120,7 +121,7 @@ impl Lake {
         gathered: &mut Gathered,
     ) -> Result<(), TableError> {
         for path in self.asides_of(table, wanted)? {
-            let aside = self.read_aside(table, &path)?;
+            let Some(aside) = unless_destroyed(self.read_aside(table, &path))? else { continue };
             let rows = aside.plain()?;
             let mut is_held = vec![false; rows.num_rows()];
             for (row, _) in hits(&rows, wanted) {

@@ -1,7 +1,7 @@
 //! Rows that are set aside: sealed beside the tables, out of every reader's sight, until they come back, are erased or are over.
 //!
 //! A file of them is `<region>/_restricted/<table>/date=…/<uuid>.sealed`: a Parquet file under a key of weir's own, bound to its
-//! path. It has the columns that its rows had, and one more that says for whom each row is set aside: a row that names two people comes
+//! path; in a lake of encrypted files it is that inside too, and so ends with its epoch. It has the columns that its rows had, and one more that says for whom each row is set aside: a row that names two people comes
 //! back when neither wants it hidden. A sealed [index](crate::index) beside it says whom it may hold.
 //!
 //! # Crashes
@@ -18,18 +18,19 @@ use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::file::metadata::KeyValue;
 use parquet::file::reader::ChunkReader;
 
 use crate::cell::{AsideChange, AsideMark};
+use crate::encryption::unless_destroyed;
 use crate::find::hits;
 use crate::index::{Index, Members, each_pseudonym};
 use crate::lake::Lake;
 use crate::layout::{FilePlace, TableName};
 use crate::lines::damaged;
 use crate::person::Pseudonyms;
-use crate::seal::{NOTES, SealError, event_properties};
+use crate::seal::{NOTES, SealError, event_properties, options};
 use crate::store::TableFolder;
 use crate::table_log::{TableError, TableLog};
 
@@ -132,8 +133,7 @@ impl Aside {
         held.map(|held| pseudonyms(held, row)).unwrap_or_default()
     }
 
-    fn read(bytes: Vec<u8>) -> Option<Self> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).ok()?;
+    fn read(builder: ParquetRecordBatchReaderBuilder<Bytes>) -> Option<Self> {
         let notes = notes_of(&builder);
         let schema = Arc::new(Schema::new(builder.schema().fields().clone()));
         let batches = builder.build().ok()?.collect::<Result<Vec<_>, _>>().ok()?;
@@ -142,10 +142,9 @@ impl Aside {
         Some(Self { rows, notes })
     }
 
-    fn write(&self) -> Result<Vec<u8>, SealError> {
+    fn write(&self, encryption: Option<Arc<FileEncryptionProperties>>) -> Result<Vec<u8>, SealError> {
         let schema = self.rows.schema();
-        let properties = event_properties(&schema, self.notes.clone()).build();
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let options = options(event_properties(&schema, self.notes.clone()), encryption);
         let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options).map_err(SealError::Parquet)?;
         writer.write(&self.rows).map_err(SealError::Parquet)?;
         writer.into_inner().map_err(SealError::Parquet)
@@ -155,9 +154,28 @@ impl Aside {
 impl Lake {
     /// Reads a file of rows that are set aside, which must be [settled](Self::settle).
     pub(crate) fn read_aside(&self, table: (&TableName, &TableFolder), path: &str) -> Result<Aside, TableError> {
+        let (_, file) = self.open_aside(table, path)?;
+        Aside::read(table.1.encryption.open(file, path)?).ok_or_else(|| damaged(path))
+    }
+
+    /// Returns how many rows a file of rows that are set aside has, which needs no key of an epoch.
+    fn aside_rows(&self, table: (&TableName, &TableFolder), path: &str) -> Result<u64, TableError> {
+        match self.open_aside(table, path)? {
+            (Some(rows), _) => Ok(rows),
+            (None, _) => Ok(self.read_aside(table, path)?.count()),
+        }
+    }
+
+    /// Opens the seal of a file of rows that are set aside: how many they are, if they are encrypted below it, and their file.
+    fn open_aside(&self, table: (&TableName, &TableFolder), path: &str) -> Result<(Option<u64>, Bytes), TableError> {
         let bytes = table.1.asides.read(path)?.ok_or_else(|| damaged(path))?;
-        let opened = self.secrets.open_aside(table.0, path, &bytes).ok().and_then(Aside::read);
-        opened.ok_or_else(|| damaged(path))
+        let opened = self.secrets.open_aside(table.0, path, &bytes).ok();
+        let opened = Bytes::from(opened.ok_or_else(|| damaged(path))?);
+        if opened.starts_with(PARQUET) {
+            return Ok((None, opened));
+        }
+        let rows = opened.first_chunk().map(|rows| u64::from_le_bytes(*rows)).ok_or_else(|| damaged(path))?;
+        Ok((Some(rows), opened.slice(size_of::<u64>()..)))
     }
 
     /// Writes rows beside a table, under a dot name until a commit that says so is settled; nothing if there are none.
@@ -171,7 +189,11 @@ impl Lake {
             return Ok(None);
         }
         let path = FilePlace::new(day).aside_path();
-        let sealed = self.secrets.seal_aside(table, &path, &aside.write()?).map_err(TableError::Sealing)?;
+        let encryption = folder.encryption.writing(day)?;
+        // The day may be over when the rows' key is no more, and they are counted then.
+        let mut bytes = if encryption.is_some() { aside.count().to_le_bytes().to_vec() } else { Vec::new() };
+        bytes.extend(aside.write(encryption)?);
+        let sealed = self.secrets.seal_aside(table, &path, &bytes).map_err(TableError::Sealing)?;
         let mut members = Members::default();
         members.add(&aside.rows);
         let index = self.secrets.seal_index(table, &path, members.index().bytes()).map_err(TableError::Sealing)?;
@@ -204,7 +226,7 @@ impl Lake {
     ) -> Result<AsideChange, TableError> {
         let mut changed = AsideChange::default();
         for path in self.asides_of(table, wanted)? {
-            let aside = self.read_aside(table, &path)?;
+            let Some(aside) = unless_destroyed(self.read_aside(table, &path))? else { continue };
             let Some(new) = change(&path, &aside)? else { continue };
             changed.added.extend(self.write_aside(table, FilePlace::day_of(&path), &new)?);
             changed.gone.push(AsideMark { path, rows: aside.count() });
@@ -221,7 +243,7 @@ impl Lake {
         Self::settle(log)?;
         let mut marks = Vec::new();
         for path in log.folder.asides.list()?.into_iter().filter(|path| is_wanted(FilePlace::day_of(path))) {
-            let rows = self.read_aside((&log.name, &log.folder), &path)?.count();
+            let rows = self.aside_rows((&log.name, &log.folder), &path)?;
             marks.push(AsideMark { path, rows });
         }
         Ok(marks)
@@ -297,5 +319,7 @@ fn pseudonyms(lists: &ListArray, row: usize) -> Vec<[u8; 16]> {
     items.as_binary::<i32>().iter().flatten().filter_map(|pseudonym| pseudonym.try_into().ok()).collect()
 }
 
+/// How a Parquet file starts that is not encrypted.
+const PARQUET: &[u8] = b"PAR1";
 /// For whom a row is set aside. No contract's column starts with an underscore.
 const HELD: &str = "_held_for";

@@ -151,7 +151,7 @@ impl Lake {
     fn admit(&self, spans: &[Span]) -> Result<Vec<Owned>, CommitError> {
         let mut coverage = self.coverage.lock();
         coverage.refresh().map_err(|source| at(&TableName::Coverage, source))?;
-        self.check_group(&coverage)?;
+        self.check_settings(&coverage)?;
         let owned = self.owned.lock();
         let mut admitted = Vec::new();
         for span in spans {

@@ -147,6 +147,16 @@ impl Coverage {
         (self.secrets.group_id(), self.secrets.group_number(group))
     }
 
+    /// Tells whether the lake's files are encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.log.plain_txn(&self.secrets.files_id()).is_some()
+    }
+
+    /// Returns what says so from then on.
+    pub(crate) fn encrypted_txn(&self) -> (String, i64) {
+        (self.secrets.files_id(), 1)
+    }
+
     pub(crate) fn is_void(&self, table: &TableName, batch: Uuid) -> bool {
         self.voids.contains(&(table.clone(), batch))
     }
@@ -234,7 +244,7 @@ impl Lake {
         coverage.log.folder.publish([&file.place]).map_err(|error| at_coverage(error.into()))?;
         loop {
             coverage.refresh().map_err(at_coverage)?;
-            self.check_group(&coverage)?;
+            self.check_settings(&coverage)?;
             let Some((entry, txns)) = decide(&coverage)? else {
                 return coverage.log.folder.discard(&file.place).map_err(|error| at_coverage(error.into()));
             };

@@ -3,14 +3,14 @@
 use arrow::array::{BooleanBufferBuilder, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::encryption::{open, unless_destroyed};
 use crate::index::{each_pseudonym, is_identifier};
 use crate::lake::Lake;
 use crate::layout::TableName;
 use crate::lines::damaged;
 use crate::person::Pseudonyms;
-use crate::store::{Input, TableFolder};
+use crate::store::TableFolder;
 use crate::table_log::TableError;
 
 /// The rows of a file that hold one of the pseudonyms that were looked for.
@@ -43,7 +43,7 @@ impl Lake {
         if index.is_some_and(|index| !wanted.keys().any(|pseudonym| index.may_hold(pseudonym))) {
             return Ok(None);
         }
-        let builder = open(table.1, path)?;
+        let Some(builder) = unless_destroyed(open(table.1, path))? else { return Ok(None) };
         let columns = builder.schema().fields().iter().enumerate().filter(|(_, field)| is_identifier(field));
         let columns: Vec<_> = columns.map(|(place, _)| place).collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
@@ -74,9 +74,4 @@ pub(crate) fn hits(batch: &RecordBatch, wanted: &Pseudonyms) -> Vec<(usize, usiz
     hits.sort_unstable();
     hits.dedup();
     hits
-}
-
-/// Opens a file of events.
-pub(crate) fn open(folder: &TableFolder, path: &str) -> Result<ParquetRecordBatchReaderBuilder<Input>, TableError> {
-    ParquetRecordBatchReaderBuilder::try_new(folder.open(path)?).ok().ok_or_else(|| damaged(path))
 }

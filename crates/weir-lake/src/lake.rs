@@ -13,6 +13,7 @@ use weir_ledger::{Decision, Entry as Told, Ledger, LedgerError};
 
 use crate::cell::Entry;
 use crate::coverage::Coverage;
+use crate::encryption::DataFiles;
 use crate::kernel::{Kernel, KernelRefusal};
 use crate::layout::TableName;
 use crate::partition::PartitionId;
@@ -22,7 +23,8 @@ use crate::store::{LEDGER, RegionFolder, SealedStore, StoreError};
 use crate::table_log::{Attempt, TableError, TableLog};
 
 /// Where a lake is and who writes it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "holds secrets")]
 pub struct LakeConfig {
     /// The folder of all regions.
     pub root: PathBuf,
@@ -36,6 +38,8 @@ pub struct LakeConfig {
     pub commit_threads: usize,
     /// The store's own keys, if every object of the lake is sealed with them.
     pub store_keys: Option<Arc<StoreKeys>>,
+    /// How data files are written: once encrypted, always.
+    pub files: DataFiles,
 }
 
 impl LakeConfig {
@@ -44,10 +48,17 @@ impl LakeConfig {
         Ledger::new(self.root.join(&self.region).join(LEDGER), key, head_file)
     }
 
+    /// Returns what the coverage keeps of these settings.
+    pub(crate) fn txns(&self, coverage: &Coverage) -> impl Iterator<Item = (String, i64)> {
+        let encrypted = matches!(self.files, DataFiles::Encrypted(_)).then(|| coverage.encrypted_txn());
+        encrypted.into_iter().chain([coverage.group_txn(&self.group)])
+    }
+
     /// Returns the usual settings for a folder, region and group.
     pub fn new(root: impl Into<PathBuf>, region: impl Into<String>, group: impl Into<String>) -> Self {
         let (root, region, group) = (root.into(), region.into(), group.into());
-        Self { root, region, group, skip: BTreeSet::new(), commit_threads: COMMIT_THREADS, store_keys: None }
+        let (skip, files) = (BTreeSet::new(), DataFiles::Clear);
+        Self { root, region, group, skip, commit_threads: COMMIT_THREADS, store_keys: None, files }
     }
 }
 
@@ -82,6 +93,11 @@ pub enum LakeError {
         /// The table.
         table: TableName,
     },
+    /// The lake's files are encrypted, and others would be written in clear beside them.
+    #[error(
+        "the files of this lake are encrypted, and no other may be written: set `files = \"encrypted\"` below [lake]"
+    )]
+    Encrypted,
     /// There are tables and no coverage to say what is in them.
     #[error("the folder has tables and no _coverage: it is not a whole lake")]
     NoCoverage,
@@ -106,7 +122,8 @@ impl LakeError {
     pub fn table(&self) -> Option<&TableName> {
         match self {
             Self::OpenBatch { table } | Self::Table { table, .. } => Some(table),
-            Self::Kernel(_)
+            Self::Encrypted
+            | Self::Kernel(_)
             | Self::Ledger(_)
             | Self::MadeAnew { .. }
             | Self::NoCoverage
@@ -152,7 +169,7 @@ impl Lake {
         ledger: Ledger,
         objects: Arc<dyn ObjectStore>,
     ) -> Result<Self, LakeError> {
-        let folder = RegionFolder::open(&config.root, &config.region, config.store_keys.clone())?;
+        let folder = RegionFolder::open(&config.root, &config.region, &config.files, config.store_keys.clone())?;
         let secrets = Arc::new(Secrets::new(key.expose()));
         let log = TableLog::new(TableName::Coverage, folder.table(&TableName::Coverage)?, secrets.clone());
         let lake = Self {
@@ -185,7 +202,7 @@ impl Lake {
     ///
     /// The ledger or the coverage could not be written.
     pub fn take_over(config: LakeConfig, key: &LakeKey, ledger: &Ledger, now_ms: i64) -> Result<(), LakeError> {
-        let folder = RegionFolder::open(&config.root, &config.region, config.store_keys.clone())?;
+        let folder = RegionFolder::open(&config.root, &config.region, &config.files, config.store_keys.clone())?;
         let secrets = Arc::new(Secrets::new(key.expose()));
         let objects = Arc::new(LocalFileSystem::new().with_fsync(true));
         let kernel = Kernel::new(SealedStore::over(objects, folder.objects()))?;
@@ -196,7 +213,7 @@ impl Lake {
         coverage.create(&kernel, now_ms).map_err(at_coverage)?;
         let id = Uuid::new_v4();
         loop {
-            let txns = vec![coverage.group_txn(&config.group)];
+            let txns = config.txns(&coverage).collect();
             let entry = Entry::Taken { partitions: Vec::new() };
             match coverage.put(&kernel, id, entry, txns, None, now_ms).map_err(at_coverage)? {
                 Attempt::Done => return Ok(()),
@@ -243,12 +260,31 @@ impl Lake {
         if !exists && !self.folder.event_tables()?.is_empty() {
             return Err(LakeError::NoCoverage);
         }
-        self.check_group(&coverage)
+        self.check_settings(&coverage)?;
+        if exists { self.begin_encryption(&mut coverage) } else { Ok(()) }
     }
 
-    pub(crate) fn check_group(&self, coverage: &Coverage) -> Result<(), LakeError> {
+    /// Refuses a lake of another group, and to write in clear where files are encrypted.
+    pub(crate) fn check_settings(&self, coverage: &Coverage) -> Result<(), LakeError> {
         if coverage.is_of_another_group(&self.config.group) {
             return Err(LakeError::OtherGroup { group: self.config.group.clone() });
+        }
+        match self.config.files {
+            DataFiles::Clear if coverage.is_encrypted() => Err(LakeError::Encrypted),
+            DataFiles::Clear | DataFiles::Encrypted(_) => Ok(()),
+        }
+    }
+
+    /// Says in a lake whose files were in clear that they are encrypted from now on, before the first one is.
+    fn begin_encryption(&self, coverage: &mut Coverage) -> Result<(), LakeError> {
+        let at_coverage = |source| at(&TableName::Coverage, source);
+        let id = Uuid::new_v4();
+        while matches!(self.config.files, DataFiles::Encrypted(_)) && !coverage.is_encrypted() {
+            let entry = Entry::Taken { partitions: Vec::new() };
+            let txns = vec![coverage.encrypted_txn()];
+            // The entry has no file whose time would be told.
+            coverage.put(&self.kernel, id, entry, txns, None, 0).map_err(at_coverage)?;
+            coverage.refresh().map_err(at_coverage)?;
         }
         Ok(())
     }

@@ -2,10 +2,10 @@
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use uuid::Uuid;
 
 use crate::coverage::{Line, SEALED};
+use crate::encryption::open;
 use crate::kernel::LiveFile;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
@@ -98,7 +98,7 @@ impl Lake {
 
 /// Reads a file of a table, a batch of rows at a time.
 fn batches(log: &TableLog, path: &str) -> Result<Vec<RecordBatch>, TableError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(log.folder.open(path)?).ok().ok_or_else(|| damaged(path))?;
+    let reader = open(&log.folder, path)?;
     // The files of weir's own tables are small: one batch's worth of lines each.
     let batches = reader.build().ok().ok_or_else(|| damaged(path))?;
     batches.map(|batch| batch.ok().ok_or_else(|| damaged(path))).collect()

@@ -100,10 +100,7 @@ pub fn views(tables: &[TableSummary], dialect: Dialect) -> String {
     };
     tables.iter().fold(intro.to_owned(), |text, table| {
         let view = match dialect {
-            Dialect::DuckDb => {
-                let scan = format!("delta_scan('{}')", table.path.replace('\'', "''"));
-                sql_view(table, "CREATE OR REPLACE VIEW", "list_transform", '"', &scan)
-            }
+            Dialect::DuckDb => duckdb_view(table, &format!("delta_scan('{}')", table.path.replace('\'', "''"))),
             Dialect::Polars => polars_view(table),
             Dialect::Spark => {
                 let scan = format!("delta.`{}`", table.path.replace('`', "``"));
@@ -112,6 +109,11 @@ pub fn views(tables: &[TableSummary], dialect: Dialect) -> String {
         };
         text + &view
     })
+}
+
+/// Returns a view of what a scan gives.
+pub(crate) fn duckdb_view(table: &TableSummary, scan: &str) -> String {
+    sql_view(table, "CREATE OR REPLACE VIEW", "list_transform", '"', scan)
 }
 
 fn sql_view(table: &TableSummary, create: &str, each: &str, quote: char, scan: &str) -> String {
@@ -140,7 +142,7 @@ fn polars_view(table: &TableSummary) -> String {
 }
 
 /// A name that all engines take as it stands.
-fn view_name(table: &TableName) -> String {
+pub(crate) fn view_name(table: &TableName) -> String {
     table.to_string().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 

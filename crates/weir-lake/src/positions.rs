@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use uuid::Uuid;
 
 use crate::cell::{Cell, Entry};
 use crate::coverage::Coverage;
+use crate::encryption::open;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
 use crate::log::LogError;
@@ -133,13 +133,13 @@ impl Lake {
         let id = Uuid::new_v4();
         loop {
             coverage.refresh().map_err(at_coverage)?;
-            self.check_group(&coverage)?;
+            self.check_settings(&coverage)?;
             if let Some(partition) = partitions.iter().find(|one| coverage.is_made_anew(one)) {
                 return Err(LakeError::MadeAnew { partition: partition.clone() });
             }
             let taken: Vec<_> = partitions.iter().map(|one| (one.clone(), coverage.generation(one) + 1)).collect();
             let txns = taken.iter().flat_map(|(one, generation)| coverage.owner_txns(one, *generation));
-            let txns = txns.chain([coverage.group_txn(&self.config.group)]).collect();
+            let txns = txns.chain(self.config.txns(&coverage)).collect();
             let entry = Entry::Taken { partitions: taken.clone() };
             match coverage.put(&self.kernel, id, entry, txns, None, now_ms).map_err(at_coverage)? {
                 Attempt::Done => {
@@ -265,7 +265,7 @@ fn cells_beyond(log: &TableLog, partition: &PartitionId, watermark: Option<i64>)
 
 fn quarantined_offsets(log: &TableLog, path: &str, partition: &PartitionId) -> Result<Vec<i64>, TableError> {
     let damaged = || TableError::Log(LogError::Damaged { name: path.to_owned() });
-    let reader = ParquetRecordBatchReaderBuilder::try_new(log.folder.open(path)?).ok().ok_or_else(damaged)?;
+    let reader = open(&log.folder, path)?;
     let mut offsets = Vec::new();
     for batch in reader.build().ok().ok_or_else(damaged)? {
         let batch = batch.ok().ok_or_else(damaged)?;

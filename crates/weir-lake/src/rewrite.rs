@@ -10,8 +10,8 @@ use arrow::datatypes::{Schema, TimestampMicrosecondType};
 use parquet::file::metadata::KeyValue;
 
 use crate::aside::notes_of;
-use crate::find::open;
-use crate::layout::{FilePlace, parse_day};
+use crate::encryption::open;
+use crate::layout::parse_day;
 use crate::lines::damaged;
 use crate::seal::{PlainFile, SealError, WrittenFile, event_properties};
 use crate::store::TableFolder;
@@ -31,7 +31,7 @@ pub(crate) fn rewrite(
     let schema = Schema::new(builder.schema().fields().clone());
     let day = date.and_then(parse_day);
     let properties = event_properties(&schema, notes_of(&builder));
-    let mut file = PlainFile::create(folder, FilePlace::new(day), &schema, properties)?.indexed();
+    let mut file = PlainFile::create(folder, day, &schema, properties)?.indexed();
     let mut times = None;
     let mut start = 0;
     for batch in builder.build().ok().ok_or_else(|| damaged(path))? {
@@ -42,9 +42,7 @@ pub(crate) fn rewrite(
         times = bounds(&batch, times);
         file.write(&batch)?;
     }
-    let mut written = file.finish()?;
-    (written.day, written.times) = (day, times);
-    Ok(Some(written))
+    Ok(Some(file.finish(times)?))
 }
 
 /// Reads the rows of a file that are among `only`, with what the file says about itself.
@@ -74,11 +72,9 @@ pub(crate) fn write_back(
     notes: &[KeyValue],
 ) -> Result<WrittenFile, SealError> {
     let properties = event_properties(&rows.schema(), notes.to_vec());
-    let mut file = PlainFile::create(folder, FilePlace::new(day), &rows.schema(), properties)?.indexed();
+    let mut file = PlainFile::create(folder, day, &rows.schema(), properties)?.indexed();
     file.write(rows)?;
-    let mut written = file.finish()?;
-    (written.day, written.times) = (day, bounds(rows, None));
-    Ok(written)
+    file.finish(bounds(rows, None))
 }
 
 /// Widens the least and the greatest `time` by those of a batch.

@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
@@ -14,17 +15,20 @@ use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use weir_consent::TenantIx;
 use weir_filter::Rows;
+use weir_keys::KeyError;
 use weir_ledger::Sha256;
 use weir_policy::{Contract, Policy, Purpose, PurposeId};
 
 use crate::cell::FileMark;
 use crate::columns;
+use crate::encryption::NoFileKey;
 use crate::index::{Index, Members};
 use crate::kernel::AddedFile;
 use crate::layout::{FilePlace, day_text};
@@ -42,13 +46,18 @@ pub enum SealError {
     /// Parquet could not be written.
     #[error("write a parquet file")]
     Parquet(#[source] ParquetError),
+    /// There is no key to encrypt the file with.
+    #[error(transparent)]
+    NoKey(#[from] NoFileKey),
+    /// The file's key could not be wrapped for readers.
+    #[error("wrap the key of a file")]
+    Wrap(#[source] KeyError),
 }
 
 /// A file that takes rows of one purpose.
 #[expect(missing_debug_implementations, reason = "holds values of events until they are written")]
 pub struct OpenFile<P: Purpose> {
     file: PlainFile,
-    day: i32,
     times: Option<(i64, i64)>,
     purpose: PhantomData<fn() -> P>,
 }
@@ -77,6 +86,7 @@ pub(crate) struct WrittenFile {
     /// In hex.
     pub(crate) sha256: String,
     pub(crate) day: Option<i32>,
+    /// None where the file is encrypted: the log is not.
     pub(crate) times: Option<(i64, i64)>,
     /// Whom the rows are about; none for weir's own tables.
     pub(crate) index: Option<Index>,
@@ -92,8 +102,8 @@ impl<P: Purpose> OpenFile<P> {
     ) -> Result<Self, SealError> {
         let schema = columns::arrow_schema(contract, P::ID);
         let properties = event_properties(&schema, notes(policy, contract, P::ID, day));
-        let file = PlainFile::create(table, FilePlace::new(Some(day)), &schema, properties)?.indexed();
-        Ok(Self { file, day, times: None, purpose: PhantomData })
+        let file = PlainFile::create(table, Some(day), &schema, properties)?.indexed();
+        Ok(Self { file, times: None, purpose: PhantomData })
     }
 
     /// Adds rows, in the order of their pseudonyms.
@@ -123,10 +133,7 @@ impl<P: Purpose> OpenFile<P> {
     ///
     /// The file could not be written.
     pub fn seal(self) -> Result<SealedFile<P>, SealError> {
-        let mut file = self.file.finish()?;
-        file.day = Some(self.day);
-        file.times = self.times;
-        Ok(SealedFile { file, purpose: PhantomData })
+        Ok(SealedFile { file: self.file.finish(self.times)?, purpose: PhantomData })
     }
 }
 
@@ -178,16 +185,16 @@ pub(crate) fn write_plain(
     batch: &RecordBatch,
 ) -> Result<WrittenFile, SealError> {
     let properties = base_properties().set_dictionary_enabled(true);
-    let mut file = PlainFile::create(table, FilePlace::new(day), &batch.schema(), properties)?;
+    let mut file = PlainFile::create(table, day, &batch.schema(), properties)?;
     file.write(batch)?;
-    let mut written = file.finish()?;
-    written.day = day;
-    Ok(written)
+    file.finish(None)
 }
 
 /// A Parquet file on its way.
 pub(crate) struct PlainFile {
     place: FilePlace,
+    day: Option<i32>,
+    is_encrypted: bool,
     path: PathBuf,
     rows: u64,
     members: Option<Members>,
@@ -197,17 +204,18 @@ pub(crate) struct PlainFile {
 impl PlainFile {
     pub(crate) fn create(
         table: &TableFolder,
-        place: FilePlace,
+        day: Option<i32>,
         schema: &Schema,
         properties: WriterPropertiesBuilder,
     ) -> Result<Self, SealError> {
+        let encryption = table.encryption.writing(day)?;
+        let (place, is_encrypted) = (FilePlace::new(day), encryption.is_some());
         let file = table.create_staged(&place)?;
         let path = table.path().join(place.staged_path());
         let output = Hashing { file, hasher: Sha256::new(), bytes: 0 };
-        // Arrow's schema in the footer would be one more description of the columns; Parquet's own is enough.
-        let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(output, schema.clone().into(), options);
-        Ok(Self { place, path, rows: 0, members: None, writer: writer.map_err(SealError::Parquet)? })
+        let writer = ArrowWriter::try_new_with_options(output, schema.clone().into(), options(properties, encryption));
+        let writer = writer.map_err(SealError::Parquet)?;
+        Ok(Self { place, day, is_encrypted, path, rows: 0, members: None, writer })
     }
 
     /// Keeps an index of the people in the rows.
@@ -221,13 +229,15 @@ impl PlainFile {
         self.writer.write(batch).map_err(SealError::Parquet)
     }
 
-    pub(crate) fn finish(self) -> Result<WrittenFile, SealError> {
+    /// Writes the footer and syncs; the log tells the bounds of the rows' times, unless the file is encrypted.
+    pub(crate) fn finish(self, times: Option<(i64, i64)>) -> Result<WrittenFile, SealError> {
         let output = self.writer.into_inner().map_err(SealError::Parquet)?;
         let file = output.file.finish().map_err(io_error("write", &self.path))?;
         file.sync_all().map_err(io_error("sync", &self.path))?;
         let sha256 = output.hasher.hex();
-        let (place, rows, index) = (self.place, self.rows, self.members.map(Members::index));
-        Ok(WrittenFile { place, bytes: output.bytes, rows, sha256, day: None, times: None, index })
+        let (place, day, rows, index) = (self.place, self.day, self.rows, self.members.map(Members::index));
+        let times = times.filter(|_| !self.is_encrypted);
+        Ok(WrittenFile { place, bytes: output.bytes, rows, sha256, day, times, index })
     }
 }
 
@@ -249,6 +259,19 @@ impl Write for Hashing {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Returns how to write a file of these properties.
+pub(crate) fn options(
+    properties: WriterPropertiesBuilder,
+    encryption: Option<Arc<FileEncryptionProperties>>,
+) -> ArrowWriterOptions {
+    let properties = match encryption {
+        Some(encryption) => properties.with_file_encryption_properties(encryption),
+        None => properties,
+    };
+    // Arrow's schema in the footer would be one more description of the columns; Parquet's own is enough.
+    ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true)
 }
 
 pub(crate) fn base_properties() -> WriterPropertiesBuilder {

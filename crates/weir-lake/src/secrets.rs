@@ -72,6 +72,11 @@ impl Secrets {
         i64::from_be_bytes(*first) & i64::MAX
     }
 
+    /// Returns the application id under which the coverage says that the lake's files are encrypted.
+    pub(crate) fn files_id(&self) -> String {
+        keyed_text(&self.ids, &[b"files"])
+    }
+
     /// Returns the mark that a table of this lake carries in its properties.
     pub(crate) fn mark(&self, table: &TableName) -> String {
         keyed_text(&self.mark, &[table.to_string().as_bytes()])

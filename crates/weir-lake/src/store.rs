@@ -15,6 +15,7 @@ use weir_keys::StoreKeys;
 use weir_ledger::Sha256;
 use weir_policy::PurposeId;
 
+use crate::encryption::{DataFiles, Encryption};
 use crate::layout::{FilePlace, TableName};
 
 mod asides;
@@ -60,21 +61,28 @@ pub enum StoreError {
 }
 
 /// `<root>/<region>`: the folder of all tables of a region.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct RegionFolder {
     path: PathBuf,
+    region: Arc<str>,
+    files: DataFiles,
     objects: Objects,
 }
 
 impl RegionFolder {
     /// Opens the folder, makes it if it is absent, and tries whether hard links work in it.
-    pub(crate) fn open(root: &Path, region: &str, keys: Option<Arc<StoreKeys>>) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        root: &Path,
+        region: &str,
+        files: &DataFiles,
+        keys: Option<Arc<StoreKeys>>,
+    ) -> Result<Self, StoreError> {
         let path = root.join(region);
         make_folder(&path)?;
         let root = fs::canonicalize(root).map_err(io_error("open", root))?;
         let path = root.join(region);
         probe_hard_links(&path)?;
-        Ok(Self { path, objects: Objects::new(root, keys) })
+        Ok(Self { path, region: region.into(), files: files.clone(), objects: Objects::new(root, keys) })
     }
 
     pub(crate) fn objects(&self) -> &Objects {
@@ -85,9 +93,10 @@ impl RegionFolder {
         let path = self.path.join(name.to_string());
         let url = Url::from_directory_path(&path).map_err(|()| StoreError::NoUrl { path: shown(&path) })?;
         let beside = |folder: &str| self.path.join(folder).join(name.to_string());
+        let encryption = Encryption::new(&self.files, &self.region, name);
         let objects = self.objects.clone();
-        let asides = AsideFolder::new(beside(ASIDES), objects.clone());
-        Ok(TableFolder { indexes: beside(INDEXES), asides, path, url, objects })
+        let (indexes, asides) = (beside(INDEXES), AsideFolder::new(beside(ASIDES), objects.clone()));
+        Ok(TableFolder { path, url, indexes, asides, encryption, objects })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -113,13 +122,15 @@ impl RegionFolder {
 }
 
 /// The folder of one table.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct TableFolder {
     path: PathBuf,
     url: Url,
     /// Beside the tables and not in them: who may read a table need not see it.
     indexes: PathBuf,
     pub(crate) asides: AsideFolder,
+    /// Of the data files; the log is not encrypted.
+    pub(crate) encryption: Encryption,
     objects: Objects,
 }
 
@@ -427,7 +438,7 @@ mod tests {
     #[test]
     fn a_staged_file_shows_only_after_it_is_published() {
         let root = tempfile::tempdir().unwrap();
-        let region = RegionFolder::open(root.path(), "eu", None).unwrap();
+        let region = RegionFolder::open(root.path(), "eu", &DataFiles::Clear, None).unwrap();
         let table = region.table(&TableName::events(PurposeId::Reliability, "a")).unwrap();
         let place = FilePlace::new(Some(0));
         drop(table.create_staged(&place).unwrap());
@@ -443,7 +454,7 @@ mod tests {
     #[test]
     fn a_folder_of_other_files_is_told_apart() {
         let root = tempfile::tempdir().unwrap();
-        let region = RegionFolder::open(root.path(), "eu", None).unwrap();
+        let region = RegionFolder::open(root.path(), "eu", &DataFiles::Clear, None).unwrap();
         let table = region.table(&TableName::Coverage).unwrap();
         assert_eq!(table.holds().unwrap(), Holds::Nothing);
         table.make_log().unwrap();

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::cell::{Body, Cell};
 use crate::delta_type::ColumnType;
+use crate::encryption::NoFileKey;
 use crate::kernel::{Change, Definition, Kernel, KernelRefusal, Put, TableVersion};
 use crate::layout::TableName;
 use crate::log::{self, Commit, Listing, LogError, Protocol};
@@ -27,6 +28,9 @@ pub enum TableError {
         /// The column.
         column: String,
     },
+    /// A data file can't be decrypted.
+    #[error(transparent)]
+    FileKey(NoFileKey),
     /// Another program committed to the table.
     #[error("version {version} was not written by this lake's weir; only weir may write here")]
     Foreign {

@@ -49,6 +49,8 @@ impl Lake {
         if !coverage.refresh().map_err(at_coverage)? {
             return Ok(Vec::new());
         }
+        // Whoever changes the lake asks here first.
+        self.check_settings(&coverage)?;
         let newest = coverage.log.version().unwrap_or_default();
         let mut versions = Vec::new();
         for number in known.map_or(0, |known| known + 1)..=newest {

@@ -188,6 +188,11 @@ pub enum Decision {
         /// Each with the option that keeps them, in words.
         topics: Vec<String>,
     },
+    /// Somebody takes the keys of a table's files.
+    ReaderKeys {
+        /// The table's name.
+        table: String,
+    },
     /// The files of the ring are wrapped anew by the newest versions of their keys in the vault.
     RewrapRing,
     /// The keys of the ring in the vault get new versions.

@@ -18,10 +18,18 @@ pub enum Engine {
     Deltalake,
     /// DuckDB with its Delta extension.
     DuckDb,
+    /// DuckDB with what `weir keys reader --for duckdb` printed, which stands in place of the table.
+    DuckDbKeys,
+    /// DuckDB over the rows that [`Self::PyArrowKeys`] reads.
+    DuckDbPyArrowKeys,
     /// The list of files by delta-rs, their contents by Polars' own engine.
     Polars,
     /// The list of files by delta-rs, their contents by pyarrow.
     PyArrow,
+    /// As [`Self::PyArrowKeys`], without the columns of arrays and structs.
+    PyArrowFlatKeys,
+    /// pyarrow with what `weir keys reader --for pyarrow` printed, which stands in place of the table.
+    PyArrowKeys,
     /// Apache Spark with Delta's own reader, which takes ten seconds to start.
     Spark,
 }
@@ -36,8 +44,12 @@ impl Engine {
         match self {
             Self::Deltalake => "deltalake",
             Self::DuckDb => "duckdb",
+            Self::DuckDbKeys => "duckdb-keys",
+            Self::DuckDbPyArrowKeys => "duckdb-pyarrow-keys",
             Self::Polars => "polars",
             Self::PyArrow => "pyarrow",
+            Self::PyArrowFlatKeys => "pyarrow-flat-keys",
+            Self::PyArrowKeys => "pyarrow-keys",
             Self::Spark => "spark",
         }
     }
@@ -129,6 +141,20 @@ impl Endpoint {
             command.envs(own).env("SSL_CERT_FILE", &self.ca).output().expect("the Python of WEIR_TEST_PYTHON starts");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+}
+
+impl Engine {
+    /// Demands that the tool cannot read a table; returns what it said.
+    ///
+    /// # Panics
+    ///
+    /// If it reads the table.
+    pub fn refusal(self, table: &Path) -> String {
+        let output = Command::new(python()).arg(script("read_table.py")).arg(self.name()).arg(table).output();
+        let output = output.expect("the Python of WEIR_TEST_PYTHON starts");
+        assert!(!output.status.success(), "{self:?} reads what it must not");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 }
 

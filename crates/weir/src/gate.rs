@@ -24,7 +24,7 @@ pub(crate) fn gate(global: &Global, _: &Args) -> Result<Exit, Failure> {
     let Some(settings) = config.gate.clone() else {
         return Err(Failure::new(Exit::Config, anyhow!("no [gate] in the configuration")));
     };
-    let store_keys = setup::lake_settings(&config)?.store_keys;
+    let store_keys = lake::store_keys(&config).or_exit(Exit::NotAllowed)?;
     // Of the ring the gate keeps the key that signs the ledger, and nothing by which anybody could be found.
     let ledger = lake::ledger(&config, &setup::key_ring(&config)?);
     ledger.check().or_exit(Exit::NotAllowed)?;

@@ -3,6 +3,7 @@
 //! What is done to secrets by hand is told to the ledger of the lake, if there is one, before it is done.
 
 mod destroy;
+mod reader;
 mod status;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use weir_ledger::{Decision, Entry};
 use crate::cli::Global;
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::{output, setup};
+use reader::{ReaderArgs, reader};
 
 /// What to do with the key ring.
 #[derive(Debug, Subcommand)]
@@ -49,6 +51,8 @@ pub(crate) enum Keys {
     RotateStore,
     /// Prints the public keys that receipts and heads of the ledger are signed with, as a JSON Web Key Set.
     ExportPublic,
+    /// Prints the keys of an encrypted table, or text to paste that opens it with them; the ledger tells that somebody took them.
+    Reader(ReaderArgs),
 }
 
 /// Runs one of the verbs below `weir keys`.
@@ -93,6 +97,7 @@ pub(crate) fn keys(global: &Global, keys: &Keys) -> Result<Exit, Failure> {
             let listed = SIGNED.map(|context| keys.signing_key(context).public().jwk());
             output::print(format_args!("{{\"keys\":[{}]}}\n", listed.join(",")))?;
         }
+        Keys::Reader(args) => return reader(&config, args),
     }
     Ok(Exit::Done)
 }

@@ -117,7 +117,8 @@ pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
         }
         LakeVerb::TakeOver(args) => {
             assert!(args.yes, "the command line requires it");
-            let (lake, ring) = (setup::lake_settings(&config)?, setup::key_ring(&config)?);
+            let ring = setup::key_ring(&config)?;
+            let lake = setup::lake_settings(&config, &ring)?;
             let group = lake.group.clone();
             let (key, ledger) = (weir_daemon::lake::key(&ring), weir_daemon::lake::ledger(&config, &ring));
             let taken = Lake::take_over(lake, &key, &ledger, setup::now_ms());

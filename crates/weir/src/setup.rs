@@ -134,8 +134,8 @@ pub(crate) fn cluster(config: &Config) -> Result<Cluster, Failure> {
 ///
 /// # Errors
 /// When the store's keys cannot be read.
-pub(crate) fn lake_settings(config: &Config) -> Result<LakeConfig, Failure> {
-    weir_daemon::lake::settings(config).map_err(lake_failure)
+pub(crate) fn lake_settings(config: &Config, ring: &KeyRing) -> Result<LakeConfig, Failure> {
+    weir_daemon::lake::settings(config, ring).map_err(lake_failure)
 }
 
 /// Gives an error of the lake its exit code.
@@ -144,7 +144,9 @@ pub(crate) fn lake_failure(why: LakeError) -> Failure {
         LakeError::Kernel(_) => Exit::Software,
         LakeError::MadeAnew { .. } | LakeError::NoCoverage => Exit::Data,
         LakeError::Ledger(ledger) if !ledger.is_refusal() => Exit::Io,
-        LakeError::Ledger(_) | LakeError::OtherGroup { .. } | LakeError::StoreKeys(_) => Exit::NotAllowed,
+        LakeError::Encrypted | LakeError::Ledger(_) | LakeError::OtherGroup { .. } | LakeError::StoreKeys(_) => {
+            Exit::NotAllowed
+        }
         LakeError::OpenBatch { .. } => Exit::Retry,
         LakeError::Store(_) | LakeError::Table { .. } => Exit::Io,
     };

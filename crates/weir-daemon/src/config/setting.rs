@@ -194,6 +194,27 @@ impl Setting for Start {
     }
 }
 
+/// How files of rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// As plain Parquet.
+    Clear,
+    /// As encrypted Parquet.
+    Encrypted,
+}
+
+impl Setting for Files {
+    const WANTS: &'static str = "\"clear\" or \"encrypted\"";
+
+    fn read(node: &Node, folder: &Path) -> Option<Self> {
+        match String::read(node, folder)?.as_str() {
+            "clear" => Some(Self::Clear),
+            "encrypted" => Some(Self::Encrypted),
+            _ => None,
+        }
+    }
+}
+
 impl<T: Setting> Setting for Option<T> {
     const WANTS: &'static str = T::WANTS;
 

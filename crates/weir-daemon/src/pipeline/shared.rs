@@ -167,6 +167,7 @@ fn obstacle_of(error: &LakeError) -> Obstacle {
     }
     match error {
         LakeError::Table { source: TableError::Store(_) | TableError::Seal(_) | TableError::Log(_), .. }
+        | LakeError::Encrypted
         | LakeError::Kernel(_)
         | LakeError::Ledger(LedgerError::Io { .. })
         | LakeError::NoCoverage

@@ -28,7 +28,13 @@ fn every_vector_holds() {
 #[test]
 fn no_two_vectors_share_a_result() {
     let vectors: Value = serde_json::from_str(include_str!("../../vectors.json")).unwrap();
-    let results = [("pseudonyms", "pseudonym"), ("people", "person"), ("lake_keys", "key")];
+    let results = [
+        ("pseudonyms", "pseudonym"),
+        ("people", "person"),
+        ("lake_keys", "key"),
+        ("files", "key"),
+        ("files", "wrapped"),
+    ];
     let mut all: Vec<_> = results
         .iter()
         .flat_map(|(cases, result)| list(&vectors[cases]).iter().map(move |case| text(&case[*result])))
@@ -39,7 +45,7 @@ fn no_two_vectors_share_a_result() {
     assert_eq!(all.len(), count);
 }
 
-fn key_set(secrets: &Value) -> KeySet {
+pub(crate) fn key_set(secrets: &Value) -> KeySet {
     let epochs = list(&secrets["epochs"]).iter().map(|case| ((purpose(case), epoch(case)), secret(&case["secret"])));
     let tenants = list(&secrets["tenants"]).iter().map(|case| (text(&case["tenant"]).into(), secret(&case["secret"])));
     KeySet {
@@ -49,6 +55,7 @@ fn key_set(secrets: &Value) -> KeySet {
         epochs: epochs.collect(),
         tenants: tenants.collect(),
         has_lapsed: false,
+        epoch_days: [None; 3],
     }
 }
 
@@ -59,7 +66,7 @@ fn secret(hex: &Value) -> Arc<Secret> {
     Arc::new(Secret::from_bytes(&bytes.try_into().unwrap()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 

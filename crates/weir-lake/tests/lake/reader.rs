@@ -1,15 +1,18 @@
-//! A reader of Delta tables that shares no code with the lake: the log as JSON, the files as Parquet.
+//! A reader of Delta tables that shares no code with the lake: the log as JSON, the files as Parquet, encrypted or not.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::encryption::decrypt::{FileDecryptionProperties, KeyRetriever};
 use serde_json::Value;
-use weir_keys::{SealedObject, StoreKeys};
+use weir_keys::{LiveKeys, RowsOf, SealedObject, StoreKeys};
 
 /// Returns the actions of a table's log, in order, with their versions.
 pub(crate) fn actions(table: &Path) -> Vec<(u64, Value)> {
@@ -54,9 +57,51 @@ pub(crate) fn rows(table: &Path) -> usize {
 
 /// Returns the rows of a file.
 pub(crate) fn read(path: &Path) -> RecordBatch {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes(path))).unwrap().build().unwrap();
-    let batches: Vec<_> = reader.map(Result::unwrap).collect();
+    let batches: Vec<_> = open(path).build().unwrap().map(Result::unwrap).collect();
     concat_batches(&batches[0].schema(), &batches).unwrap()
+}
+
+/// Opens a file, with the keys of its lake if it is encrypted.
+pub(crate) fn open(path: &Path) -> ParquetRecordBatchReaderBuilder<Bytes> {
+    let options = match keys_of(path) {
+        Some(keys) => {
+            let properties = FileDecryptionProperties::with_key_retriever(Arc::new(keys)).build().unwrap();
+            ArrowReaderOptions::new().with_file_decryption_properties(properties)
+        }
+        None => ArrowReaderOptions::new(),
+    };
+    ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from(bytes(path)), options).unwrap()
+}
+
+/// Remembers the keys of a lake's region for those who read its files.
+pub(crate) fn remember(region: PathBuf, keys: LiveKeys) {
+    KEYS.with_borrow_mut(|known| known.push((region, keys)));
+}
+
+fn keys_of(path: &Path) -> Option<Keys> {
+    KEYS.with_borrow(|known| {
+        let (region, keys) = known.iter().find(|(region, _)| path.starts_with(region))?;
+        let table = path.strip_prefix(region).unwrap().iter().map(|part| part.to_str().unwrap());
+        let table: Vec<_> = table.take_while(|part| !part.contains('=') && !part.ends_with(".parquet")).collect();
+        Some(Keys { keys: keys.clone(), table: table.join("/") })
+    })
+}
+
+struct Keys {
+    keys: LiveKeys,
+    table: String,
+}
+
+impl KeyRetriever for Keys {
+    fn retrieve_key(&self, material: &[u8]) -> parquet::errors::Result<Vec<u8>> {
+        let material: Value = serde_json::from_slice(material).unwrap();
+        let rows = RowsOf::parse(material["masterKeyID"].as_str().unwrap(), "eu").unwrap();
+        Ok(self.keys.snapshot().file_key("eu", &self.table, rows).unwrap().expose().to_vec())
+    }
+}
+
+thread_local! {
+    static KEYS: RefCell<Vec<(PathBuf, LiveKeys)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Returns what a file says, opened with the store keys beside the lake if there are any.

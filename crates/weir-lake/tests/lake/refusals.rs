@@ -25,7 +25,8 @@ fn refusal(world: &World) -> TableError {
     assert_eq!(error.table(), Some(&shop_table()));
     match error {
         LakeError::Table { source, .. } => source,
-        LakeError::Kernel(_)
+        LakeError::Encrypted
+        | LakeError::Kernel(_)
         | LakeError::Ledger(_)
         | LakeError::MadeAnew { .. }
         | LakeError::NoCoverage

@@ -10,14 +10,16 @@ use weir_consent::{Agreement, ConsentStore, Standing, StateRecord, Status};
 use weir_filter::{Filter, Filtered, Headers, Limits, Origin, Record};
 use weir_keys::{KeyRing, LakeKey, StoreKeys, canonical};
 use weir_lake::{
-    AuditReport, ClosedBatch, CommitError, Lake, LakeConfig, PartitionId, Position, Receipt, Recheck, Span, TableName,
-    Written,
+    AuditReport, ClosedBatch, CommitError, DataFiles, Lake, LakeConfig, PartitionId, Position, Receipt, Recheck, Span,
+    TableName, Written,
 };
 use weir_ledger::Ledger;
 use weir_policy::{Faults, Policy, PurposeId, Source};
 
-use crate::reader::STORE_KEYS;
+use crate::reader::{self, STORE_KEYS};
 
+/// Whether lakes are encrypted: the same tests run once in clear, and once as the test `encrypted`.
+pub(crate) const ENCRYPTED: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"encrypted");
 /// 2026-11-23T10:20:00Z.
 pub(crate) const NOW_MS: i64 = 1_795_429_200_000;
 pub(crate) const DAY_MS: i64 = 86_400_000;
@@ -76,6 +78,7 @@ impl World {
         let store = ConsentStore::new();
         store.mark_current(i64::MAX);
         let world = Self { policy, ring, store, folder };
+        reader::remember(world.root().join("eu"), world.ring.live());
         let standing = Standing::new(Status::Given, NOW_MS - 400 * DAY_MS, None).unwrap();
         for purpose in PurposeId::ALL {
             let agreement = Agreement { standing, regions: None };
@@ -126,7 +129,12 @@ impl World {
     pub(crate) fn config(&self) -> LakeConfig {
         let folder = self.store_keys();
         let store_keys = folder.exists().then(|| Arc::new(StoreKeys::open(&folder).unwrap()));
-        LakeConfig { store_keys, ..LakeConfig::new(self.root(), "eu", "weir") }
+        let files = if ENCRYPTED { self.encrypted() } else { DataFiles::Clear };
+        LakeConfig { store_keys, files, ..LakeConfig::new(self.root(), "eu", "weir") }
+    }
+
+    pub(crate) fn encrypted(&self) -> DataFiles {
+        DataFiles::Encrypted(self.ring.live())
     }
 
     pub(crate) fn open(&self) -> Lake {

@@ -1,6 +1,8 @@
 """Prints the rows of Delta tables as other tools see them, in one canonical form.
 
-usage: read_table.py ENGINE TABLE…          every row of each table; ENGINE is duckdb, deltalake, polars, pyarrow or spark
+usage: read_table.py ENGINE TABLE…          every row of each table; ENGINE is duckdb, deltalake, polars, pyarrow or spark, or
+                                            duckdb-keys, pyarrow-keys or duckdb-pyarrow-keys (through pyarrow): TABLE is then
+                                            what `weir keys reader` printed; pyarrow-flat-keys leaves out nested columns
        read_table.py digest ENGINE TABLE…   one number for all rows of each table
        read_table.py watch ENGINE TABLE…    the same over and over, with an empty line after each round, until the standard
                                             input ends; then once more
@@ -24,6 +26,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import select
 import struct
 import sys
@@ -75,6 +78,15 @@ def read_sql(statements):
     return connect().execute(statements).to_arrow_table()
 
 
+def read_duckdb_keys(printed):
+    text = pathlib.Path(printed).read_text()
+    connection = connect()
+    connection.execute(text.removeprefix("INSTALL delta; LOAD delta;"))
+    (view,) = re.findall(r"^CREATE OR REPLACE VIEW (\w+) AS", text, re.MULTILINE)
+    # A condition on a value: reading alone would not show that filters are kept out of the files.
+    return connection.execute(f"SELECT * FROM {view} WHERE contract_version > 0").to_arrow_table()
+
+
 def read_deltalake(table):
     """Reads with the Rust engine of delta-rs, not through pyarrow."""
     from deltalake import DeltaTable, QueryBuilder
@@ -95,6 +107,29 @@ def read_polars(table):
     return polars.scan_delta(table).collect().to_arrow()
 
 
+def read_duckdb_pyarrow_keys(printed):
+    # The rows, not the data set: its threads ask Python for keys, while DuckDB keeps Python to itself and waits for them.
+    connection = connect().register("t", read_pyarrow_keys(printed))
+    return connection.execute("SELECT * FROM t WHERE contract_version > 0").to_arrow_table()
+
+
+def read_pyarrow_keys(printed):
+    return data_set(printed).to_table()
+
+
+def read_pyarrow_flat_keys(printed):
+    table = read_pyarrow_keys(printed)
+    return table.select([field.name for field in table.schema if not pt.is_nested(field.type)])
+
+
+def data_set(printed):
+    text = pathlib.Path(printed).read_text()
+    (name,) = re.findall(r"^(\w+) = open_table", text, re.MULTILINE)
+    names = {}
+    exec(compile(text, printed, "exec"), names)
+    return names[name]
+
+
 def read_spark(table):
     return spark().read.format("delta").load(str(table)).toArrow()
 
@@ -102,8 +137,12 @@ def read_spark(table):
 ENGINES = {
     "duckdb": read_duckdb,
     "deltalake": read_deltalake,
+    "duckdb-keys": read_duckdb_keys,
     "polars": read_polars,
     "pyarrow": read_pyarrow,
+    "duckdb-pyarrow-keys": read_duckdb_pyarrow_keys,
+    "pyarrow-flat-keys": read_pyarrow_flat_keys,
+    "pyarrow-keys": read_pyarrow_keys,
     "spark": read_spark,
     "sql": read_sql,
 }

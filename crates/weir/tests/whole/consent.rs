@@ -1,14 +1,13 @@
 //! A person's decision, from the command line to the receipt that they can show, on a real broker.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::broker::Broker;
 use crate::program::{Daemon, Ended, Weir};
-use crate::world::{Settings, World, name};
+use crate::world::{Settings, World, name, texts};
 
 /// One spelling of a person, and another.
 const LOWER: &str = "6f9619ff-8b86-d011-b42d-00cf4fc964ff";
@@ -131,12 +130,6 @@ fn check_offline(scene: &Scene, receipt: &str) {
         assert!(verify_receipt(&keys, &sound).unwrap().contains("https://w3id.org/dpv#ConsentGiven"));
         assert!(verify_receipt(&keys, &changed).unwrap_err().contains("BadSignature"));
     }
-}
-
-/// Returns all that stands in the files below a folder.
-fn texts(folder: &Path) -> String {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| if path.is_dir() { texts(&path) } else { fs::read_to_string(path).unwrap() }).collect()
 }
 
 /// Without a daemon nobody takes what is said: the verb says so, and what was said counts once one is up.

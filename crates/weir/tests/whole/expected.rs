@@ -97,6 +97,11 @@ impl Expected {
 
     /// Returns what an engine reads.
     pub(crate) fn read(world: &World, engine: Engine) -> Self {
+        Self::read_at(world, engine, |purpose, event_type| world.table(purpose.name(), event_type))
+    }
+
+    /// Returns what an engine reads of each table's place.
+    pub(crate) fn read_at(world: &World, engine: Engine, place: impl Fn(PurposeId, &str) -> PathBuf) -> Self {
         let mut tables = Vec::new();
         for purpose in PurposeId::ALL {
             let types: BTreeSet<_> =
@@ -105,8 +110,7 @@ impl Expected {
             tables.extend(types.into_iter().map(table));
         }
         tables.retain(|(purpose, event_type)| world.table(purpose.name(), event_type).exists());
-        let paths: Vec<PathBuf> =
-            tables.iter().map(|(purpose, event_type)| world.table(purpose.name(), event_type)).collect();
+        let paths: Vec<PathBuf> = tables.iter().map(|(purpose, event_type)| place(*purpose, event_type)).collect();
         if paths.is_empty() {
             return Self::default();
         }

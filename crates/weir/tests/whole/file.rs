@@ -13,9 +13,21 @@ use crate::world::{Settings, World};
 #[test]
 fn file_becomes_the_rows_of_the_reference_once() {
     let world = World::new(&Settings::default());
+    let expected = expected(&world, 3);
+    let file = world.path("events.ndjson");
+    let file = file.to_str().unwrap();
+    for _ in 0..2 {
+        Weir::new(&world, ["filter", "--decision", "TEST-1", file]).run().assert_done();
+        expected.assert_read_by(&world, &Engine::QUICK);
+    }
+    Weir::new(&world, ["audit"]).run().assert_done();
+}
+
+/// Writes consents and events of some days to files, and returns the rows that the reference makes of them.
+pub(crate) fn expected(world: &World, days: u32) -> Expected {
     // A line of a file is one event: what only Kafka can carry is left out, and so is what has line breaks.
     let flaws = Flaws { tombstone: 0, binary_mode: 0, ..Flaws::default() };
-    let options = Options { people: 300, tenants: 40, events: 5_000, flaws, ..Options::ending(0) };
+    let options = Options { people: 300, tenants: 40, events: 5_000, days, flaws, ..Options::ending(0) };
     let corpus = world.corpus(11, options);
     let is_a_line = |value: &Vec<u8>| !value.is_empty() && !value.contains(&b'\n');
     let events = || {
@@ -27,14 +39,7 @@ fn file_becomes_the_rows_of_the_reference_once() {
     };
     fs::write(world.path("consent.ndjson"), lines(&mut world.consents(&corpus))).unwrap();
     fs::write(world.path("events.ndjson"), lines(&mut events())).unwrap();
-    let expected = Expected::of(&world, &corpus, world.consents(&corpus), events());
+    let expected = Expected::of(world, &corpus, world.consents(&corpus), events());
     assert!(expected.rows() > 3_000, "{} rows prove little", expected.rows());
-
-    let file = world.path("events.ndjson");
-    let file = file.to_str().unwrap();
-    for _ in 0..2 {
-        Weir::new(&world, ["filter", "--decision", "TEST-1", file]).run().assert_done();
-        expected.assert_read_by(&world, &Engine::QUICK);
-    }
-    Weir::new(&world, ["audit"]).run().assert_done();
+    expected
 }

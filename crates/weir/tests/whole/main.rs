@@ -25,6 +25,8 @@ mod consent;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod effect;
 #[cfg(feature = "real-readers")]
+mod encrypted;
+#[cfg(feature = "real-readers")]
 mod expected;
 #[cfg(feature = "real-kafka")]
 mod explain;

@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) sealed: bool,
     /// More sections, as they stand in the file.
     pub(crate) more: String,
+    /// How its files are written.
+    pub(crate) files: &'static str,
 }
 
 /// Where the events are.
@@ -67,6 +69,7 @@ impl Default for Settings {
             lake: "lake",
             sealed: false,
             more: String::new(),
+            files: "clear",
         }
     }
 }
@@ -165,16 +168,24 @@ impl Settings {
         if self.receipts {
             text.push_str(RECEIPTS);
         }
-        let Self { commit_interval, commit_rows, lake, more, .. } = self;
+        let Self { commit_interval, commit_rows, lake, files, more, .. } = self;
         let store_keys = if self.sealed { "store_keys = \"file:store-keys\"\n" } else { "" };
         write!(
             text,
-            "[lake]\nroot = \"file:{lake}\"\ncommit_interval = \"{commit_interval}\"\ncommit_rows = {commit_rows}\n\
-             {store_keys}[keys]\nprovider = \"file:keys\"\n[http]\nlisten = \"127.0.0.1:0\"\n{more}"
+            "[lake]\nroot = \"file:{lake}\"\nfiles = \"{files}\"\ncommit_interval = \"{commit_interval}\"\n\
+             commit_rows = {commit_rows}\n{store_keys}\
+             [keys]\nprovider = \"file:keys\"\n[http]\nlisten = \"127.0.0.1:0\"\n{more}"
         )
         .unwrap();
         text
     }
+}
+
+/// Returns all that stands in the files below a folder.
+#[cfg(any(feature = "real-kafka", feature = "real-readers"))]
+pub(crate) fn texts(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { texts(&path) } else { fs::read_to_string(path).unwrap() }).collect()
 }
 
 /// Returns a name for the topics of a test that no other run has, long enough to be searched for.
