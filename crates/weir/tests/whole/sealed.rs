@@ -1,4 +1,4 @@
-//! A sealed lake, by the verbs: made, filled, given new keys, sealed anew, and refused without them.
+//! A lake with both layers, by the verbs: made, filled, given new keys, sealed anew, and refused without them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::world::{Settings, World};
 
 #[test]
 fn a_lake_is_sealed_by_one_setting_and_its_keys_change_under_way() {
-    let settings = Settings { sealed: true, ..Settings::default() };
+    let settings = Settings { sealed: true, files: "encrypted", ..Settings::default() };
     let world = World::new(&settings);
     let corpus = world.corpus(17, Options { people: 50, tenants: 5, events: 400, ..Options::ending(0) });
     let lines = |records: &mut dyn Iterator<Item = Produced>| {
