@@ -4,8 +4,11 @@
 //! Spark open it with a reader key. weir derives the key anew from that name, and never unwraps one. Everything else that a file says is
 //! inside: the rows, their statistics, the notes. A file of a lake that was in clear before stays as it is until its rows are rewritten.
 
+use std::iter;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::encryption::decrypt::{FileDecryptionProperties, KeyRetriever};
 use parquet::encryption::encrypt::FileEncryptionProperties;
@@ -87,13 +90,32 @@ impl Encryption {
                 ArrowReaderOptions::new().with_file_decryption_properties(properties)
             }
         };
-        ParquetRecordBatchReaderBuilder::try_new_with_options(input, options).map_err(|error| refusal(error, path))
+        let opened = unless_panicked(|| ParquetRecordBatchReaderBuilder::try_new_with_options(input, options));
+        opened.ok_or_else(|| damaged(path))?.map_err(|error| refusal(error, path))
     }
 }
 
 /// Opens a data file of a table.
 pub(crate) fn open(folder: &TableFolder, path: &str) -> Result<ParquetRecordBatchReaderBuilder<Input>, TableError> {
     folder.encryption.open(folder.open(path)?, path)
+}
+
+/// Reads the rows of a file that is open, a batch at a time; nothing may be asked for after a failure.
+pub(crate) fn batches<R: ChunkReader + 'static>(
+    builder: ParquetRecordBatchReaderBuilder<R>,
+    path: &str,
+) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>>, TableError> {
+    let mut reader = builder.build().ok().ok_or_else(|| damaged(path))?;
+    Ok(iter::from_fn(move || match unless_panicked(|| reader.next()) {
+        Some(None) => None,
+        Some(Some(Ok(batch))) => Some(Ok(batch)),
+        Some(Some(Err(_))) | None => Some(Err(damaged(path))),
+    }))
+}
+
+/// Parquet's decryption believes lengths that stand in a file in clear, and panics where they cannot be: that is damage like any other.
+fn unless_panicked<T>(read: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(read)).ok()
 }
 
 /// Returns nothing for a file that has no key: without its epoch's secret there is no pseudonym to look for in it either.

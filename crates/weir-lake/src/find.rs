@@ -4,11 +4,10 @@ use arrow::array::{BooleanBufferBuilder, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use parquet::arrow::ProjectionMask;
 
-use crate::encryption::{open, unless_destroyed};
+use crate::encryption::{batches, open, unless_destroyed};
 use crate::index::{each_pseudonym, is_identifier};
 use crate::lake::Lake;
 use crate::layout::TableName;
-use crate::lines::damaged;
 use crate::person::Pseudonyms;
 use crate::store::TableFolder;
 use crate::table_log::TableError;
@@ -49,8 +48,8 @@ impl Lake {
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
         let mut bits = BooleanBufferBuilder::new(0);
         let mut people = vec![0; people];
-        for batch in builder.with_projection(mask).build().ok().ok_or_else(|| damaged(path))? {
-            let batch = batch.ok().ok_or_else(|| damaged(path))?;
+        for batch in batches(builder.with_projection(mask), path)? {
+            let batch = batch?;
             let start = bits.len();
             bits.append_n(batch.num_rows(), false);
             for (row, person) in hits(&batch, wanted) {

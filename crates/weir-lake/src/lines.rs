@@ -5,7 +5,7 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use uuid::Uuid;
 
 use crate::coverage::{Line, SEALED};
-use crate::encryption::open;
+use crate::encryption::{batches, open};
 use crate::kernel::LiveFile;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
@@ -40,7 +40,8 @@ impl Lake {
         let mut rows = Vec::new();
         let at_quarantine = |source| at(&TableName::Quarantine, source);
         for file in self.live(&mut log)? {
-            for batch in batches(&log, &file.path).map_err(at_quarantine)? {
+            for batch in rows_of(&log, &file.path).map_err(at_quarantine)? {
+                let batch = batch.map_err(at_quarantine)?;
                 let read = quarantined(&batch, &file);
                 rows.extend(read.ok_or_else(|| damaged(&file.path)).map_err(at_quarantine)?);
             }
@@ -55,7 +56,8 @@ impl Lake {
         let at_coverage = |source| at(&TableName::Coverage, source);
         coverage.refresh().map_err(at_coverage)?;
         for file in self.live(&mut coverage.log)? {
-            for batch in batches(&coverage.log, &file.path).map_err(at_coverage)? {
+            for batch in rows_of(&coverage.log, &file.path).map_err(at_coverage)? {
+                let batch = batch.map_err(at_coverage)?;
                 let lines = lines(&batch).ok_or_else(|| damaged(&file.path)).map_err(at_coverage)?;
                 lines.into_iter().map(|line| self.with_count(line)).for_each(&mut take);
             }
@@ -97,11 +99,8 @@ impl Lake {
 }
 
 /// Reads a file of a table, a batch of rows at a time.
-fn batches(log: &TableLog, path: &str) -> Result<Vec<RecordBatch>, TableError> {
-    let reader = open(&log.folder, path)?;
-    // The files of weir's own tables are small: one batch's worth of lines each.
-    let batches = reader.build().ok().ok_or_else(|| damaged(path))?;
-    batches.map(|batch| batch.ok().ok_or_else(|| damaged(path))).collect()
+fn rows_of(log: &TableLog, path: &str) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>>, TableError> {
+    batches(open(&log.folder, path)?, path)
 }
 
 pub(crate) fn damaged(path: &str) -> TableError {

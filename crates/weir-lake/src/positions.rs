@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::cell::{Cell, Entry};
 use crate::coverage::Coverage;
-use crate::encryption::open;
+use crate::encryption::{batches, open};
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
 use crate::log::LogError;
@@ -267,8 +267,8 @@ fn quarantined_offsets(log: &TableLog, path: &str, partition: &PartitionId) -> R
     let damaged = || TableError::Log(LogError::Damaged { name: path.to_owned() });
     let reader = open(&log.folder, path)?;
     let mut offsets = Vec::new();
-    for batch in reader.build().ok().ok_or_else(damaged)? {
-        let batch = batch.ok().ok_or_else(damaged)?;
+    for batch in batches(reader, path)? {
+        let batch = batch?;
         let column = |name| batch.column_by_name(name);
         let text = |name| column(name).and_then(|column| column.as_string_opt::<i32>());
         let numbers = column("partition").and_then(|column| column.as_primitive_opt::<Int32Type>());

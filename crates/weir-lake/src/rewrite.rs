@@ -10,9 +10,8 @@ use arrow::datatypes::{Schema, TimestampMicrosecondType};
 use parquet::file::metadata::KeyValue;
 
 use crate::aside::notes_of;
-use crate::encryption::open;
+use crate::encryption::{batches, open};
 use crate::layout::parse_day;
-use crate::lines::damaged;
 use crate::seal::{PlainFile, SealError, WrittenFile, event_properties};
 use crate::store::TableFolder;
 use crate::table_log::TableError;
@@ -34,8 +33,8 @@ pub(crate) fn rewrite(
     let mut file = PlainFile::create(folder, day, &schema, properties)?.indexed();
     let mut times = None;
     let mut start = 0;
-    for batch in builder.build().ok().ok_or_else(|| damaged(path))? {
-        let batch = batch.ok().ok_or_else(|| damaged(path))?;
+    for batch in batches(builder, path)? {
+        let batch = batch?;
         let keep = BooleanArray::new(without.slice(start, batch.num_rows()).not(), None);
         start += batch.num_rows();
         let batch = filter_record_batch(&batch, &keep).map_err(SealError::Columns)?;
@@ -55,8 +54,8 @@ pub(crate) fn extract(
     let notes = notes_of(&builder);
     let schema = Arc::new(Schema::new(builder.schema().fields().clone()));
     let (mut rows, mut start) = (Vec::new(), 0);
-    for batch in builder.build().ok().ok_or_else(|| damaged(path))? {
-        let batch = batch.ok().ok_or_else(|| damaged(path))?;
+    for batch in batches(builder, path)? {
+        let batch = batch?;
         let keep = BooleanArray::new(only.slice(start, batch.num_rows()), None);
         start += batch.num_rows();
         rows.push(filter_record_batch(&batch, &keep).map_err(SealError::Columns)?);

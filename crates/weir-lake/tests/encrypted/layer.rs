@@ -159,3 +159,20 @@ fn rows_of_a_destroyed_epoch_are_read_by_nobody() {
     assert_eq!(expired, 20, "ten rows of two purposes, those that were set aside among them");
     audited(&again);
 }
+
+/// Goal: lengths stand in a file in clear; a changed one is damage that is told by name, whatever Parquet's own reader makes of it.
+#[test]
+fn a_changed_length_is_damage_and_no_panic() {
+    for length in [0_u32, 3, 15, 27, u32::MAX] {
+        let world = World::new(&[SHOP]);
+        world.add(&world.open(), 0, &shops(0..10));
+        let path = live(&world.table_path(&shop_table())).remove(0);
+        let mut bytes = fs::read(&path).unwrap();
+        // After the magic bytes the first module's length.
+        bytes[4..8].copy_from_slice(&length.to_le_bytes());
+        fs::write(&path, bytes).unwrap();
+        // Of nine others rows stay, so the file is read whole.
+        let refused = erase(&world, &world.open(), &[user("u1")]).unwrap_err();
+        assert!(matches!(refused, LakeError::Table { source: TableError::Log(_), .. }), "{length}: {refused}");
+    }
+}
