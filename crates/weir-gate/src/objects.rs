@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,9 +104,7 @@ impl Folder {
     /// Opens a file in it; none if it is not there.
     pub(crate) fn open(&self, name: &str) -> io::Result<Option<Input>> {
         let Some((file, bytes, mut mark)) = self.file(name)? else { return Ok(None) };
-        let known =
-            usize::try_from(bytes).map_or(SealedObject::HEAD_BYTES, |bytes| bytes.min(SealedObject::HEAD_BYTES));
-        let head = read(&file, 0, known)?;
+        let head = read(&file, SealedObject::head(bytes))?;
         let sealed = match &self.keys {
             None if head.starts_with(SealedObject::MAGIC) => return Err(io::ErrorKind::InvalidData.into()),
             None => None,
@@ -133,19 +132,19 @@ impl Input {
     /// # Errors
     /// When they cannot be read, the object ends before, or they are not what was sealed there.
     pub(crate) fn read(&self, at: u64, len: usize) -> io::Result<Vec<u8>> {
-        let Some(sealed) = &self.sealed else { return read(&self.file, at, len) };
-        let chunks = sealed.chunks(at..at + u64::try_from(len).map_err(io::Error::other)?);
-        let held = usize::try_from(chunks.bytes.end - chunks.bytes.start).map_err(io::Error::other)?;
-        let bytes = sealed.open(&chunks, read(&self.file, chunks.bytes.start, held)?)?;
+        let part = at..at + u64::try_from(len).map_err(io::Error::other)?;
+        let Some(sealed) = &self.sealed else { return read(&self.file, part) };
+        let bytes = sealed.read(part, |chunks| read(&self.file, chunks))?;
         if bytes.len() == len { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
 
-/// Reads `len` bytes of a file from `at` on.
-fn read(file: &File, at: u64, len: usize) -> io::Result<Vec<u8>> {
+/// Reads a part of a file, all of it.
+fn read(file: &File, part: Range<u64>) -> io::Result<Vec<u8>> {
+    let len = usize::try_from(part.end - part.start).map_err(io::Error::other)?;
     let mut bytes = Vec::with_capacity(len);
     while bytes.len() < len {
-        let from = at + u64::try_from(bytes.len()).map_err(io::Error::other)?;
+        let from = part.start + u64::try_from(bytes.len()).map_err(io::Error::other)?;
         match pread(file, spare_capacity(&mut bytes), from) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) | Err(Errno::INTR) => {}

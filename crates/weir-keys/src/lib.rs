@@ -52,5 +52,6 @@ pub use object::{Chunks, SealedObject};
 pub use ring::{KeyRing, LiveKeys, tenant_name_is_sound};
 pub use sealed::{Opening, Sealed, Sealing};
 pub use signing::{PublicKey, SignatureFault, SigningKey};
+pub use storage::{NotPrivate, open_private};
 pub use store_keys::StoreKeys;
 pub use wrap::{Versions, Wrap, WrapError, version_of};

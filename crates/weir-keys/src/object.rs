@@ -99,6 +99,11 @@ impl SealedObject {
     /// The first bytes of every sealed object.
     pub const MAGIC: &[u8; 8] = b"weirobj\x01";
 
+    /// Says where the head lies in an object of so many bytes; of one that is shorter than a head it is all.
+    pub fn head(bytes: u64) -> Range<u64> {
+        0..bytes.min(number(Self::HEAD_BYTES))
+    }
+
     /// Returns how long the text of an object is; none if no object has so many bytes.
     pub fn text_bytes(bytes: u64) -> Option<u64> {
         let chunks = bytes.checked_sub(number(Self::HEAD_BYTES))?;
@@ -114,6 +119,16 @@ impl SealedObject {
     /// Tells whether there is no text.
     pub const fn is_empty(&self) -> bool {
         self.text_bytes == 0
+    }
+
+    /// Reads a part of the text, of which `read` gets the chunks; what lies beyond the end is left out.
+    ///
+    /// # Errors
+    ///
+    /// Those of `read`, and [`ErrorKind::InvalidData`] when the chunks are not what was sealed there.
+    pub fn read(&self, text: Range<u64>, read: impl FnOnce(Range<u64>) -> io::Result<Vec<u8>>) -> io::Result<Vec<u8>> {
+        let chunks = self.chunks(text);
+        self.open(&chunks, read(chunks.bytes.clone())?)
     }
 
     /// Says which chunks hold a part of the text; what lies beyond its end is left out.
@@ -200,11 +215,11 @@ mod tests {
     }
 
     fn read(keys: &StoreKeys, place: &str, object: &[u8], text: Range<u64>) -> io::Result<Vec<u8>> {
-        let head = object.get(..SealedObject::HEAD_BYTES).ok_or_else(cut)?;
-        let opened = keys.open_object(place, head, number(object.len()))?;
-        let chunks = opened.chunks(text);
         let at = |bytes: u64| usize::try_from(bytes).unwrap();
-        opened.open(&chunks, object[at(chunks.bytes.start)..at(chunks.bytes.end)].to_vec())
+        let part = |part: Range<u64>| object[at(part.start)..at(part.end)].to_vec();
+        let bytes = number(object.len());
+        let opened = keys.open_object(place, &part(SealedObject::head(bytes)), bytes)?;
+        opened.read(text, |chunks| Ok(part(chunks)))
     }
 
     proptest! {

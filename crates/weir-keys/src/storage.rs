@@ -1,7 +1,7 @@
 //! The few file operations of the ring: private, put if absent, replaced whole, synced to disk.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions},
     io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -18,6 +18,31 @@ const FOLDER_MODE: u32 = 0o700;
 /// A key file is a few hundred bytes; more than this is something else.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// Why a file is not opened that only its owner should be able to read.
+#[derive(Debug, thiserror::Error)]
+pub enum NotPrivate {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Others than its owner may read or write it.
+    #[error("it has mode {mode:04o}, so that others may use it")]
+    Open {
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+/// Opens a file that only its owner may read; what mounts secrets puts links in their place, so links are followed.
+///
+/// # Errors
+///
+/// When it cannot be opened, or others may read it too.
+pub fn open_private(path: &Path) -> Result<File, NotPrivate> {
+    let file = File::open(path)?;
+    let mode = mode_of(&file.metadata()?);
+    if is_within(mode, FILE_MODE) { Ok(file) } else { Err(NotPrivate::Open { mode }) }
+}
+
 /// Makes a private folder; an existing one is fine.
 pub(crate) fn make_folder(path: &Path) -> Result<(), KeyError> {
     match DirBuilder::new().mode(FOLDER_MODE).create(path) {
@@ -33,7 +58,7 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), KeyError> {
     if !metadata.is_dir() {
         return Err(KeyError::NotAFolder { path: path.to_owned() });
     }
-    check_mode(path, metadata.permissions().mode(), FOLDER_MODE)
+    check_mode(path, mode_of(&metadata), FOLDER_MODE)
 }
 
 /// Tells whether nothing at all is in the folder.
@@ -68,7 +93,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError> 
     }
     let mut file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    check_mode(path, metadata.permissions().mode(), FILE_MODE)?;
+    check_mode(path, mode_of(&metadata), FILE_MODE)?;
     let length = usize::try_from(metadata.len().min(FILE_BYTES_MAX)).unwrap_or(0);
     // Sized once: a vector that grows leaves copies of the secret behind.
     let mut bytes = Zeroizing::new(vec![0; length]);
@@ -159,6 +184,13 @@ fn sync_folder(folder: &Path) -> Result<(), KeyError> {
 }
 
 fn check_mode(path: &Path, mode: u32, widest: u32) -> Result<(), KeyError> {
-    let mode = mode & 0o7777;
-    if mode | widest == widest { Ok(()) } else { Err(KeyError::ModeTooWide { path: path.to_owned(), mode, widest }) }
+    if is_within(mode, widest) { Ok(()) } else { Err(KeyError::ModeTooWide { path: path.to_owned(), mode, widest }) }
+}
+
+fn is_within(mode: u32, widest: u32) -> bool {
+    mode | widest == widest
+}
+
+fn mode_of(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & 0o7777
 }

@@ -79,11 +79,6 @@ impl StoreKeys {
         self.newest().map(|(version, _)| version)
     }
 
-    /// Returns how many versions there are.
-    pub fn versions(&self) -> usize {
-        self.versions.read().len()
-    }
-
     /// Returns the version that new objects are sealed with, also when another process has just made it.
     pub(crate) fn newest(&self) -> Result<(u32, Arc<Secret>), KeyError> {
         // Mostly there is no other, which is one look at the folder.
@@ -124,7 +119,7 @@ impl StoreKeys {
 
 impl fmt::Debug for StoreKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreKeys").field("versions", &self.versions()).finish_non_exhaustive()
+        f.debug_struct("StoreKeys").field("versions", &self.versions.read().len()).finish_non_exhaustive()
     }
 }
 

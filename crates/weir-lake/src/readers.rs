@@ -12,6 +12,7 @@ use weir_keys::{FileKey, KeySet, ReaderKey, RowsOf};
 
 use crate::layout::{TableName, day_text};
 use crate::list::{TableSummary, duckdb_view, view_name};
+use crate::rows_json::hex;
 
 /// The keys of one table and epoch, or of a table of weir's own.
 #[expect(missing_debug_implementations, reason = "holds keys")]
@@ -74,14 +75,6 @@ pub fn pyarrow_reader(table: &TableSummary, keys: &[TableKey]) -> String {
         .replace("@KEYS@", &keys.collect::<String>())
         .replace("@NAME@", &view_name(&table.table))
         .replace("@PATH@", &format!("{:?}", table.path))
-}
-
-/// Writes a key for people.
-pub fn hex(key: &[u8]) -> String {
-    key.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a text grows");
-        text
-    })
 }
 
 const PYARROW: &str = include_str!("readers/pyarrow.py");

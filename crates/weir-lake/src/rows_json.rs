@@ -57,7 +57,8 @@ fn instant(micros: i64) -> Value {
     jiff::Timestamp::from_microsecond(micros).map_or_else(|_| json!(micros), |instant| json!(instant.to_string()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Writes bytes in lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("four bits are a digit");
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -2,31 +2,28 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use weir_keys::{NotPrivate, open_private};
 use zeroize::Zeroizing;
 
 /// Reads a short text that only its owner may read; says what is wrong with the file.
 ///
 /// Links are followed: what mounts secrets puts links in their place.
 pub(crate) fn closed(path: &Path) -> Result<Zeroizing<String>, String> {
-    let file = open(path)?;
-    let mode = file.metadata().map_err(|error| unreadable(path, &error))?.permissions().mode() & 0o7777;
-    if mode & !PRIVATE_MODE != 0 {
-        let path = path.display();
-        return Err(format!("{path} has mode {mode:04o}, so that others may log in with it: run `chmod 600 {path}`"));
+    match open_private(path) {
+        Ok(file) => text(path, file),
+        Err(NotPrivate::Io(error)) => Err(unreadable(path, &error)),
+        Err(NotPrivate::Open { mode }) => {
+            let path = path.display();
+            Err(format!("{path} has mode {mode:04o}, so that others may log in with it: run `chmod 600 {path}`"))
+        }
     }
-    text(path, file)
 }
 
 /// The same, of a file that others may read.
 pub(crate) fn open_to_others(path: &Path) -> Result<Zeroizing<String>, String> {
-    text(path, open(path)?)
-}
-
-fn open(path: &Path) -> Result<File, String> {
-    File::open(path).map_err(|error| unreadable(path, &error))
+    text(path, File::open(path).map_err(|error| unreadable(path, &error))?)
 }
 
 fn text(path: &Path, file: File) -> Result<Zeroizing<String>, String> {
@@ -45,7 +42,5 @@ fn unreadable(path: &Path, error: &std::io::Error) -> String {
     format!("{} cannot be read ({})", path.display(), error.kind())
 }
 
-/// As for the files of the key ring.
-const PRIVATE_MODE: u32 = 0o600;
 /// A chain of certificates is the longest of these; more is something else.
 const FILE_BYTES_MAX: usize = 64 << 10;

@@ -145,12 +145,7 @@ impl Wrap for Vault {
             return Ok(false);
         }
         let key = key.to_owned();
-        self.run(|session| async move {
-            session
-                .change(&Change { verb: "keys", right: "update", key: &key, more: "" }, &json!({ "type": KEY_TYPE }))
-                .await
-        })
-        .map(|()| true)
+        self.run(|session| async move { session.change(&key, "", &json!({ "type": KEY_TYPE })).await }).map(|()| true)
     }
 
     fn wrap(&self, key: &str, secret: &[u8]) -> Result<String, WrapError> {
@@ -174,9 +169,7 @@ impl Wrap for Vault {
 
     fn rotate(&self, key: &str) -> Result<(), WrapError> {
         let key = key.to_owned();
-        self.run(|session| async move {
-            session.change(&Change { verb: "keys", right: "update", key: &key, more: "/rotate" }, &json!({})).await
-        })
+        self.run(|session| async move { session.change(&key, "/rotate", &json!({})).await })
     }
 
     fn destroy(&self, key: &str) -> Result<(), WrapError> {
@@ -185,8 +178,7 @@ impl Wrap for Vault {
             if session.versions(&key).await?.is_none() {
                 return Ok(());
             }
-            let allow = Change { verb: "keys", right: "update", key: &key, more: "/config" };
-            session.change(&allow, &json!({ "deletion_allowed": true })).await?;
+            session.change(&key, "/config", &json!({ "deletion_allowed": true })).await?;
             let path = session.path("keys", &key);
             let answer = session.ask(&Question { method: Method::DELETE, path: &path, body: None }).await?;
             if answer.status.is_success() { Ok(()) } else { Err(session.refusal(&answer, "delete", &key, &path)) }
@@ -199,14 +191,6 @@ impl Wrap for Vault {
     }
 }
 
-/// A change of a key.
-struct Change<'c> {
-    verb: &'static str,
-    right: &'static str,
-    key: &'c str,
-    more: &'static str,
-}
-
 impl Session {
     fn key(&self, key: &str) -> String {
         format!("{}-{key}", self.settings.prefix)
@@ -216,11 +200,12 @@ impl Session {
         format!("{}/{verb}/{}", self.settings.mount, self.key(key))
     }
 
-    async fn change(&self, change: &Change<'_>, body: &serde_json::Value) -> Result<(), WrapError> {
-        let path = format!("{}{}", self.path(change.verb, change.key), change.more);
+    /// Changes a key: `more` follows its path.
+    async fn change(&self, key: &str, more: &str, body: &serde_json::Value) -> Result<(), WrapError> {
+        let path = format!("{}{more}", self.path("keys", key));
         let body = body.to_string();
         let answer = self.ask(&Question { method: Method::POST, path: &path, body: Some(body.as_bytes()) }).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(self.refusal(&answer, change.right, change.key, &path)) }
+        if answer.status.is_success() { Ok(()) } else { Err(self.refusal(&answer, "update", key, &path)) }
     }
 
     async fn cipher(&self, verb: &str, key: &str, body: &[u8]) -> Result<String, WrapError> {

@@ -3,9 +3,7 @@
 //! With a client CA every client must show a certificate of it: a connection without one ends in the handshake. Who the client
 //! is say the URI and DNS names of the certificate (the subject's common name is no name any more, RFC 9525).
 
-use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, crypto, version};
 use tokio_rustls::TlsAcceptor;
+use weir_keys::{NotPrivate, open_private};
 
 /// A file that a listener cannot be started with.
 #[derive(Debug, thiserror::Error)]
@@ -84,11 +83,10 @@ pub(crate) fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
 /// When it cannot be read, or others may read it too.
 pub fn private_file(path: &Path) -> Result<String, FileFault> {
     let failed = |source| FileFault::Io { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
-    if mode & !PRIVATE_MODE != 0 {
-        return Err(FileFault::Open { path: path.to_owned(), mode });
-    }
+    let mut file = open_private(path).map_err(|why| match why {
+        NotPrivate::Io(source) => failed(source),
+        NotPrivate::Open { mode } => FileFault::Open { path: path.to_owned(), mode },
+    })?;
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(failed)?;
     Ok(text)
@@ -103,6 +101,3 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> 
 fn not(path: &Path, expected: &'static str) -> FileFault {
     FileFault::Not { path: path.to_owned(), expected }
 }
-
-/// As for the files of the key ring.
-const PRIVATE_MODE: u32 = 0o600;

@@ -2,7 +2,7 @@
 //!
 //! In a sealed lake nothing is read that is in clear, and in one without store keys nothing that is sealed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
@@ -14,7 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use weir_keys::{SealedObject, Sealing, StoreKeys};
 
-use super::{StoreError, io_error};
+use super::{StoreError, io_error, remove};
 
 /// How objects are written and read.
 #[derive(Clone, Debug)]
@@ -41,7 +41,8 @@ impl Objects {
 
     /// Writes a whole file, which will be read under the name of `named`; it is not synced.
     pub(crate) fn write(&self, path: &Path, named: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        remove_partial(path)?;
+        // What is left of an earlier try goes: an index may be written twice.
+        remove(path)?;
         let mut output = self.create(path, named)?;
         output.write_all(bytes).and_then(|()| output.finish()).map(drop).map_err(io_error("write", path))
     }
@@ -52,11 +53,9 @@ impl Objects {
             let file = File::open(path)?;
             let bytes = file.metadata()?.len();
             let Some(keys) = &self.keys else { return Ok(Input { file: Arc::new(file), bytes, sealed: None }) };
-            let mut head = [0; SealedObject::HEAD_BYTES];
-            let known = usize::try_from(bytes).map_or(head.len(), |bytes| bytes.min(head.len()));
-            file.read_exact_at(&mut head[..known], 0)?;
+            let head = part(&file, SealedObject::head(bytes))?;
             let place = self.place(path).map_err(io::Error::other)?;
-            let sealed = keys.open_object(&place, &head[..known], bytes)?;
+            let sealed = keys.open_object(&place, &head, bytes)?;
             Ok(Input { file: Arc::new(file), bytes: sealed.len(), sealed: Some(Arc::new(sealed)) })
         };
         open().map_err(io_error("open", path))
@@ -89,12 +88,12 @@ impl Objects {
     }
 }
 
-/// What is left of an earlier try goes: an index may be written twice.
-fn remove_partial(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
+/// Reads a part of a file as it lies there.
+pub(super) fn part(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, range.start)?;
+    Ok(bytes)
 }
 
 /// A file that is being written.
@@ -140,16 +139,10 @@ pub(crate) struct Input {
 
 impl Input {
     /// Reads a part; less where the file ends before it.
-    pub(crate) fn read(&self, part: Range<u64>) -> io::Result<Vec<u8>> {
-        let clear = || part.start.min(self.bytes)..part.end.min(self.bytes);
-        let chunks = self.sealed.as_ref().map(|sealed| sealed.chunks(part.clone()));
-        let range = chunks.as_ref().map_or_else(clear, |chunks| chunks.bytes.clone());
-        let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, range.start)?;
-        match (&self.sealed, &chunks) {
-            (Some(sealed), Some(chunks)) => sealed.open(chunks, bytes),
-            _ => Ok(bytes),
+    pub(crate) fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        match &self.sealed {
+            Some(sealed) => sealed.read(range, |chunks| part(&self.file, chunks)),
+            None => part(&self.file, range.start.min(self.bytes)..range.end.min(self.bytes)),
         }
     }
 }

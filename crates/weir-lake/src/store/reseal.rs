@@ -1,13 +1,14 @@
 //! Objects sealed anew, when the store's keys have a newer version than theirs.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use uuid::Uuid;
 use weir_keys::SealedObject;
 
+use super::objects::part;
 use super::{LEDGER, Objects, RegionFolder, StoreError, entries, io_error, is_dot, remove};
 
 impl RegionFolder {
@@ -37,14 +38,11 @@ impl Objects {
     /// Seals an object anew if it has an older version; tells whether it did.
     fn reseal(&self, path: &Path) -> Result<bool, StoreError> {
         let Some(keys) = self.keys() else { return Ok(false) };
-        let mut head = Vec::new();
-        let read = File::open(path).and_then(|file| {
-            file.take(u64::try_from(SealedObject::HEAD_BYTES).map_err(io::Error::other)?).read_to_end(&mut head)
-        });
-        match read {
+        let head = File::open(path).and_then(|file| part(&file, SealedObject::head(file.metadata()?.len())));
+        let head = match head {
             // It was removed since it was listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            read => read.map_err(io_error("read", path))?,
+            head => head.map_err(io_error("read", path))?,
         };
         if keys.is_newest(&head).map_err(io_error("reseal", path))? {
             return Ok(false);

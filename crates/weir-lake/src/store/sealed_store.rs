@@ -52,8 +52,7 @@ impl SealedStore {
     }
 
     async fn head_of(&self, meta: &ObjectMeta) -> Result<SealedObject> {
-        let end = meta.size.min(u64::try_from(SealedObject::HEAD_BYTES).unwrap_or(u64::MAX));
-        let head = self.below.get_range(&meta.location, 0..end).await?;
+        let head = self.below.get_range(&meta.location, SealedObject::head(meta.size)).await?;
         let opened = self.keys.open_object(&self.place(&meta.location)?, &head, meta.size);
         opened.map_err(|source| failed(Box::new(source)))
     }

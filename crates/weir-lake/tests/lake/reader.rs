@@ -113,8 +113,7 @@ pub(crate) fn bytes(path: &Path) -> Vec<u8> {
     let (place, length) = (path.strip_prefix(root).unwrap().to_str().unwrap(), u64::try_from(object.len()).unwrap());
     let head = &object[..SealedObject::HEAD_BYTES];
     let sealed = StoreKeys::open(&keys).unwrap().open_object(place, head, length).unwrap();
-    let chunks = sealed.chunks(0..u64::MAX);
-    sealed.open(&chunks, object[head.len()..].to_vec()).unwrap()
+    sealed.read(0..u64::MAX, |_| Ok(object[head.len()..].to_vec())).unwrap()
 }
 
 /// The folder of the store keys, beside the lake.
