@@ -9,7 +9,7 @@ usage: read_table.py ENGINE TABLE…          every row of each table; ENGINE is
        read_table.py sql STATEMENTS         what DuckDB answers to the last of the statements
 
 A table is a folder, or s3://BUCKET/… at the endpoint that AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
-name, with a certificate of the CA in SSL_CERT_FILE (not with spark).
+name, with a certificate of the CA in SSL_CERT_FILE.
 
 For each table: a line {"table": …, "rows": N}, then N lines, one JSON object a row, keys and lines sorted; or, as digest,
 a line {"table": …, "digest": …, "rows": N}: the sum, modulo 2^128, of the first 16 bytes of each row's SHA-256.
@@ -29,7 +29,9 @@ import pathlib
 import re
 import select
 import struct
+import subprocess
 import sys
+import tempfile
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -81,6 +83,8 @@ def read_sql(statements):
 def read_duckdb_keys(printed):
     text = pathlib.Path(printed).read_text()
     connection = connect()
+    if S3 in text:
+        use_endpoint(connection)
     connection.execute(text.removeprefix("INSTALL delta; LOAD delta;"))
     (view,) = re.findall(r"^CREATE OR REPLACE VIEW (\w+) AS", text, re.MULTILINE)
     # A condition on a value: reading alone would not show that filters are kept out of the files.
@@ -131,7 +135,8 @@ def data_set(printed):
 
 
 def read_spark(table):
-    return spark().read.format("delta").load(str(table)).toArrow()
+    # Hadoop calls what speaks S3 by another name.
+    return spark().read.format("delta").load(str(table).replace(S3, "s3a://")).toArrow()
 
 
 ENGINES = {
@@ -215,9 +220,31 @@ def spark():
         "spark.ui.showConsoleProgress": "false",
     }
     builder = SparkSession.builder.master("local[2]")
-    for name, value in options.items():
+    for name, value in (options | s3a_options()).items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
+
+
+def s3a_options():
+    """Returns what Spark needs for the S3 endpoint that the environment names; nothing if there is none."""
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        return {}
+    # Java takes a CA from a store of its own kind.
+    store = pathlib.Path(tempfile.mkdtemp()) / "trusted.p12"
+    importing = ["keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", os.environ["SSL_CERT_FILE"]]
+    subprocess.run([*importing, "-keystore", store, "-storepass", "changeit"], check=True, capture_output=True)
+    trusted = f"-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword=changeit"
+    options = {
+        "access.key": os.environ["AWS_ACCESS_KEY_ID"],
+        "change.detection.mode": "none",
+        "endpoint": os.environ["AWS_ENDPOINT_URL"],
+        "endpoint.region": os.environ["AWS_REGION"],
+        "path.style.access": "true",
+        "secret.key": os.environ["AWS_SECRET_ACCESS_KEY"],
+    }
+    return {f"spark.hadoop.fs.s3a.{name}": value for name, value in options.items()} | {
+        "spark.driver.extraJavaOptions": trusted
+    }
 
 
 # === the canonical form: by columns of text, because a value at a time takes minutes for a million rows ===

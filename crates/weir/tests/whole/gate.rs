@@ -20,7 +20,7 @@ const SECRET: &str = "a-secret-of-some-forty-letters-and-dashes";
 /// all of them with a wrong secret or after the grant, it does not, and it says of them what it says of a table that is not there.
 #[test]
 fn granted_purpose_is_read_through_the_gate_and_nothing_else() {
-    let (world, expected) = filled(&Settings::default());
+    let (world, expected) = filled(&Settings::default(), |_| ());
     let (endpoint, mut gate) = opened(&world, "https");
     let (names, digests) = granted(&expected);
     for engine in Engine::REMOTE {
@@ -43,11 +43,7 @@ fn granted_purpose_is_read_through_the_gate_and_nothing_else() {
         assert_eq!(endpoint.run_python(&piece), Ok(digests[checkout].rows), "{piece}");
     }
 
-    fs::write(world.path("grants.toml"), grants("2026-01-31")).unwrap();
-    gate.signal("HUP");
-    gate.until("the grant is over", |gate| {
-        gate.metrics().sum("weir_gate_reloads_total", &[("outcome", "applied")]) > 0.5
-    });
+    end_the_grant(&world, &mut gate);
     for engine in Engine::REMOTE {
         wrong_is_refused(engine, &endpoint, &names[0]);
     }
@@ -65,19 +61,31 @@ fn granted_purpose_is_read_through_the_gate_and_nothing_else() {
     told_and_sound(&world);
 }
 
-/// A lake that is sealed for the store, whose folder gives nobody a row, is read through the gate as one that is not.
+/// A lake that is sealed for the store, whose folder gives nobody a row, is read through the gate as one that is not; by Spark too, which gets
+/// no other purpose's table, and nothing once the grant is over.
 #[test]
 fn sealed_lake_is_read_through_the_gate_as_if_it_were_not() {
-    let (world, expected) = filled(&Settings { sealed: true, ..Settings::default() });
-    let (endpoint, _gate) = opened(&world, "https");
+    let (world, expected) = filled(&Settings { sealed: true, ..Settings::default() }, |_| ());
+    let (endpoint, mut gate) = opened(&world, "https");
     let (names, digests) = granted(&expected);
-    for engine in Engine::REMOTE {
+    for engine in Engine::REMOTE.into_iter().chain([Engine::Spark]) {
         assert_eq!(engine.digests_at(&endpoint, &names).as_ref(), Ok(&digests), "{engine:?}");
     }
+    wrong_is_refused(Engine::Spark, &endpoint, "s3://eu/troubleshooting/com.example.checkout.completed");
+    end_the_grant(&world, &mut gate);
+    wrong_is_refused(Engine::Spark, &endpoint, &names[0]);
+}
+
+fn end_the_grant(world: &World, gate: &mut Daemon) {
+    fs::write(world.path("grants.toml"), grants("2026-01-31")).unwrap();
+    gate.signal("HUP");
+    gate.until("the grant is over", |gate| {
+        gate.metrics().sum("weir_gate_reloads_total", &[("outcome", "applied")]) > 0.5
+    });
 }
 
 /// The tables of the granted purpose, as the gate calls them, and what is in each.
-fn granted(expected: &Expected) -> (Vec<String>, Vec<Digest>) {
+pub(crate) fn granted(expected: &Expected) -> (Vec<String>, Vec<Digest>) {
     let tables = expected.of_purpose(PurposeId::Reliability);
     let (names, digests): (Vec<String>, Vec<Digest>) =
         tables.map(|(event_type, digest)| (format!("s3://eu/reliability/{event_type}"), digest)).unzip();
@@ -162,8 +170,8 @@ fn with_recipient(settings: &Settings) -> World {
     world
 }
 
-/// Makes a lake whose tables of reliability somebody may read, and says what is in it.
-fn filled(settings: &Settings) -> (World, Expected) {
+/// Makes a lake whose tables of reliability somebody may read, and says what is in it; every row is shown as a line.
+pub(crate) fn filled(settings: &Settings, mut show: impl FnMut(&str)) -> (World, Expected) {
     let world = with_recipient(settings);
     let flaws = Flaws { tombstone: 0, binary_mode: 0, ..Flaws::default() };
     let corpus = world.corpus(23, Options { people: 200, tenants: 20, events: 2_000, flaws, ..Options::ending(0) });
@@ -177,14 +185,17 @@ fn filled(settings: &Settings) -> (World, Expected) {
     };
     fs::write(world.path("consent.ndjson"), lines(&mut world.consents(&corpus))).unwrap();
     fs::write(world.path("events.ndjson"), lines(&mut events())).unwrap();
-    let expected = Expected::of(&world, &corpus, world.consents(&corpus), events());
+    let [expected, _] = Expected::split(&world, &corpus, world.consents(&corpus), events(), |row| {
+        show(row);
+        true
+    });
     let file = world.path("events.ndjson");
     Weir::new(&world, ["filter", "--decision", "TEST-1", file.to_str().unwrap()]).run().assert_done();
     (world, expected)
 }
 
 /// Opens a gate before the world's lake, for one who may read reliability.
-fn opened(world: &World, scheme: &str) -> (Endpoint, Daemon) {
+pub(crate) fn opened(world: &World, scheme: &str) -> (Endpoint, Daemon) {
     let address = free();
     let config = fs::read_to_string(world.path("weir.toml")).unwrap();
     let tls = if scheme == "https" { "[gate.tls]\ncertificate = \"gate.pem\"\nkey = \"gate-key.pem\"\n" } else { "" };
@@ -204,19 +215,38 @@ fn opened(world: &World, scheme: &str) -> (Endpoint, Daemon) {
 
 /// Makes a CA, and a certificate of it for this machine.
 fn certify(world: &World) {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // OpenSSL takes a certificate whose issuer has its own name for a CA's.
-    params.distinguished_name.push(DnType::CommonName, "a CA");
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
-    private(world, "gate-key.pem", &key.serialize_pem());
-    private(world, "gate.pem", &leaf.pem());
+    let ca = Ca::new("a CA");
+    let (key, leaf) = ca.certify("localhost");
+    private(world, "gate-key.pem", &key);
+    private(world, "gate.pem", &leaf);
     private(world, "ca.pem", &ca.pem());
 }
 
-fn private(world: &World, name: &str, text: &str) {
+/// Who says who is who.
+pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
+
+impl Ca {
+    pub(crate) fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes a certificate whose issuer has its own name for a CA's.
+        params.distinguished_name.push(DnType::CommonName, name);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Makes a key and its certificate for a name, in PEM.
+    pub(crate) fn certify(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
+        (key.serialize_pem(), leaf.pem())
+    }
+}
+
+pub(crate) fn private(world: &World, name: &str, text: &str) {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(world.path(name));
     file.unwrap().write_all(text.as_bytes()).unwrap();
 }
