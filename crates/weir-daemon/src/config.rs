@@ -6,6 +6,7 @@
 
 mod api;
 mod gate;
+mod kafka;
 mod page;
 mod portal;
 mod section;
@@ -13,7 +14,6 @@ mod setting;
 mod tree;
 mod vault;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +26,7 @@ use weir_source::SnapshotSettings;
 
 pub use api::{Api, ApiRules, ApiTls};
 pub use gate::{Gate, GateRules, GateTls};
+pub use kafka::{BrokersFault, Kafka};
 pub use page::default_file;
 pub use portal::{Portal, PortalRules, Provider};
 pub use setting::{ByteSize, Count, FileUrl, Files, Start, parse_duration};
@@ -45,29 +46,6 @@ section! {
         purposes: Option<PathBuf> = proposed(r#""purposes.toml""#),
         /// Only events whose tenant may live here are written.
         region: String = required(r#""eu""#),
-    }
-}
-
-section! {
-    /// Where the events come from.
-    pub struct Kafka at "source.kafka" {
-        /// librdkafka's bootstrap.servers.
-        brokers: String = required(r#""localhost:9092""#),
-        /// The topics that carry CloudEvents.
-        topics: Vec<String> = required(r#"["telemetry"]"#),
-        /// The consumer group. A lake belongs to one group.
-        group: String = required(r#""weir""#),
-        /// Where a partition that the lake has never seen starts: "earliest" or "latest".
-        start: Start = standard(r#""earliest""#),
-        /// Static membership: a restart within the session time-out moves no partition. One for each daemon.
-        instance_id: Option<String> = optional(r#""weir-1""#),
-        /// How long a raw record may stay in these topics and in the consent inbox, so that what is erased is gone everywhere (a month:
-        /// GDPR, article 12(3)). The shortest retention of a purpose bounds it, too. Topics that may keep records longer are not read,
-        erasure_deadline: Duration = standard(r#""30d""#),
-        /// unless this says so; /readyz and the ledger then tell everybody.
-        allow_longer_retention: bool = standard("false"),
-        /// Any librdkafka option, passed through to every client.
-        client: BTreeMap<String, String> = optional(r#"{ "security.protocol" = "ssl" }"#),
     }
 }
 
@@ -260,7 +238,7 @@ impl Config {
     fn read_tree(tree: &Table, faults: &Faults) -> Option<Self> {
         let mut root = Section::new(tree, faults);
         let general = General::read(&mut root);
-        let kafka = read_kafka(&mut root);
+        let kafka = kafka::read(&mut root);
         let consent = within(&mut root, "consent", |section| {
             let consent = Consent::read(section)?;
             let source = one_source(&consent, section);
@@ -338,15 +316,6 @@ fn within<T>(root: &mut Section<'_>, key: &'static str, read: fn(&mut Section<'_
 
 /// Reads `[source.kafka]`, which verbs that read files do without; the outer `None` is a fault.
 #[expect(clippy::option_option, reason = "absent and faulty differ, and the caller asks with `?` for the one")]
-fn read_kafka(root: &mut Section<'_>) -> Option<Option<Kafka>> {
-    let faults = root.faults();
-    let Some(source) = root.take("source") else { return Some(None) };
-    let mut source = Section::new(source.table(faults)?, faults);
-    let kafka = within(&mut source, "kafka", Kafka::read);
-    source.finish();
-    kafka.map(Some)
-}
-
 /// Reads a table that may be absent; the outer `None` is a fault.
 #[expect(clippy::option_option, reason = "absent and faulty differ, and the caller asks with `?` for the one")]
 fn if_there<T>(

@@ -35,7 +35,7 @@ use weir_keys::{KeyError, KeyRing};
 use weir_lake::{CommitError, LakeError};
 use weir_ledger::{Collector, LedgerError};
 use weir_policy::Policy;
-use weir_source::{AskError, Brokers, FirstOffset, Membership, OptionRefused, Problem};
+use weir_source::{AskError, Brokers, FirstOffset, Membership, Problem};
 
 use crate::api::clerk::Clerk;
 use crate::api::desk::{Batch, Ground};
@@ -43,7 +43,7 @@ use crate::api::inbox::Sender;
 use crate::api::serve::Listener;
 use crate::api::{Api, ApiFault};
 use crate::clock::SharedClock;
-use crate::config::{Api as Settings, Config, ConsentSource, Kafka, Start};
+use crate::config::{Api as Settings, BrokersFault, Config, ConsentSource, Kafka, Start};
 use crate::http::{self, HttpError, Pages};
 use crate::metrics::labels::BuildLabels;
 use crate::{Health, Metrics, Obstacle, VERSION};
@@ -89,7 +89,7 @@ pub enum Until {
 pub fn run(setup: Setup) -> Result<(), RunError> {
     let kafka = setup.config.kafka.clone().ok_or(RunError::NoSource)?;
     let (until, state_topic) = (setup.until, setup.state_topic);
-    let brokers = Brokers::new(&kafka.brokers, kafka.client.clone()).map_err(RunError::Option)?;
+    let brokers = kafka.connection().map_err(RunError::Brokers)?;
 
     let (events, inbox) = sync_channel(EVENTS_MAX);
     let health = Health::default();
@@ -222,9 +222,9 @@ pub enum RunError {
     /// The configuration has no `[source.kafka]`.
     #[error("failed to find [source.kafka] in the configuration")]
     NoSource,
-    /// An option of `[source.kafka] client` is refused.
+    /// An option of `[source.kafka] client` is refused, or a secret that it names cannot be had.
     #[error("failed to set up the Kafka client")]
-    Option(#[source] OptionRefused),
+    Brokers(#[source] BrokersFault),
     /// A worker panicked: a bug.
     #[error("worker {worker} panicked; what is not committed will be read again")]
     Panicked {

@@ -186,6 +186,7 @@ const OWNED: &[(&str, &str)] = &[
     ("enable.auto.offset.store", "offsets are committed only with the receipt of a durable commit"),
     ("enable.idempotence", "consent records are never stored twice or out of order"),
     ("enable.partition.eof", "weir asks for end offsets itself"),
+    ("enable.ssl.certificate.verification", "brokers are verified; name their CA as `ssl.ca.location`"),
     ("group.id", "use `group`"),
     ("group.instance.id", "use `instance`"),
     ("isolation.level", "records of aborted transactions were never sent"),
@@ -193,6 +194,7 @@ const OWNED: &[(&str, &str)] = &[
     ("metadata.broker.list", "use `brokers`"),
     ("plugin.library.paths", "a plugin would see records before the filter does"),
     ("request.required.acks", "consent records count as sent when all replicas have them"),
+    ("ssl.endpoint.identification.algorithm", "brokers are verified by the names that they are reached by"),
     ("test.mock.num.brokers", "use `weir demo`"),
     ("transactional.id", "weir's tables carry the offsets; no transaction is needed"),
 ];

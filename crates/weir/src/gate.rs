@@ -8,6 +8,7 @@ use weir_daemon::{Health, Metrics, SystemClock, lake};
 use weir_gate::{GateFault, Setup};
 
 use crate::cli::Global;
+use crate::confine;
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::setup;
 
@@ -24,6 +25,7 @@ pub(crate) fn gate(global: &Global, _: &Args) -> Result<Exit, Failure> {
     let Some(settings) = config.gate.clone() else {
         return Err(Failure::new(Exit::Config, anyhow!("no [gate] in the configuration")));
     };
+    setup::confine(confine::folders(&config))?;
     let store_keys = lake::store_keys(&config).or_exit(Exit::NotAllowed)?;
     // Of the ring the gate keeps the key that signs the ledger, and nothing by which anybody could be found.
     let ledger = lake::ledger(&config, &setup::key_ring(&config)?);

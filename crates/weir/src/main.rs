@@ -5,6 +5,7 @@ mod bench;
 mod cells;
 mod cli;
 mod completions;
+mod confine;
 mod consent;
 mod demo;
 mod exit;

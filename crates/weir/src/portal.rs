@@ -32,6 +32,7 @@ pub(crate) struct Args {}
 /// When a setting or a file cannot be used, or the address cannot be bound.
 pub(crate) fn portal(global: &Global, _: &Args) -> Result<Exit, Failure> {
     let configured = setup::config(global)?;
+    setup::confine(Ok(vec![std::env::temp_dir()]))?;
     let (policy, _) = setup::policy(global, &configured)?;
     let (Some(portal), Some(receipts)) = (configured.portal, configured.receipts) else {
         return Err(Failure::new(Exit::Config, anyhow!("no [portal] in the configuration")));

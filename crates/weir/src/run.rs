@@ -5,6 +5,7 @@ use weir_daemon::SystemClock;
 use weir_daemon::pipeline::{self, RunError, Setup, StateTopicPolicy, Until};
 
 use crate::cli::Global;
+use crate::confine;
 use crate::exit::{Exit, Failure};
 use crate::setup;
 
@@ -24,6 +25,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     share_heaps();
     let config = setup::config(global)?;
+    setup::confine(confine::folders(&config))?;
     let (policy, warnings) = setup::policy(global, &config)?;
     for warning in &warnings {
         warn!(code = warning.code, place = %warning.place, "{}", warning.message);
@@ -77,6 +79,6 @@ fn exit_of(why: &RunError) -> Exit {
             }
         }
         RunError::Late(_) => Exit::Retry,
-        RunError::Api(_) | RunError::NoSource | RunError::Option(_) | RunError::RawRetention(_) => Exit::Config,
+        RunError::Api(_) | RunError::NoSource | RunError::Brokers(_) | RunError::RawRetention(_) => Exit::Config,
     }
 }

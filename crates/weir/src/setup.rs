@@ -1,8 +1,10 @@
 //! What most verbs need first: the configuration and the policy that it names.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tracing::{info, warn};
 use weir_daemon::config::Kafka;
 use weir_daemon::{Config, SystemClock};
 use weir_keys::{KeyError, KeyRing};
@@ -13,6 +15,7 @@ use weir_policy::{Policy, PolicySource};
 use weir_source::{Brokers, Cluster};
 
 use crate::cli::Global;
+use crate::confine;
 use crate::exit::{Exit, Failure, OrExit as _};
 
 /// Contracts that are named on the command line, for those who have no configuration.
@@ -112,6 +115,19 @@ pub(crate) fn lake(config: &Config) -> Result<Lake, Failure> {
     weir_daemon::lake::open(config, &ring).map_err(lake_failure)
 }
 
+/// Confines a daemon to some folders, before it starts its first thread.
+///
+/// # Errors
+/// When the kernel refuses a rule.
+pub(crate) fn confine(folders: io::Result<Vec<PathBuf>>) -> Result<(), Failure> {
+    match folders {
+        Ok(folders) if confine::to(&folders).or_exit(Exit::Io)? => info!("writes to its own folders only"),
+        Ok(_) => warn!("the kernel has no Landlock: nothing keeps the daemon to its own folders"),
+        Err(error) => warn!(%error, "there is no lake yet, so nothing keeps the daemon to its own folders"),
+    }
+    Ok(())
+}
+
 /// Returns the brokers that the configuration names, and what it says about them.
 ///
 /// # Errors
@@ -119,7 +135,7 @@ pub(crate) fn lake(config: &Config) -> Result<Lake, Failure> {
 pub(crate) fn brokers(config: &Config) -> Result<(&Kafka, Brokers), Failure> {
     let why = || Failure::new(Exit::Config, anyhow::anyhow!("no brokers: the configuration has no [source.kafka]"));
     let kafka = config.kafka.as_ref().ok_or_else(why)?;
-    Ok((kafka, Brokers::new(&kafka.brokers, kafka.client.clone()).or_exit(Exit::Config)?))
+    Ok((kafka, kafka.connection().or_exit(Exit::Config)?))
 }
 
 /// Returns a line for questions to the brokers that the configuration names.

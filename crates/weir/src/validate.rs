@@ -11,7 +11,6 @@ use weir_consent::{ConsentStore, LineFault, LoadError};
 use weir_daemon::config::ConsentSource;
 use weir_daemon::{Config, check_api};
 use weir_policy::diagnostic::render;
-use weir_source::Brokers;
 
 use crate::cli::Global;
 use crate::exit::{Exit, Failure, OrExit as _};
@@ -43,7 +42,7 @@ pub(crate) fn validate(global: &Global, args: &Args) -> Result<Exit, Failure> {
         output::remark(&warning);
     }
     if let Some(kafka) = &config.kafka {
-        Brokers::new(&kafka.brokers, kafka.client.clone()).or_exit(Exit::Config)?;
+        kafka.connection().or_exit(Exit::Config)?;
     }
     if !args.no_environment {
         environment(&config)?;

@@ -29,6 +29,9 @@ pub(crate) struct Wish {
     pub(crate) port: Option<u16>,
     /// A folder for data that outlives the broker; otherwise the data end with it.
     pub(crate) data: Option<PathBuf>,
+    /// A folder with `broker.pem` (its key, PKCS#8, then its certificates) and `clients-ca.pem`: the port then takes TLS only, from
+    /// clients with a certificate.
+    pub(crate) tls: Option<PathBuf>,
 }
 
 impl Broker {
@@ -47,14 +50,18 @@ impl Broker {
         let logs = home.join("log");
         fs::create_dir_all(&logs)?;
 
-        let properties = configure(&folder, port)?;
+        // The broker itself, and who asks whether it is up, come by a port of their own when the port takes TLS only.
+        let inside = if wish.tls.is_some() { free_port()? } else { port };
+        let tls = wish.tls.as_ref().map(|pems| Ok::<_, anyhow::Error>((port, fs::canonicalize(pems)?))).transpose()?;
+        let properties = configure(&folder, inside, tls.as_ref())?;
         format_storage(&jars, &folder, &properties)?;
         let log = logs.join(format!("kafka-{port}.log"));
         let mut server = java(&jars, &folder, "info");
         server.arg("kafka.Kafka").arg(&properties);
         let server = Guarded::start(&server, &log, (!kept).then_some(&folder))?;
-        let mut broker = Self { address: format!("127.0.0.1:{port}"), server };
-        if let Err(error) = broker.await_answer() {
+        let host = if wish.tls.is_some() { "localhost" } else { "127.0.0.1" };
+        let mut broker = Self { address: format!("{host}:{port}"), server };
+        if let Err(error) = broker.await_answer(&format!("127.0.0.1:{inside}")) {
             let said = fs::read_to_string(&log).unwrap_or_default();
             bail!("Kafka did not start: {error}; the end of {}:\n{}", log.display(), process::tail(&said));
         }
@@ -67,9 +74,9 @@ impl Broker {
         bail!("Kafka at {} ended by itself", self.address)
     }
 
-    fn await_answer(&mut self) -> Result<()> {
+    fn await_answer(&mut self, address: &str) -> Result<()> {
         let asked = Instant::now();
-        while !answers(&self.address) {
+        while !answers(address) {
             if !self.server.is_alive()? {
                 bail!("it ended by itself");
             }
@@ -97,19 +104,23 @@ pub(crate) fn answers(address: &str) -> bool {
 }
 
 /// Writes the broker's configuration and its logger's.
-fn configure(folder: &Path, port: u16) -> Result<PathBuf> {
+fn configure(folder: &Path, port: u16, tls: Option<&(u16, PathBuf)>) -> Result<PathBuf> {
     let controller = free_port()?;
     let data = folder.join("log");
     let properties = folder.join("server.properties");
+    let (closed, pems) = tls.map_or_else(Default::default, |(port, pems)| {
+        (format!(",SSL://localhost:{port}"), TLS.replace("PEMS", &pems.display().to_string()))
+    });
     let text = format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
          controller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-         log.dirs={}\n{SETTINGS}",
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{closed}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}{closed}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL\n\
+         inter.broker.listener.name=PLAINTEXT\n\
+         log.dirs={}\n{SETTINGS}{pems}",
         data.display()
     );
     fs::write(&properties, text).with_context(|| format!("could not write {}", properties.display()))?;
@@ -179,6 +190,15 @@ log.segment.delete.delay.ms=1000
 log.cleaner.backoff.ms=200
 log.cleaner.min.cleanable.ratio=0.01
 log.cleaner.dedupe.buffer.size=16777216
+";
+
+/// What a broker needs for TLS; nobody comes in without a certificate.
+const TLS: &str = "\
+ssl.client.auth=required
+ssl.keystore.type=PEM
+ssl.keystore.location=PEMS/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=PEMS/clients-ca.pem
 ";
 
 const LOGGER_FILE: &str = "log4j2.properties";

@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask test`, `model`, `check`, `tidy`, `bench`, `count` and `up`.
+//! Developer commands: `cargo xtask test`, `attack`, `model`, `check`, `tidy`, `bench`, `count` and `up`.
 //!
 //! One tool, in the language of the tree, for everything a developer or CI does beyond plain cargo. Nothing here is
 //! part of the product, and nothing of the product is used here: a broken crate must not take its test command down.
@@ -42,6 +42,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         return Ok(());
     };
     match command.as_str() {
+        "attack" => test::run(&["--", "--test", "whole", "--", "attack::", "--nocapture"].map(str::to_owned)),
         "bench" => bench::run(rest),
         "check" => check::run(rest),
         "count" => count::run(rest),
@@ -63,6 +64,7 @@ cargo xtask test [--install] [STAGE…] [-- ARGS…]   run every test, real comp
     --install   install what this machine lacks (where there is apt)
     STAGE       only these crates, by the last part of their name: policy, keys, … (`weir` is the program itself)
     ARGS        passed to `cargo test`, such as a part of a test's name
+cargo xtask attack                                 give attackers one of each lock, and print what each recovers
 cargo xtask model                                  walk every order in which a withdrawal and a commit can meet
 cargo xtask check                                  formatting, lints, tidy, documentation, dependencies
 cargo xtask tidy [--bless]                         the rules of the house that no compiler checks
@@ -76,7 +78,8 @@ cargo xtask bench effect [EVENTS]                  how long withdrawals take to 
 cargo xtask bench changes [CHANGES]                changes of consent in any order, while daemons and broker are killed
 cargo xtask count [--bless] [--install]            compare the filter's instructions with those that are committed
     --bless     commit to what is counted
-cargo xtask up [--port PORT] [--data DIR]          start Apache Kafka, print its address, stay until ctrl-c
+cargo xtask up [--port PORT] [--data DIR] [--tls DIR]   start Apache Kafka, print its address, stay until ctrl-c
+    --tls       take TLS only, with `broker.pem` there, from clients that have a certificate of `clients-ca.pem`
 
 WEIR_TEST_KAFKA=HOST:PORT   use this broker instead of starting one
 WEIR_TEST_HOME=DIR          where downloads, logs and the broker's data go (default: .weir-test)";

@@ -25,6 +25,7 @@ fn parse(arguments: &[String]) -> Result<Wish> {
         match flag.as_str() {
             "--port" => wish.port = Some(value.parse().with_context(|| format!("no port: {value}"))?),
             "--data" => wish.data = Some(PathBuf::from(value)),
+            "--tls" => wish.tls = Some(PathBuf::from(value)),
             other => bail!("no such option: {other}"),
         }
     }

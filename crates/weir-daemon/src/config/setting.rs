@@ -162,10 +162,14 @@ impl Setting for Vec<TableName> {
 impl Setting for BTreeMap<String, String> {
     const WANTS: &'static str = "a table of texts, numbers and booleans";
 
-    fn read(node: &Node, _: &Path) -> Option<Self> {
+    fn read(node: &Node, folder: &Path) -> Option<Self> {
         let Value::Table(table) = &node.value else { return None };
         let plain = |node: &Node| match &node.value {
-            Value::Text(text) | Value::Number(text) => Some(text.clone()),
+            Value::Text(text) => match text.strip_prefix("file:") {
+                Some(path) => Some(format!("file:{}", folder.join(path).display())),
+                None => Some(text.clone()),
+            },
+            Value::Number(text) => Some(text.clone()),
             Value::Bool(boolean) => Some(boolean.to_string()),
             Value::Array(_) | Value::Moment(_) | Value::Table(_) => None,
         };

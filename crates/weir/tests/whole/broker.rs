@@ -29,12 +29,12 @@ impl Broker {
     pub(crate) fn given() -> Self {
         let address =
             std::env::var("WEIR_TEST_KAFKA").expect("WEIR_TEST_KAFKA names a broker; `cargo xtask test` sets it");
-        Self::at(&address)
+        Self::at(&address, BTreeMap::new())
     }
 
-    fn at(address: &str) -> Self {
+    fn at(address: &str, mut options: BTreeMap<String, String>) -> Self {
         // Tests also send what weir must find too large.
-        let options = BTreeMap::from([("message.max.bytes".to_owned(), (16 << 20).to_string())]);
+        options.insert("message.max.bytes".to_owned(), (16 << 20).to_string());
         let brokers = Brokers::new(address, options).unwrap();
         Self { address: address.to_owned(), brokers }
     }
@@ -200,15 +200,29 @@ pub(crate) struct OwnBroker {
 impl OwnBroker {
     /// Starts a broker with its data in `folder`.
     pub(crate) fn start(folder: &Path) -> Self {
+        Self::start_with(folder, None)
+    }
+
+    /// Starts a broker that takes TLS only, with the certificates in a folder.
+    pub(crate) fn start_with_tls(folder: &Path, pems: &Path) -> Self {
+        Self::start_with(folder, Some(pems))
+    }
+
+    fn start_with(folder: &Path, pems: Option<&Path>) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut broker = Self { folder: folder.to_owned(), port, process: spawn(folder, port) };
+        let mut broker = Self { folder: folder.to_owned(), port, process: spawn(folder, port, pems) };
         broker.until_up();
         broker
     }
 
     /// Returns the way to it.
     pub(crate) fn broker(&self) -> Broker {
-        Broker::at(&format!("127.0.0.1:{}", self.port))
+        Broker::at(&format!("127.0.0.1:{}", self.port), BTreeMap::new())
+    }
+
+    /// Returns the way to it by TLS.
+    pub(crate) fn closed(&self, options: BTreeMap<String, String>) -> Broker {
+        Broker::at(&format!("localhost:{}", self.port), options)
     }
 
     /// Ends it as a crash does.
@@ -225,7 +239,7 @@ impl OwnBroker {
 
     /// Starts it again.
     pub(crate) fn restart(&mut self) {
-        self.process = spawn(&self.folder, self.port);
+        self.process = spawn(&self.folder, self.port, None);
         self.until_up();
     }
 
@@ -244,10 +258,13 @@ impl Drop for OwnBroker {
     }
 }
 
-fn spawn(folder: &Path, port: u16) -> Child {
+fn spawn(folder: &Path, port: u16, pems: Option<&Path>) -> Child {
     let xtask = std::env::var("WEIR_TEST_XTASK").expect("WEIR_TEST_XTASK names xtask; `cargo xtask test` sets it");
     let mut command = Command::new(xtask);
     command.args(["up", "--port", &port.to_string(), "--data"]).arg(folder);
+    if let Some(pems) = pems {
+        command.arg("--tls").arg(pems);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 

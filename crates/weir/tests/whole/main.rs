@@ -42,6 +42,8 @@ mod requests;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod changes;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod closed;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod crash;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod days;

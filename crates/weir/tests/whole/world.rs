@@ -56,6 +56,8 @@ pub(crate) struct Kafka {
     pub(crate) group: String,
     /// A name that survives a restart, so that a killed daemon's successor need not wait for its session to end.
     pub(crate) instance: Option<&'static str>,
+    /// More of librdkafka's options, each with a comma before it.
+    pub(crate) client: String,
 }
 
 impl Default for Settings {
@@ -146,20 +148,22 @@ impl Settings {
             topic: format!("telemetry-{name}"),
             group: format!("group-{name}"),
             instance: Some("weir-1"),
+            client: String::new(),
         };
         Self { kafka: Some(kafka), consent_topic: Some(format!("consent-{name}")), ..Self::default() }
     }
 
     fn text(&self) -> String {
         let mut text = String::from("contracts = \"schemas\"\npurposes = \"purposes.toml\"\nregion = \"eu\"\n");
-        if let Some(Kafka { brokers, topic, group, instance }) = &self.kafka {
+        if let Some(Kafka { brokers, topic, group, instance, client }) = &self.kafka {
             write!(text, "[source.kafka]\nbrokers = \"{brokers}\"\ntopics = [\"{topic}\"]\ngroup = \"{group}\"\n")
                 .unwrap();
             if let Some(instance) = instance {
                 writeln!(text, "instance_id = \"{instance}\"").unwrap();
             }
             // A member that died is missed within seconds; the default is made for networks.
-            text.push_str("client = { \"session.timeout.ms\" = \"6000\", \"heartbeat.interval.ms\" = \"500\" }\n");
+            let usual = "\"session.timeout.ms\" = \"6000\", \"heartbeat.interval.ms\" = \"500\"";
+            writeln!(text, "client = {{ {usual}{client} }}").unwrap();
         }
         match &self.consent_topic {
             Some(topic) => write!(text, "[consent]\ntopic = \"{topic}\"\n").unwrap(),

@@ -76,7 +76,7 @@ fn dependencies(manifest: &str) -> Vec<Dependency<'_>> {
             };
         }
         if let Some(table) = table
-            && let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#'))
+            && let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with(['#', '[']))
         {
             let (key, value) = (key.trim(), value.trim());
             let is_inherited = key.ends_with(".workspace") || value.contains("workspace = true");
