@@ -208,7 +208,7 @@ impl Lake {
         wanted: &Pseudonyms,
     ) -> Result<Vec<String>, TableError> {
         let may_hold = |path: &String| {
-            let sealed = folder.asides.read_index(path);
+            let sealed = folder.asides.index_of(path).ok().flatten();
             let index = sealed.and_then(|sealed| Index::of(self.secrets.open_index(table, path, &sealed).ok()?));
             index.is_none_or(|index| wanted.keys().any(|pseudonym| index.may_hold(pseudonym)))
         };

@@ -108,7 +108,7 @@ impl Lake {
 
     /// Returns the index of a file; `None` if it has none that can be trusted.
     pub(crate) fn index(&self, (table, folder): (&TableName, &TableFolder), path: &str) -> Option<Index> {
-        Index::of(self.secrets.open_index(table, path, &folder.read_index(path)?).ok()?)
+        Index::of(self.secrets.open_index(table, path, &folder.index_of(path).ok()??).ok()?)
     }
 }
 

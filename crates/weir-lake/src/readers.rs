@@ -2,7 +2,8 @@
 //!
 //! `DuckDB` takes one key a scan, so its view has one scan an epoch, of the epoch's days. Version 1.5 fails where it tests values inside
 //! an encrypted file, which `OFFSET 0` keeps it from, and where it reads arrays and structs of one, which the view leaves out. pyarrow
-//! takes reader keys, which open the keys that lie in the files, and reads all; in Python `DuckDB` takes rows from it.
+//! takes reader keys, which open the keys that lie in the files, and reads all; in Python `DuckDB` takes rows from it. Who reads through the
+//! gate has a right to come in, too: an access key and its secret, which no text holds.
 
 use std::fmt::Write as _;
 
@@ -44,9 +45,41 @@ pub fn table_keys(keys: &KeySet, region: &str, table: &TableName) -> Vec<TableKe
     }
 }
 
+/// Where somebody reads a lake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadAt {
+    /// In its folder.
+    Folder,
+    /// Through the gate.
+    Gate {
+        /// Scheme, host and port.
+        url: String,
+        /// The lake's region, which is the bucket.
+        region: String,
+    },
+}
+
+impl ReadAt {
+    fn path(&self, table: &TableSummary) -> String {
+        match self {
+            Self::Folder => table.path.clone(),
+            Self::Gate { region, .. } => format!("s3://{region}/{}", table.table),
+        }
+    }
+}
+
 /// Returns SQL for `DuckDB`: the keys, and a view of the table that uses them.
-pub fn duckdb_reader(table: &TableSummary, keys: &[TableKey]) -> String {
+pub fn duckdb_reader(table: &TableSummary, keys: &[TableKey], read_at: &ReadAt) -> String {
     let mut text = "INSTALL delta; LOAD delta;\n".to_owned();
+    if let ReadAt::Gate { url, region } = read_at {
+        let host = url.trim_start_matches("https://").trim_start_matches("http://");
+        let is_tls = !url.starts_with("http://");
+        let secret = format!(
+            "-- Before it, with your own: INSTALL httpfs; LOAD httpfs; CREATE SECRET (TYPE s3, ENDPOINT '{host}', USE_SSL {is_tls}, \
+             URL_STYLE 'path', REGION '{region}', KEY_ID '…', SECRET '…');"
+        );
+        writeln!(text, "{secret}").expect("a text grows");
+    }
     let is_nested = |of: &str| of.starts_with("array<") || of.starts_with("struct<");
     let (nested, flat): (Vec<_>, Vec<_>) = table.columns.iter().cloned().partition(|(_, of)| is_nested(of));
     if !nested.is_empty() {
@@ -59,7 +92,7 @@ pub fn duckdb_reader(table: &TableSummary, keys: &[TableKey]) -> String {
         let name = format!("{} {}", key.reader.id(), table.table);
         let value = STANDARD.encode(key.file.expose());
         writeln!(text, "PRAGMA add_parquet_key('{name}', '{value}');").expect("a text grows");
-        let path = table.path.replace('\'', "''");
+        let path = read_at.path(table).replace('\'', "''");
         let scan = format!("SELECT * FROM delta_scan('{path}', encryption_config={{footer_key: '{name}'}})");
         let days = |[first, end]: &[String; 2]| format!(" WHERE date >= DATE '{first}' AND date < DATE '{end}'");
         scans.push(format!("({scan}{} OFFSET 0)", key.days.as_ref().map(days).unwrap_or_default()));
@@ -69,12 +102,26 @@ pub fn duckdb_reader(table: &TableSummary, keys: &[TableKey]) -> String {
 }
 
 /// Returns Python for pyarrow: the keys, and a data set of the table that uses them.
-pub fn pyarrow_reader(table: &TableSummary, keys: &[TableKey]) -> String {
+pub fn pyarrow_reader(table: &TableSummary, keys: &[TableKey], read_at: &ReadAt) -> String {
     let keys = keys.iter().map(|key| format!("    {:?}: \"{}\",\n", key.reader.id(), hex(key.reader.expose())));
+    let [imports, options, files, gate] = match read_at {
+        ReadAt::Folder => ["", "", "table.file_uris(), None", ""].map(str::to_owned),
+        ReadAt::Gate { url, region } => [
+            "import os\n".to_owned(),
+            ", storage_options={\"AWS_ENDPOINT_URL\": GATE, \"AWS_REGION\": REGION}".to_owned(),
+            "through_gate(table)".to_owned(),
+            format!("GATE, REGION = {url:?}, {region:?}\n\n\n{PYARROW_GATE}"),
+        ],
+    };
     PYARROW
+        .replace("@IMPORTS@", &imports)
+        .replace("@OPTIONS@", &options)
+        .replace("@FILES@", &files)
+        .replace("@GATE@", &gate)
         .replace("@KEYS@", &keys.collect::<String>())
         .replace("@NAME@", &view_name(&table.table))
-        .replace("@PATH@", &format!("{:?}", table.path))
+        .replace("@PATH@", &format!("{:?}", read_at.path(table)))
 }
 
 const PYARROW: &str = include_str!("readers/pyarrow.py");
+const PYARROW_GATE: &str = include_str!("readers/pyarrow_gate.py");

@@ -192,11 +192,7 @@ impl TableFolder {
 
     /// Reads a file of the log; `None` if it is not there.
     pub(crate) fn read_log(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.objects.read(&self.log().join(name)) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        present(self.objects.read(&self.log().join(name)))
     }
 
     /// Opens a file of the log or of the data.
@@ -243,9 +239,9 @@ impl TableFolder {
         self.objects.write(&index, &index, sealed)
     }
 
-    /// Reads the index of a data file; `None` if it has none that can be read.
-    pub(crate) fn read_index(&self, path: &str) -> Option<Vec<u8>> {
-        self.objects.read(&self.index(path)).ok()
+    /// Reads the index of a data file; `None` if it has none.
+    pub(crate) fn index_of(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        present(self.objects.read(&self.index(path)))
     }
 
     /// Removes the index of a data file; absent is fine.
@@ -340,6 +336,14 @@ impl TableFolder {
     }
 }
 
+/// Tells objects that are not there from everything else that can go wrong.
+fn present<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
 /// Tells objects that do not open from everything else that can go wrong.
 fn opened<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     match read {
@@ -424,12 +428,12 @@ pub(crate) const LEDGER: &str = "_ledger";
 /// Where Delta keeps a table's log.
 pub(crate) const LOG: &str = "_delta_log";
 /// Where the indexes of all tables lie; not a purpose, so no table's folder.
-const INDEXES: &str = "_index";
+pub(crate) const INDEXES: &str = "_index";
 /// Where the rows of all tables lie that are set aside.
-const ASIDES: &str = "_restricted";
+pub(crate) const ASIDES: &str = "_restricted";
 const HASH_BYTES: u64 = 1 << 18;
 const DATA_ENDING: &str = ".parquet";
-const INDEX_ENDING: &str = ".index";
+pub(crate) const INDEX_ENDING: &str = ".index";
 
 #[cfg(test)]
 mod tests {

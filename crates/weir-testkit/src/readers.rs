@@ -243,6 +243,17 @@ pub fn duckdb_sql(statements: &str) -> Vec<String> {
     split(&text, 1).remove(0)
 }
 
+/// Opens as Parquet whatever opens below a folder, with all keys that some calls of `weir keys reader` printed; returns the bytes of value.
+///
+/// # Panics
+///
+/// If the script fails.
+pub fn attack(keys: &Path, folder: &Path) -> u64 {
+    let text = run("the attack", Command::new(python()).arg(script("attack.py")).arg(keys).arg(folder));
+    let bytes = text.trim().trim_end_matches('}').rsplit_once("\"bytes\": ").expect("it says how many bytes").1;
+    bytes.parse().expect("a number of bytes")
+}
+
 /// Verifies a receipt against a JSON Web Key Set with a JOSE library and a JSON-LD processor of Python's.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 //! It needs the folder and the key ring, no broker and no event. With `--broker` it also compares the ends of the partitions with
 //! what the broker has. It ends with 0, or with 65 and a name for each thing that must not be. `--ledger` is a proof of its own.
 
-mod ledger;
+pub(crate) mod ledger;
 
 use std::fmt;
 

@@ -1,6 +1,7 @@
 //! `weir lake`: what is in the tables, and what keeps them in order.
 
 mod accept_gap;
+mod verify;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::table::Table;
 use crate::{output, setup};
 use accept_gap::AcceptGapArgs;
+use verify::VerifyArgs;
 
 /// What to do with the lake.
 #[derive(Debug, Subcommand)]
@@ -32,6 +34,8 @@ pub(crate) enum LakeVerb {
     TakeOver(TakeOverArgs),
     /// Removes files and log entries that nothing needs any more.
     Vacuum(VacuumArgs),
+    /// Reads every object to its end, and holds the lake against its ledger: what was changed, swapped, cut or set back is named.
+    Verify(VerifyArgs),
 }
 
 /// Arguments of `weir lake ls`.
@@ -126,6 +130,7 @@ pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
             output::print(format_args!("the lake belongs to group {group} now\n"))?;
         }
         LakeVerb::Vacuum(args) => vacuum(&setup::lake(&config)?, args)?,
+        LakeVerb::Verify(args) => return verify::verify(&config, args),
     }
     Ok(Exit::Done)
 }

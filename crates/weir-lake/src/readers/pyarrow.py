@@ -1,5 +1,5 @@
 import base64
-
+@IMPORTS@
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet.encryption as pe
@@ -25,13 +25,14 @@ class ReaderKeys(pe.KmsClient):
         return AESGCM(bytes.fromhex(READER_KEYS[name])).decrypt(sealed[:12], sealed[12:], name.encode())
 
 
-def open_table(path):
-    table = DeltaTable(path)
+@GATE@def open_table(path):
+    table = DeltaTable(path@OPTIONS@)
     config = ds.ParquetDecryptionConfig(
         pe.CryptoFactory(ReaderKeys), pe.KmsConnectionConfig(), pe.DecryptionConfiguration()
     )
     format = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(decryption_config=config))
-    return ds.dataset(table.file_uris(), pa.schema(table.schema().to_arrow()), format, partitioning="hive")
+    files, lake = @FILES@
+    return ds.dataset(files, pa.schema(table.schema().to_arrow()), format, lake, partitioning="hive")
 
 
 @NAME@ = open_table(@PATH@)

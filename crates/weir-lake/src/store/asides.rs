@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::layout::ASIDE_ENDING;
 
 use super::{
-    FoundFile, INDEX_ENDING, Objects, StoreError, entries, found_file, io_error, is_dot, make_folder, opened, remove,
-    sync_folder,
+    FoundFile, INDEX_ENDING, Objects, StoreError, entries, found_file, io_error, is_dot, make_folder, opened, present,
+    remove, sync_folder,
 };
 
 /// Beside the tables and not in them: who may read a table must not see it.
@@ -76,9 +76,9 @@ impl AsideFolder {
         Ok(())
     }
 
-    /// Reads the index of a file; `None` if it has none that can be read.
-    pub(crate) fn read_index(&self, path: &str) -> Option<Vec<u8>> {
-        self.objects.read(&self.index(path)).ok()
+    /// Reads the index of a file; `None` if it has none.
+    pub(crate) fn index_of(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        present(self.objects.read(&self.index(path)))
     }
 
     /// Reads a file; `None` if it is an object that does not open.

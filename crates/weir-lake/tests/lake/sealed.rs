@@ -1,5 +1,6 @@
 //! Layer B, the store's own keys: no object of a lake tells anything without them, and none opens elsewhere or changed.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -158,6 +159,41 @@ fn objects_that_are_flipped_cut_exchanged_or_put_back_are_refused() {
             assert!(told.contains(named), "{kind} {how}: {told}");
         }
     }
+}
+
+/// Nobody has to come to an object for its change to show: `verify` names it, whatever it is, or the lake does not open.
+#[test]
+fn each_object_that_is_changed_is_named_without_a_reader() {
+    let world = fill(World::sealed(&CONTRACTS));
+    live_through(&world);
+    let whole = world.open().verify().unwrap();
+    assert!(whole.is_sound() && whole.objects > 100, "{whole:?}");
+    let mut kinds: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for path in objects(&world) {
+        let kind = path.to_str().unwrap().replace(|letter: char| letter.is_ascii_digit(), "");
+        let (folder, name) = kind.rsplit_once('/').unwrap();
+        let ending = name.rsplit('.').next().unwrap();
+        kinds.insert(format!("{folder} {ending}"), path);
+    }
+    assert!(kinds.len() > 20, "{kinds:?}");
+    let paths: Vec<_> = kinds.into_values().collect();
+    for (path, other) in paths.iter().zip(paths.iter().cycle().skip(1)) {
+        let bytes = fs::read(path).unwrap();
+        let mut flipped = bytes.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for (how, changed) in
+            [("flipped", &flipped[..]), ("cut", &bytes[..bytes.len() - 1]), ("another's", &fs::read(other).unwrap())]
+        {
+            fs::write(path, changed).unwrap();
+            let opened = Lake::open(world.config(), &world.key(), world.ledger());
+            let found = opened.and_then(|lake| lake.verify());
+            let is_named = |broken: &String| path.to_str().unwrap().ends_with(broken);
+            let is_noticed = found.as_ref().map_or(true, |report| report.broken.iter().any(is_named));
+            assert!(is_noticed, "{} {how}: {found:?}", path.display());
+        }
+        fs::write(path, bytes).unwrap();
+    }
+    assert_eq!(world.open().verify().unwrap(), whole);
 }
 
 /// Both go on while the keys get a new version: what is old stays readable, what is new is sealed with the new one.

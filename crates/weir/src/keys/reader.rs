@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use clap::ValueEnum;
 use serde_json::json;
 use weir_daemon::config::{Config, Files};
-use weir_lake::{TableKey, TableName, duckdb_reader, hex, pyarrow_reader, table_keys};
+use weir_lake::{ReadAt, TableKey, TableName, duckdb_reader, hex, pyarrow_reader, table_keys};
 use weir_ledger::{Decision, Entry};
 
 use crate::exit::{Exit, Failure};
@@ -18,6 +18,15 @@ pub(crate) struct ReaderArgs {
     /// Who reads it.
     #[arg(long = "for", value_enum, default_value = "json", value_name = "READER")]
     reader: Reader,
+    /// Where the gate is, for who reads through it: HTTPS, host and port.
+    #[arg(long, value_name = "URL", value_parser = gate_url)]
+    gate: Option<String>,
+}
+
+fn gate_url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let is_host = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    if is_host { Ok(text.to_owned()) } else { Err("not a URL such as https://gate.example.com:9467".to_owned()) }
 }
 
 /// A form in which keys are handed out.
@@ -44,6 +53,10 @@ pub(super) fn reader(config: &Config, args: &ReaderArgs) -> Result<Exit, Failure
         }
         Files::Encrypted => {}
     }
+    if config.lake.store_keys.is_some() && args.gate.is_none() && args.reader != Reader::Json {
+        let why = "the lake is sealed, so its tables are read through the gate: say where it is with --gate https://HOST:PORT";
+        return Err(Failure::new(Exit::Usage, anyhow!(why)));
+    }
     let lake = setup::lake(config)?;
     let tables = lake.tables().map_err(setup::lake_failure)?;
     let absent = || Failure::new(Exit::NoInput, anyhow!("no table {} in the lake", args.table));
@@ -53,10 +66,12 @@ pub(super) fn reader(config: &Config, args: &ReaderArgs) -> Result<Exit, Failure
     // Who was given a key may read for as long as its files are there, so it is told before.
     let told = Entry::Decision(Decision::ReaderKeys { table: args.table.to_string() });
     lake.ledger().append(setup::now_ms(), told).map_err(|why| setup::lake_failure(why.into()))?;
+    let region = config.general.region.clone();
+    let read_at = args.gate.clone().map_or(ReadAt::Folder, |url| ReadAt::Gate { url, region });
     match args.reader {
-        Reader::Duckdb => output::print(duckdb_reader(&table, &keys))?,
+        Reader::Duckdb => output::print(duckdb_reader(&table, &keys, &read_at))?,
         Reader::Json => output::print_json(&keys.iter().map(json).collect::<Vec<_>>())?,
-        Reader::Pyarrow => output::print(pyarrow_reader(&table, &keys))?,
+        Reader::Pyarrow => output::print(pyarrow_reader(&table, &keys, &read_at))?,
     }
     Ok(Exit::Done)
 }

@@ -17,17 +17,26 @@ use crate::broker::Broker;
 use crate::program::{Daemon, has_committed, has_read};
 use crate::world::{Settings, World, name};
 
-/// Events of 1 KB over six partitions: what librdkafka alone takes to read them, and what weir takes to commit them.
+/// Events of 1 KB over six partitions: what librdkafka alone takes to read them, and what weir takes to commit them, in clear and with both
+/// layers of encryption.
 #[test]
 fn events_flow_into_tables_beside_their_broker() {
     let broker = Broker::given();
-    let settings = Settings { commit_interval: "5s", ..Settings::of_kafka(&broker.address, &name("flow")) };
-    let world = World::new(&settings);
-    broker.create_topics(&settings, PARTITIONS);
-    let events = events();
-    let corpus = world.corpus(12, Options { people: 20_000, tenants: 200, events, ..Options::ending(0) });
+    let name = name("flow");
+    let layers = [("in clear", false, "clear"), ("with both layers", true, "encrypted")];
+    let worlds = layers.map(|(how, sealed, files)| {
+        let mut settings =
+            Settings { commit_interval: "5s", sealed, files, ..Settings::of_kafka(&broker.address, &name) };
+        // Each has a ring of its own, and so states and a group of its own.
+        settings.consent_topic = settings.consent_topic.map(|topic| format!("{topic}-{files}"));
+        settings.kafka.as_mut().unwrap().group += files;
+        (how, World::new(&settings), settings)
+    });
+    let (_, first, settings) = &worlds[0];
     let topic = &settings.kafka.as_ref().unwrap().topic;
-    broker.consent(&settings, world.consents(&corpus));
+    broker.create(topic, PARTITIONS, &[]);
+    let events = events();
+    let corpus = first.corpus(12, Options { people: 20_000, tenants: 200, events, ..Options::ending(0) });
     let mut bytes = 0;
     let records = (0..events).map(|number| corpus.event(number));
     let records = records.inspect(|record| bytes += record.value.as_ref().map_or(0, Vec::len));
@@ -36,8 +45,19 @@ fn events_flow_into_tables_beside_their_broker() {
 
     let alone = read_alone(&broker.address, topic, events);
     println!("librdkafka alone: {:.0} ns of processor an event", per_event(alone, events));
+    let [clear, layered] = worlds.each_ref().map(|(how, world, settings)| {
+        broker.create_consent_topics(settings, 2);
+        broker.consent(settings, world.consents(&corpus));
+        let (processor, told) = commit_all(world, events, alone);
+        println!("weir run {how}: {told}");
+        processor
+    });
+    println!("both layers: {:.3} × the processor time in clear", layered.as_secs_f64() / clear.as_secs_f64());
+}
 
-    let mut daemon = Daemon::start(&world, []);
+/// Lets a daemon commit all events; returns the processor time that it took, and how it went in words.
+fn commit_all(world: &World, events: u64, alone: Duration) -> (Duration, String) {
+    let mut daemon = Daemon::start(world, []);
     daemon.until("the first record", |daemon| has_read(daemon, 1));
     let (started, before) = (Instant::now(), Spent::of(daemon.id()));
     // All batches but the last one are committed meanwhile; that one waits for its interval to end.
@@ -46,13 +66,14 @@ fn events_flow_into_tables_beside_their_broker() {
     daemon.until("the last commit", |daemon| has_committed(daemon, events));
     let after = Spent::of(daemon.id());
     let processor = after.processor.saturating_sub(before.processor);
-    println!(
-        "weir run: {:.0} events/s, {:.0} ns of processor an event ({:.2} × librdkafka alone), {} MB resident at most",
+    let told = format!(
+        "{:.0} events/s, {:.0} ns of processor an event ({:.2} × librdkafka alone), {} MB resident at most",
         events as f64 / wall.as_secs_f64(),
         per_event(processor, events),
         processor.as_secs_f64() / alone.as_secs_f64(),
         after.peak_kb / 1024,
     );
+    (processor, told)
 }
 
 /// Reads a topic and does nothing with it; returns the processor time of all threads.

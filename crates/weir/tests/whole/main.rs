@@ -18,6 +18,8 @@ mod world;
 
 #[cfg(feature = "real-kafka")]
 mod api;
+#[cfg(feature = "real-readers")]
+mod attack;
 #[cfg(feature = "real-kafka")]
 mod broker;
 #[cfg(feature = "real-kafka")]
