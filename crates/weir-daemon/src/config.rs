@@ -188,6 +188,8 @@ pub struct Config {
     pub receipts: Option<Receipts>,
     /// Where rows go.
     pub lake: Lake,
+    /// Who wraps the store's own keys; without a vault they lie in clear.
+    pub store_vault: Option<Vault>,
     /// The key ring.
     pub keys: Keys,
     /// Who wraps it; without a vault its secrets lie in clear.
@@ -247,9 +249,12 @@ impl Config {
             Some((source?, consent.max_staleness, snapshot))
         });
         let receipts = if_there(&mut root, "receipts", Receipts::read);
-        let lake = within(&mut root, "lake", Lake::read);
+        let lake = within(&mut root, "lake", |section| {
+            let vault = if_there(section, "store_vault", |section| vault::read(section, "lake.store_vault"));
+            Some((Lake::read(section)?, vault?))
+        });
         let keys = within(&mut root, "keys", |section| {
-            let vault = if_there(section, "vault", vault::read);
+            let vault = if_there(section, "vault", |section| vault::read(section, "keys.vault"));
             Some((Keys::read(section)?, vault?))
         });
         let http = within(&mut root, "http", Http::read);
@@ -266,9 +271,20 @@ impl Config {
             let fault = Diagnostic::error(root.place(), "api_without_topic", "`api` needs `consent.topic`");
             faults.add(fault.hint("decisions go to the inbox topic; a file of records is nobody's to write"));
         }
+        if let (Some((lake, Some(store))), Some((_, ring))) = (&lake, &keys) {
+            let shared = ring.as_ref().and_then(|ring| vault::shared(&ring.settings, &store.settings));
+            let unused = lake.store_keys.is_none().then_some((
+                "vault_without_keys",
+                "`lake.store_vault` needs `lake.store_keys`",
+                "the vault wraps the files in that folder; `weir keys init-store` makes them",
+            ));
+            for (code, message, hint) in shared.into_iter().chain(unused) {
+                faults.add(Diagnostic::error(root.place(), code, message).hint(hint));
+            }
+        }
         root.finish();
         let (consent, max_staleness, snapshot) = consent?;
-        let (keys, vault) = keys?;
+        let ((lake, store_vault), (keys, vault)) = (lake?, keys?);
         Some(Self {
             general: general?,
             kafka: kafka?,
@@ -276,7 +292,8 @@ impl Config {
             max_staleness,
             snapshot,
             receipts: receipts?,
-            lake: lake?,
+            lake,
+            store_vault,
             keys,
             vault,
             http: http?,
@@ -347,8 +364,9 @@ const PAGES: [section::SectionPage; 7] =
     [General::PAGE, Kafka::PAGE, Consent::PAGE, Lake::PAGE, Keys::PAGE, Http::PAGE, Limits::PAGE];
 
 /// What is off without its section.
-const SPARE_PAGES: [section::SectionPage; 8] = [
+const SPARE_PAGES: [section::SectionPage; 9] = [
     VaultRules::PAGE,
+    vault::STORE_PAGE,
     Receipts::PAGE,
     ApiRules::PAGE,
     ApiTls::PAGE,
@@ -395,7 +413,7 @@ mod tests {
         let is_code =
             |line: &&str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
         let spare: Vec<_> = spare.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_code).collect();
-        let config = load(&format!("{plain}\n{}", spare.join("\n")), &[]).unwrap();
+        let config = load(&format!("{plain}\n{}", spare.join("\n")), &["lake.store_keys=file:store-keys"]).unwrap();
         let portal = config.portal.unwrap();
         assert_eq!(portal.rules.issuers.unwrap(), Path::new("/etc/weir/portal-issuers.toml"));
         assert_eq!(portal.provider.unwrap().claim, "sub");
@@ -403,6 +421,8 @@ mod tests {
         let secret_file = PathBuf::from("/etc/weir/vault-secret-id");
         let auth = Auth::AppRole { mount: "approle".to_owned(), role: "0b1f9d1c-weir".to_owned(), secret_file };
         assert_eq!((vault.settings.auth, vault.cache_ttl), (auth, Duration::from_mins(10)));
+        let store = config.store_vault.unwrap();
+        assert_eq!((store.settings.mount.as_str(), store.cache_ttl), ("transit-store", Duration::from_mins(10)));
         let api = config.api.unwrap();
         assert_eq!(api.rules.tokens, Path::new("/etc/weir/api-tokens.toml"));
         assert_eq!(api.rules.answers.unwrap(), Path::new("/etc/weir/answers"));

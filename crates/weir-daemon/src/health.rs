@@ -39,6 +39,8 @@ pub enum Obstacle {
     Ledger,
     /// The brokers keep raw records for longer than they may stay.
     RawRetention,
+    /// The store's own keys cannot be read, or their vault does not confirm them.
+    StoreKeys,
     /// A table must not be written: another tool's, or of a newer protocol.
     TableRefused,
     /// A topic was made anew under its old name.
@@ -47,7 +49,7 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// Every obstacle, in alphabetical order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Assignment,
         Self::ConsentTopic,
         Self::ConsentStale,
@@ -59,6 +61,7 @@ impl Obstacle {
         Self::Lake,
         Self::Ledger,
         Self::RawRetention,
+        Self::StoreKeys,
         Self::TableRefused,
         Self::TopicMadeAnew,
     ];
@@ -77,6 +80,7 @@ impl Obstacle {
             Self::Lake => "lake",
             Self::Ledger => "ledger",
             Self::RawRetention => "raw_retention",
+            Self::StoreKeys => "store_keys",
             Self::TableRefused => "table_refused",
             Self::TopicMadeAnew => "topic_made_anew",
         }

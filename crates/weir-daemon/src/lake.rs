@@ -9,6 +9,7 @@ use weir_lake::{DataFiles, Lake, LakeConfig, LakeError};
 use weir_ledger::Ledger;
 
 use crate::config::{Config, Files};
+use crate::keys;
 
 /// Opens the lake that a configuration names; an absent folder is made.
 ///
@@ -18,26 +19,37 @@ pub fn open(config: &Config, ring: &KeyRing) -> Result<Lake, LakeError> {
     Lake::open(settings(config, ring)?, &key(ring), ledger(config, ring))
 }
 
+/// Opens the lake once more, with the store's keys of a process that has it open.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_beside(config: &Config, ring: &KeyRing, lake: &Lake) -> Result<Lake, LakeError> {
+    Lake::open(with_keys(config, ring, lake.store_keys().cloned()), &key(ring), ledger(config, ring))
+}
+
 /// Returns what a configuration says about the lake, with the keys of its files.
 ///
 /// # Errors
 /// When the store's keys cannot be read.
 pub fn settings(config: &Config, ring: &KeyRing) -> Result<LakeConfig, LakeError> {
-    let store_keys = store_keys(config)?;
+    Ok(with_keys(config, ring, store_keys(config)?))
+}
+
+fn with_keys(config: &Config, ring: &KeyRing, store_keys: Option<Arc<StoreKeys>>) -> LakeConfig {
     let skip = config.lake.skip.iter().cloned().collect();
     let files = match config.lake.files {
         Files::Clear => DataFiles::Clear,
         Files::Encrypted => DataFiles::Encrypted(ring.live()),
     };
-    Ok(LakeConfig { skip, store_keys, files, ..place(config) })
+    LakeConfig { skip, store_keys, files, ..place(config) }
 }
 
 /// Opens the keys that the lake's objects are sealed with, if they are.
 ///
 /// # Errors
-/// When they cannot be read.
+/// When they cannot be read, or their vault does not open them.
 pub fn store_keys(config: &Config) -> Result<Option<Arc<StoreKeys>>, KeyError> {
-    let keys = config.lake.store_keys.as_ref().map(|folder| StoreKeys::open(&folder.0)).transpose()?;
+    let keys = config.lake.store_keys.as_ref().map(|folder| keys::open_store(config, &folder.0)).transpose()?;
     Ok(keys.map(Arc::new))
 }
 

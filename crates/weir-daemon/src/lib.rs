@@ -1,12 +1,13 @@
 //! The running daemon: threads, queues, configuration, metrics, HTTP.
 //!
 //! [`pipeline`] is the file to read: it wires the stages of the crates below in the order in which an event passes them.
-//! The rest serves it: [`config`] turns files into checked values, [`lake`] and [`keys`] say which lake and ring they mean, [`health`] and [`metrics`] say how it goes, [`http`]
+//! The rest serves it: [`config`] turns files into checked values, [`lake`] and [`keys`] say which lake and ring they mean, [`custody`] how long secrets may be used, [`health`] and [`metrics`] say how it goes, [`http`]
 //! shows both, `api` takes decisions about consent, [`rights`] is what is kept about one person and that it goes, and [`clock`] is where time comes from.
 
 mod api;
 pub mod clock;
 pub mod config;
+pub mod custody;
 pub mod files;
 pub mod health;
 pub mod http;

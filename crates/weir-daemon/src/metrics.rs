@@ -131,6 +131,10 @@ metrics! {
         keys_age_seconds: Seconds = "weir_keys_age_seconds",
         /// Questions to the vault whether the secrets may still be used, by outcome.
         keys_confirmations: Family<ConfirmationLabels, Counter> = "weir_keys_confirmations_total",
+        /// Time since the vault of the store's own keys last confirmed them; 0 without one.
+        store_keys_age_seconds: Seconds = "weir_store_keys_age_seconds",
+        /// Questions to that vault whether the store's own keys may still be used, by outcome.
+        store_keys_confirmations: Family<ConfirmationLabels, Counter> = "weir_store_keys_confirmations_total",
         /// What keeps events from flowing: 1 while it stands.
         obstacle: Family<ObstacleLabels, Gauge> = "weir_obstacle",
         /// Generation of the policy in force: 1 at start, one more for each reload that was applied.

@@ -50,6 +50,9 @@ impl S3Access for Door {
         if operation == GateOperation::Other || !grant.stands(self.0.clock.now_ms()) {
             return Err(denied());
         }
+        if !self.0.keys_are_current() {
+            return Err(S3Error::new(S3ErrorCode::ServiceUnavailable));
+        }
         let session = self.0.sessions.enter(grant).await;
         let session = session.map_err(|Untold| S3Error::new(S3ErrorCode::ServiceUnavailable))?;
         request.extensions_mut().insert(session);

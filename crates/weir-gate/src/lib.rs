@@ -23,7 +23,7 @@ use std::error::Error as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
+use std::{fs, io, thread};
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SystemRandom, generate};
@@ -38,8 +38,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tracing::{error, info};
 use weir_daemon::config::Gate as Settings;
+use weir_daemon::custody::{Custody, Ground, Secrets};
 use weir_daemon::metrics::labels::{ReloadLabels, ReloadOutcome, Word, Words as _};
-use weir_daemon::{FileFault, Metrics, SharedClock, tls_acceptor};
+use weir_daemon::{FileFault, Health, Metrics, SharedClock, tls_acceptor};
 use weir_keys::StoreKeys;
 use weir_ledger::Ledger;
 use weir_policy::diagnostic::Report;
@@ -66,6 +67,10 @@ pub struct Setup {
     pub store_keys: Option<Arc<StoreKeys>>,
     /// What is told of sessions.
     pub ledger: Ledger,
+    /// The keys that it uses, and for how long they may be.
+    pub kept: Vec<(Custody, Arc<dyn Secrets>)>,
+    /// What stands in its way.
+    pub health: Health,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Where time comes from.
@@ -102,6 +107,7 @@ pub fn serve(setup: Setup) -> Result<(), GateFault> {
     let listen = setup.settings.rules.listen;
     let places = setup.settings.rules.connections.as_usize().min(Semaphore::MAX_PERMITS);
     let gate = Arc::new(Gate::new(setup, SILENCE)?);
+    (0..gate.kept.len()).try_for_each(|at| gate.keep(at)).map_err(GateFault::Open)?;
     let mut builder = runtime::Builder::new_multi_thread();
     let runtime = builder.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build().map_err(GateFault::Open)?;
     runtime.block_on(async {
@@ -132,6 +138,8 @@ struct Gate {
     tags: hmac::Key,
     /// How long a connection may say or take nothing.
     silence: Duration,
+    kept: Vec<(Custody, Arc<dyn Secrets>)>,
+    health: Health,
     metrics: Arc<Metrics>,
     clock: SharedClock,
 }
@@ -152,7 +160,7 @@ impl InForce {
 
 impl Gate {
     fn new(setup: Setup, silence: Duration) -> Result<Self, GateFault> {
-        let Setup { settings, policy, lake, region, store_keys, ledger, metrics, clock } = setup;
+        let Setup { settings, policy, lake, region, store_keys, ledger, kept, health, metrics, clock } = setup;
         let (read, _warnings) = Policy::load(&policy)?;
         let in_force = InForce::read(&settings, read.purposes().clone())?;
         let random = || generate::<[u8; 32]>(&SystemRandom::new()).expect("the system gives random bytes").expose();
@@ -167,9 +175,41 @@ impl Gate {
             decoy: decoy.into(),
             tags: hmac::Key::new(hmac::HMAC_SHA256, &random()),
             silence,
+            kept,
+            health,
             metrics,
             clock,
         })
+    }
+
+    /// Has the keys of a place in the list confirmed whenever it is time to, for as long as there is a gate.
+    fn keep(self: &Arc<Self>, at: usize) -> io::Result<()> {
+        let gate = Arc::downgrade(self);
+        let tend = move || {
+            while let Some(gate) = gate.upgrade() {
+                gate.tend(at);
+                drop(gate);
+                thread::sleep(TURN);
+            }
+        };
+        thread::Builder::new().name("keys".to_owned()).spawn(tend).map(drop)
+    }
+
+    fn tend(&self, at: usize) {
+        let (custody, secrets) = &self.kept[at];
+        custody.tend_if_due(self.ground(), &**secrets, || true);
+    }
+
+    /// Tells whether the keys may be used; those that nobody confirmed for too long are forgotten.
+    fn keys_are_current(&self) -> bool {
+        // All of them are looked at, so that each lapses in its time.
+        let is_old =
+            |(custody, secrets): &&(Custody, Arc<dyn Secrets>)| !custody.are_current(self.ground(), &**secrets);
+        self.kept.iter().filter(is_old).count() == 0
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground { health: &self.health, metrics: &self.metrics, clock: &self.clock }
     }
 
     fn in_force(&self) -> Arc<InForce> {
@@ -179,6 +219,7 @@ impl Gate {
     /// Reads purposes, grants and certificate anew. A certificate that cannot be used leaves the old one. Grants that cannot be used
     /// leave nobody in until they can: who changed them may have meant to keep somebody out.
     fn reload(&self) {
+        self.kept.iter().for_each(|(custody, _)| custody.hurry());
         let before = self.in_force();
         let tls = read_tls(&self.settings);
         let granted = Policy::load(&self.policy).map_err(GateFault::from).and_then(|(policy, _)| {
@@ -239,13 +280,18 @@ async fn run(listener: TcpListener, gate: Arc<Gate>, places: Arc<Semaphore>, num
             }
             _ = tick.tick() => {}
         }
-        gate.sessions.close_over().await;
+        // Their ends are told with keys that may be used, or once they may again.
+        if gate.keys_are_current() {
+            gate.sessions.close_over().await;
+        }
     }
     accepting.abort();
     close.send_replace(true);
     let all = u32::try_from(number).unwrap_or(u32::MAX);
     drop(tokio::time::timeout(FAREWELL, places.acquire_many(all)).await);
-    gate.sessions.close_all().await;
+    if gate.keys_are_current() {
+        gate.sessions.close_all().await;
+    }
     Ok(())
 }
 
@@ -278,8 +324,10 @@ fn complain(fault: &GateFault, so: &str) {
 
 /// How long a connection may say or take nothing. Readers keep idle ones for some seconds, to ask again.
 const SILENCE: Duration = Duration::from_secs(30);
-/// How often sessions are looked at.
-const TICK: Duration = Duration::from_secs(10);
+/// How often it is looked at sessions, and at how old the keys are.
+const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked whether it is time to have keys confirmed.
+const TURN: Duration = Duration::from_millis(200);
 /// How long requests under way may take once the process is told to end.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// More do not read faster from one machine's disks.

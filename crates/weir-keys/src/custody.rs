@@ -1,6 +1,6 @@
 //! How secrets get into key files and out of them: in clear, or wrapped by a vault.
 //!
-//! A ring is one or the other as a whole. A wrapped file is not read without its vault, and a file in clear is not taken in a
+//! A ring is one or the other as a whole, and so are the store's keys. A wrapped file is not read without its vault, and a file in clear is not taken in a
 //! ring that has one: somebody put it there, or a move into the vault was cut short. Each file has a key of its own in the vault,
 //! named after its place in the folder, so that one can be destroyed alone and a ciphertext under another name opens nothing.
 
@@ -19,7 +19,7 @@ use crate::{
     wrap::{Wrap, WrapError},
 };
 
-/// Who keeps a ring's secrets.
+/// Who keeps secrets.
 #[derive(Clone)]
 pub(crate) enum Custody {
     /// The folder itself, in clear.
@@ -66,10 +66,12 @@ impl Custody {
         }
     }
 
-    /// Sees that the vault has no ring yet under the names that are to be this one's.
-    pub(crate) fn claim(&self) -> Result<(), KeyError> {
+    /// Sees that the vault does not have a key yet that is to be made for this ring, or for these store keys.
+    pub(crate) fn claim(&self, key: &str) -> Result<(), KeyError> {
         match self.vault() {
-            Some(vault) if vault.versions(RING_KEY)?.is_some() => Err(KeyError::Taken { place: vault.place() }),
+            Some(vault) if vault.versions(key)?.is_some() => {
+                Err(KeyError::Taken { place: vault.place(), key: key.to_owned() })
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -85,31 +87,40 @@ impl Custody {
         }
     }
 
-    /// Opens many files at once, in their order.
+    /// Opens many files at once, in their order; of the store's keys the newest is the last.
     ///
     /// # Errors
-    /// When one of them is not of this custody, or the vault does not open it for another reason than that its key is gone.
+    /// When one of them is not of this custody, or the vault does not open it for another reason than that its key is gone; that, too,
+    /// when it is the ring's own file or the store's newest.
     pub(crate) fn open(&self, files: Vec<(PathBuf, KeyFile)>) -> Result<Vec<Opened>, KeyError> {
         let mut asked = Vec::new();
         for (path, file) in &files {
             match (&file.content, self) {
                 (Content::Destroyed, _) | (Content::Clear(_), Self::Clear) => {}
-                (Content::Clear(_), Self::Vault(_)) => return Err(KeyError::InClear { path: path.clone() }),
-                (Content::Wrapped(_), Self::Clear) => return Err(KeyError::Wrapped { path: path.clone() }),
+                (Content::Clear(_), Self::Vault(_)) => {
+                    let (section, verb) = file.holds.vault();
+                    return Err(KeyError::InClear { path: path.clone(), section, verb });
+                }
+                (Content::Wrapped(_), Self::Clear) => {
+                    return Err(KeyError::Wrapped { path: path.clone(), section: file.holds.vault().0 });
+                }
                 (Content::Wrapped(text), Self::Vault(_)) => asked.push((key_of(file.holds, path), text.clone())),
             }
         }
         let answers = self.vault().map_or_else(Vec::new, |vault| vault.unwrap(&asked));
         let mut answers = answers.into_iter();
         let mut opened = Vec::with_capacity(files.len());
-        for (path, file) in files {
+        let count = files.len();
+        for (at, (path, file)) in files.into_iter().enumerate() {
+            // What must open before anything else is taken for destroyed: the vault may be the wrong one.
+            let is_anchor = file.holds == Holds::Ring || file.holds == Holds::Store && at + 1 == count;
             let secrets = match file.content {
                 Content::Clear(secrets) => Secrets::Live(secrets),
                 Content::Destroyed => Secrets::Destroyed,
                 Content::Wrapped(_) => match answers.next().expect("each question has an answer") {
                     Ok(secrets) if secrets.len() == file.holds.secrets() => Secrets::Live(secrets),
                     Ok(_) => return Err(KeyError::Damaged { path }),
-                    Err(WrapError::Gone { .. }) if file.holds != Holds::Ring => Secrets::Gone,
+                    Err(WrapError::Gone { .. }) if !is_anchor => Secrets::Gone,
                     Err(error) => return Err(error.into()),
                 },
             };
@@ -119,14 +130,16 @@ impl Custody {
     }
 
     /// Destroys a file's key in the vault, if there is one, and then what the file holds: in this order, so that whatever ends
-    /// in between, no copy of the file opens again.
-    pub(crate) fn destroy(&self, ring: &Path, path: &Path, file: KeyFile) -> Result<(), KeyError> {
+    /// in between, no copy of the file opens again. Tells whether it held something.
+    pub(crate) fn destroy(&self, folder: &Path, path: &Path, file: KeyFile) -> Result<bool, KeyError> {
+        let was_live = !matches!(file.content, Content::Destroyed);
         if let Self::Vault(vault) = self {
             vault.destroy(&key_of(file.holds, path))?;
         }
         let mark = KeyFile { content: Content::Destroyed, ..file };
-        let _alone = storage::alone(ring)?;
-        storage::replace(path, &mark.encode().expect("names are checked to be short"))
+        let _alone = storage::alone(folder)?;
+        storage::replace(path, &mark.encode().expect("names are checked to be short"))?;
+        Ok(was_live)
     }
 }
 

@@ -41,14 +41,18 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
-    /// A ring that is wrapped has a file that is not.
+    /// Keys that are wrapped have a file that is not.
     #[error(
-        "{} holds its secret in clear, and the configuration has `[keys.vault]`: `weir keys wrap` moves a ring into the vault",
+        "{} holds its secret in clear, and the configuration has `[{section}]`: `weir keys {verb}` moves such keys into the vault",
         path.display()
     )]
     InClear {
         /// The file.
         path: PathBuf,
+        /// The section of the configuration.
+        section: &'static str,
+        /// The verb that moves them.
+        verb: &'static str,
     },
     /// The file system said no.
     #[error("cannot {action} {}", path.display())]
@@ -60,6 +64,9 @@ pub enum KeyError {
         /// What the file system said.
         source: io::Error,
     },
+    /// The store's keys were forgotten.
+    #[error("the store's keys are not confirmed by their vault any more, or the version was destroyed there")]
+    Lapsed,
     /// There is no ring.
     #[error("no key ring in {}: make one with `weir keys init`", path.display())]
     Missing {
@@ -100,17 +107,27 @@ pub enum KeyError {
         /// The folder.
         path: PathBuf,
     },
+    /// The newest version of the store's keys is not destroyed.
+    #[error(
+        "version {version} is the newest, which new objects are sealed with: `weir keys rotate-store` makes another"
+    )]
+    NewestVersion {
+        /// The version.
+        version: u32,
+    },
     /// The operating system gave no random bytes.
     #[error("no random bytes from the operating system")]
     Random(#[source] getrandom::Error),
-    /// The vault has the keys of a ring under this prefix.
+    /// The vault has such a key under this prefix.
     #[error(
-        "the vault at {place} has the key of a ring there already: each ring needs a prefix of its own; if an `init` or `wrap` was cut \
-         short, delete that key in the vault"
+        "the vault at {place} has the key {key} there already: each ring and each store needs a prefix of its own, and a folder that \
+         is an old copy lacks what the vault has a key for; if the same verb was cut short before, delete that key in the vault"
     )]
     Taken {
         /// Where the key is.
         place: String,
+        /// The key, without its prefix.
+        key: String,
     },
     /// The name cannot be a tenant's.
     #[error(
@@ -121,10 +138,12 @@ pub enum KeyError {
     #[error(transparent)]
     Vault(#[from] WrapError),
     /// There is no vault to unwrap with.
-    #[error("{} is wrapped by a vault: the configuration needs the `[keys.vault]` that the ring was made with", path.display())]
+    #[error("{} is wrapped by a vault: the configuration needs the `[{section}]` that it was made with", path.display())]
     Wrapped {
         /// The file.
         path: PathBuf,
+        /// The section of the configuration.
+        section: &'static str,
     },
 }
 

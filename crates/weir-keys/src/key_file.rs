@@ -161,6 +161,14 @@ impl Holds {
         [Self::Ring, Self::Epoch, Self::Tenant, Self::Store].into_iter().find(|holds| holds.byte() == byte)
     }
 
+    /// Returns the section of the configuration that names its vault, and the verb that moves it there.
+    pub(crate) const fn vault(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Epoch | Self::Ring | Self::Tenant => ("keys.vault", "wrap"),
+            Self::Store => ("lake.store_vault", "wrap-store"),
+        }
+    }
+
     /// Returns the length of its secrets.
     pub(crate) const fn secrets(self) -> usize {
         match self {

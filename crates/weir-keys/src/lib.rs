@@ -41,7 +41,7 @@ mod store_keys;
 mod wrap;
 
 pub use canonical::{canonical, is_canonical_at_sight};
-pub use care::{Moved, Rewrapped, Standing};
+pub use care::{Moved, Rewrapped, Standing, StoreStanding};
 pub use error::KeyError;
 pub use files::{FileKey, ReaderKey, RowsOf};
 pub use heads::HeadFile;

@@ -13,13 +13,16 @@
 use std::{
     io::{self, ErrorKind, Write},
     ops::Range,
+    sync::{Arc, Weak},
 };
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, UnboundKey};
 
 use crate::{
+    error::KeyError,
     key_set::derive,
     sealed::{CHUNK_BYTES, Place, SALT_BYTES, Sealing, TAG_BYTES, nonce},
+    secret::Secret,
     store_keys::StoreKeys,
 };
 
@@ -36,7 +39,7 @@ impl StoreKeys {
         head[8..12].copy_from_slice(&version.to_le_bytes());
         getrandom::fill(&mut head[12..]).map_err(io::Error::other)?;
         file.write_all(&head)?;
-        Ok(Sealing::new(self.object_key(place, &head)?, file))
+        Ok(Sealing::new(self.object_key(place, &head)?.0, file))
     }
 
     /// Tells whether an object with this head is sealed with the newest version.
@@ -56,12 +59,12 @@ impl StoreKeys {
     /// [`ErrorKind::InvalidData`] when it is no sealed object, was cut, or its key's version is not there.
     pub fn open_object(&self, place: &str, head: &[u8], bytes: u64) -> io::Result<SealedObject> {
         let head = head.try_into().ok().ok_or_else(cut)?;
-        let key = self.object_key(place, head)?;
+        let (key, secret) = self.object_key(place, head)?;
         let text_bytes = SealedObject::text_bytes(bytes).ok_or_else(cut)?;
-        Ok(SealedObject { key, text_bytes })
+        Ok(SealedObject { key, secret: Arc::downgrade(&secret), text_bytes })
     }
 
-    fn object_key(&self, place: &str, head: &[u8; SealedObject::HEAD_BYTES]) -> io::Result<LessSafeKey> {
+    fn object_key(&self, place: &str, head: &[u8; SealedObject::HEAD_BYTES]) -> io::Result<(LessSafeKey, Arc<Secret>)> {
         let (magic, rest) = head.split_at(8);
         let (version, salt) = rest.split_at(4);
         if magic != SealedObject::MAGIC {
@@ -72,7 +75,7 @@ impl StoreKeys {
         let secret = secret.ok_or_else(|| invalid("the store keys lack the version that the object is sealed with"))?;
         let key = derive(CONTEXT, [secret.expose(), place.as_bytes(), salt]);
         let key = UnboundKey::new(&CHACHA20_POLY1305, key.expose());
-        Ok(LessSafeKey::new(key.expect("a secret is 32 bytes, as a key is")))
+        Ok((LessSafeKey::new(key.expect("a secret is 32 bytes, as a key is")), secret))
     }
 }
 
@@ -80,6 +83,8 @@ impl StoreKeys {
 #[expect(missing_debug_implementations, reason = "holds a key")]
 pub struct SealedObject {
     key: LessSafeKey,
+    /// Gone once the keys lapse, or the version is destroyed.
+    secret: Weak<Secret>,
     text_bytes: u64,
 }
 
@@ -102,6 +107,12 @@ impl SealedObject {
     /// Says where the head lies in an object of so many bytes; of one that is shorter than a head it is all.
     pub fn head(bytes: u64) -> Range<u64> {
         0..bytes.min(number(Self::HEAD_BYTES))
+    }
+
+    /// Returns the version of the keys that an object with this head is sealed with; none if it is not sealed.
+    pub fn version(head: &[u8]) -> Option<u32> {
+        let (version, _) = head.strip_prefix(Self::MAGIC)?.split_first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*version))
     }
 
     /// Returns how long the text of an object is; none if no object has so many bytes.
@@ -152,10 +163,13 @@ impl SealedObject {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidData`] when they are not what was sealed there.
+    /// [`ErrorKind::InvalidData`] when they are not what was sealed there; [`KeyError::Lapsed`] when the key may not be used any more.
     pub fn open(&self, chunks: &Chunks, mut sealed: Vec<u8>) -> io::Result<Vec<u8>> {
         if number(sealed.len()) != chunks.bytes.end - chunks.bytes.start {
             return Err(cut());
+        }
+        if self.secret.strong_count() == 0 {
+            return Err(io::Error::other(KeyError::Lapsed));
         }
         let mut length = 0;
         for (at, chunk) in (0..sealed.len()).step_by(CHUNK_BYTES + TAG_BYTES).zip(chunks.first..) {
@@ -269,6 +283,48 @@ mod tests {
         exchanged[chunk(0)..chunk(2)].rotate_left(CHUNK_BYTES + TAG_BYTES);
         assert!(whole(&exchanged).is_err());
         assert!(whole(&[&object[..], &[0; 40]].concat()).is_err(), "longer");
+    }
+
+    /// Keys that were forgotten seal and open nothing, not even the rest of an object that is under way, and that is no damage.
+    #[test]
+    fn keys_that_lapsed_open_nothing_until_they_are_read_anew() {
+        let (_folder, keys) = keys();
+        let object = seal(&keys, b"rows");
+        let head = &object[..SealedObject::HEAD_BYTES];
+        let under_way = keys.open_object(PLACE, head, number(object.len())).unwrap();
+        let rest = || under_way.open(&under_way.chunks(0..4), object[SealedObject::HEAD_BYTES..].to_vec());
+        keys.reload().unwrap();
+        assert_eq!(rest().unwrap(), b"rows", "nothing differs");
+        keys.lapse();
+        assert!(keys.has_lapsed());
+        let why = |error: Option<io::Error>| error.map(|error| (error.kind(), error.to_string()));
+        let lapsed = Some((ErrorKind::Other, KeyError::Lapsed.to_string()));
+        assert_eq!(why(rest().err()), lapsed);
+        assert_eq!(why(keys.seal(PLACE, Vec::new()).err()), lapsed);
+        assert_eq!(why(keys.open_object(PLACE, head, number(object.len())).err()), lapsed);
+        keys.reload().unwrap();
+        assert_eq!(read(&keys, PLACE, &object, 0..4).unwrap(), b"rows");
+    }
+
+    /// A version is destroyed for good, in every process; the newest, and the file of another version, are not taken.
+    #[test]
+    fn an_old_version_is_destroyed_and_the_newest_is_not() {
+        let (folder, keys) = keys();
+        let folder = folder.path().join("keys");
+        let elsewhere = StoreKeys::open(&folder).unwrap();
+        let old = seal(&keys, b"old");
+        assert!(matches!(keys.destroy(1), Err(KeyError::NewestVersion { version: 1 })));
+        keys.rotate().unwrap();
+        assert!(keys.destroy(1).unwrap() && !keys.destroy(1).unwrap() && !keys.destroy(7).unwrap());
+        elsewhere.reload().unwrap();
+        for keys in [&keys, &elsewhere, &StoreKeys::open(&folder).unwrap()] {
+            assert_eq!(read(keys, PLACE, &old, 0..3).unwrap_err().kind(), ErrorKind::InvalidData);
+            assert_eq!(seal(keys, b"new")[8], 2);
+        }
+        let standing = keys.standing().unwrap();
+        assert_eq!((standing.newest, standing.live, standing.destroyed), (2, 1, 1));
+        std::fs::copy(folder.join("2"), folder.join("3")).unwrap();
+        assert!(matches!(StoreKeys::open(&folder), Err(KeyError::Damaged { .. })));
     }
 
     #[test]

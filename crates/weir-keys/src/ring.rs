@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::{
     custody::{Custody, Opened, RING_KEY, Secrets, key_of},
     error::{KeyError, TENANT_BYTES_MAX},
-    key_file::{Content, Holds, KeyFile, RING_ID, RING_SECRETS},
+    key_file::{Holds, KeyFile, RING_ID, RING_SECRETS},
     key_set::KeySet,
     keys::{RingId, first_half},
     secret::{SECRET_BYTES, Secret},
@@ -75,7 +75,7 @@ impl KeyRing {
     pub fn init_with(folder: &Path, vault: Option<Arc<dyn Wrap>>) -> Result<Self, KeyError> {
         Self::prepare(folder)?;
         let custody = Custody::of(vault);
-        custody.claim()?;
+        custody.claim(RING_KEY)?;
         let mut secrets = Zeroizing::new(vec![0; RING_SECRETS]);
         getrandom::fill(&mut secrets).map_err(KeyError::Random)?;
         let content = custody.content(RING_KEY, secrets)?;
@@ -398,9 +398,7 @@ impl KeyRing {
     /// Destroys what a file holds; tells whether it held something.
     fn destroy(&self, path: &Path, holds: Holds) -> Result<bool, KeyError> {
         let Some(file) = read(path, holds)? else { return Ok(false) };
-        let was_live = !matches!(file.content, Content::Destroyed);
-        self.custody.destroy(&self.folder, path, file)?;
-        Ok(was_live)
+        self.custody.destroy(&self.folder, path, file)
     }
 
     /// Marks as destroyed what this process had open and the vault has destroyed since.
@@ -482,7 +480,7 @@ pub(crate) fn encode(file: &KeyFile) -> Zeroizing<Vec<u8>> {
     file.encode().expect("names are checked to be short")
 }
 
-fn secret(bytes: &[u8]) -> Secret {
+pub(crate) fn secret(bytes: &[u8]) -> Secret {
     let mut whole = Zeroizing::new([0; SECRET_BYTES]);
     whole.copy_from_slice(bytes);
     Secret::from_bytes(&whole)

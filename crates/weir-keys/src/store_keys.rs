@@ -4,9 +4,10 @@
 //! <store keys>/     0700
 //!   1, 2, …         0600  one secret a version, see `key_file`; new objects are sealed with the newest
 //! ```
-//! A version that no object is sealed with any more may be removed, but the newest.
+//! A version that no object is sealed with any more may be destroyed, but the newest. Secrets are in clear or wrapped by a vault, as
+//! in a ring: see `custody`; there each version has a key of its own, `store-<version>`.
 //! Whoever has the ring reads no object without these keys, and whoever has these keys reads nothing that the ring
-//! protects. So they belong to another operator, on another disk or in another vault.
+//! protects. So they belong to another operator, on another disk and in another vault or mount.
 
 use std::{
     collections::BTreeMap,
@@ -19,120 +20,248 @@ use parking_lot::RwLock;
 use zeroize::Zeroizing;
 
 use crate::{
+    custody::{Custody, Opened, key_of},
     error::KeyError,
-    key_file::{Content, Holds, KeyFile},
-    secret::{SECRET_BYTES, Secret},
+    key_file::{Holds, KeyFile},
+    ring::{encode, read, secret},
+    secret::Secret,
     storage,
+    wrap::Wrap,
 };
 
 /// The keys that seal the objects of a lake, all versions of them.
 pub struct StoreKeys {
-    folder: PathBuf,
-    versions: RwLock<BTreeMap<u32, Arc<Secret>>>,
+    pub(crate) folder: PathBuf,
+    pub(crate) custody: Custody,
+    held: RwLock<Held>,
+}
+
+/// What was opened, as long as it may be used.
+#[derive(Default)]
+struct Held {
+    /// Each version that has a file; those that are destroyed have no secret.
+    versions: BTreeMap<u32, Option<Arc<Secret>>>,
+    has_lapsed: bool,
 }
 
 impl StoreKeys {
-    /// Makes the first version in a folder that is empty or absent.
+    /// Makes the first version in a folder that is empty or absent, in clear.
     ///
     /// # Errors
     ///
     /// The folder is not empty, can be entered by others, or cannot be written.
     pub fn init(folder: &Path) -> Result<Self, KeyError> {
+        Self::init_with(folder, None)
+    }
+
+    /// The same, with a secret that the vault wraps, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::init`]; or the vault has store keys already, or does not do what it is asked.
+    pub fn init_with(folder: &Path, vault: Option<Arc<dyn Wrap>>) -> Result<Self, KeyError> {
         storage::make_folder(folder)?;
         storage::check_folder(folder)?;
         if !storage::is_empty(folder)? {
             return Err(KeyError::NotEmpty { path: folder.to_owned() });
         }
-        put(folder, FIRST)?;
-        Self::open(folder)
+        let keys = Self::enter(folder, vault);
+        keys.put(FIRST)?;
+        keys.reload()?;
+        Ok(keys)
     }
 
-    /// Opens the keys in a folder.
+    /// Opens keys that lie in clear.
     ///
     /// # Errors
     ///
-    /// There are none; or a file is damaged, readable by others, or of a newer format.
+    /// There are none; or a file is damaged, readable by others, of a newer format, or wrapped.
     pub fn open(folder: &Path) -> Result<Self, KeyError> {
-        let keys = Self { folder: folder.to_owned(), versions: RwLock::default() };
-        if !folder.exists() {
-            return Err(KeyError::NoStoreKeys { path: folder.to_owned() });
-        }
-        storage::check_folder(folder)?;
-        for path in storage::list(folder)? {
-            let version = path.file_name().and_then(|name| name.to_str()?.parse().ok());
-            keys.load(version.ok_or(KeyError::Damaged { path })?)?;
-        }
-        if keys.versions.read().is_empty() {
-            return Err(KeyError::NoStoreKeys { path: folder.to_owned() });
-        }
+        Self::open_with(folder, None)
+    }
+
+    /// Opens keys that the vault wrapped, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`]; or a file is in clear, or the vault does not do what it is asked.
+    pub fn open_with(folder: &Path, vault: Option<Arc<dyn Wrap>>) -> Result<Self, KeyError> {
+        let keys = Self::enter(folder, vault);
+        keys.reload()?;
         Ok(keys)
+    }
+
+    /// Names the keys in a folder; nothing is read yet.
+    pub(crate) fn enter(folder: &Path, vault: Option<Arc<dyn Wrap>>) -> Self {
+        Self { folder: folder.to_owned(), custody: Custody::of(vault), held: RwLock::default() }
+    }
+
+    /// Reads the folder anew, and has the vault open every version again: what was made elsewhere appears, what was destroyed is gone.
+    ///
+    /// A version whose key the vault no longer has is destroyed, as long as the newest opens: a vault or mount that is the wrong one
+    /// ends nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_with`]. The keys stay as they were.
+    pub fn reload(&self) -> Result<(), KeyError> {
+        let opened = self.custody.open(self.read_all()?)?;
+        if let Some(Opened { path, .. }) = opened.last().filter(|newest| newest.secrets.live().is_none()) {
+            return Err(KeyError::Damaged { path: path.clone() });
+        }
+        let mut held = self.held.write();
+        let mut versions = BTreeMap::new();
+        for Opened { path, secrets, .. } in opened {
+            let Some(version) = number_of(&path) else { continue };
+            let fresh = secrets.live().map(|bytes| Arc::new(secret(bytes)));
+            // Objects that are being read go on as long as nothing differs.
+            let before = held.versions.remove(&version).filter(|before| *before == fresh);
+            versions.insert(version, before.unwrap_or(fresh));
+        }
+        *held = Held { versions, has_lapsed: false };
+        Ok(())
+    }
+
+    /// Forgets all versions until they are [read anew](Self::reload): their vault did not confirm them for too long.
+    ///
+    /// Objects can then neither be sealed nor opened, and those that are being read end.
+    pub fn lapse(&self) {
+        *self.held.write() = Held { versions: BTreeMap::new(), has_lapsed: true };
+    }
+
+    /// Tells whether they were [forgotten](Self::lapse).
+    pub fn has_lapsed(&self) -> bool {
+        self.held.read().has_lapsed
     }
 
     /// Makes a version that new objects are sealed with; what is sealed already stays readable. Returns its number.
     ///
+    /// In a vault the keys of the older versions get a new version each, which wraps from then on.
+    ///
     /// # Errors
     ///
-    /// The folder cannot be written.
+    /// The folder cannot be written, or the vault does not do what it is asked.
     pub fn rotate(&self) -> Result<u32, KeyError> {
-        let next = self.newest()?.0.saturating_add(1);
-        put(&self.folder, next)?;
+        let (newest, _) = self.newest()?;
+        self.custody.rotate(self.read_all()?)?;
+        self.put(newest.saturating_add(1))?;
         self.newest().map(|(version, _)| version)
+    }
+
+    /// Destroys a version for good: no object that is sealed with it opens any more; tells whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// It is the newest; or the folder cannot be written, or the vault does not do what it is asked.
+    pub fn destroy(&self, version: u32) -> Result<bool, KeyError> {
+        if version == self.newest()?.0 {
+            return Err(KeyError::NewestVersion { version });
+        }
+        let path = self.path(version);
+        let Some(file) = read(&path, Holds::Store)? else { return Ok(false) };
+        let was_live = self.custody.destroy(&self.folder, &path, file)?;
+        self.held.write().versions.insert(version, None);
+        Ok(was_live)
     }
 
     /// Returns the version that new objects are sealed with, also when another process has just made it.
     pub(crate) fn newest(&self) -> Result<(u32, Arc<Secret>), KeyError> {
+        let last = || self.held.read().versions().map(|versions| versions.last_key_value().map(|(last, _)| *last));
         // Mostly there is no other, which is one look at the folder.
-        let mut next = self.versions.read().last_key_value().map_or(FIRST, |(version, _)| version.saturating_add(1));
-        while self.load(next)? {
-            next = next.saturating_add(1);
-        }
-        let versions = self.versions.read();
-        let newest = versions.last_key_value().map(|(version, secret)| (*version, secret.clone()));
-        newest.ok_or_else(|| KeyError::NoStoreKeys { path: self.folder.clone() })
+        while let Some(next) = last()?.and_then(|last| last.checked_add(1))
+            && self.find(next)?
+        {}
+        let held = self.held.read();
+        let newest = held.versions()?.iter().rev().find_map(|(version, secret)| Some((*version, secret.clone()?)));
+        newest.ok_or_else(|| self.none())
     }
 
     /// Returns a version's secret; none if there is no such version.
     pub(crate) fn version(&self, version: u32) -> Result<Option<Arc<Secret>>, KeyError> {
-        if let Some(secret) = self.versions.read().get(&version) {
-            return Ok(Some(secret.clone()));
+        if let Some(known) = self.held.read().versions()?.get(&version) {
+            return Ok(known.clone());
         }
-        self.newest()?;
-        Ok(self.versions.read().get(&version).cloned())
+        self.find(version)?;
+        Ok(self.held.read().versions()?.get(&version).cloned().flatten())
     }
 
-    /// Reads a version; tells whether it is there.
-    fn load(&self, version: u32) -> Result<bool, KeyError> {
-        let path = self.folder.join(version.to_string());
-        let Some(bytes) = storage::read(&path)? else { return Ok(false) };
-        let file = KeyFile::decode(&bytes).map_err(|unreadable| unreadable.at(&path))?;
-        let is_sound = file.holds == Holds::Store && file.name == version.to_string();
-        let secret = match file.content {
-            Content::Clear(bytes) if is_sound => array(&bytes).map(Zeroizing::new),
-            Content::Wrapped(_) => return Err(KeyError::Wrapped { path }),
-            Content::Clear(_) | Content::Destroyed => None,
-        };
-        let secret = secret.ok_or(KeyError::Damaged { path })?;
-        self.versions.write().insert(version, Arc::new(Secret::from_bytes(&secret)));
+    /// Opens a version that is not known yet; tells whether it is there.
+    fn find(&self, version: u32) -> Result<bool, KeyError> {
+        let path = self.path(version);
+        let Some(file) = read_version(&path)? else { return Ok(false) };
+        let opened = self.custody.open(vec![(path, file)])?;
+        let found = opened.first().and_then(|opened| opened.secrets.live()).map(|bytes| Arc::new(secret(bytes)));
+        let mut held = self.held.write();
+        if !held.has_lapsed {
+            held.versions.entry(version).or_insert(found);
+        }
         Ok(true)
+    }
+
+    /// Reads all files, the newest version's last.
+    pub(crate) fn read_all(&self) -> Result<Vec<(PathBuf, KeyFile)>, KeyError> {
+        if !self.folder.exists() {
+            return Err(self.none());
+        }
+        storage::check_folder(&self.folder)?;
+        let mut files = Vec::new();
+        for path in storage::list(&self.folder)? {
+            let version = number_of(&path).ok_or_else(|| KeyError::Damaged { path: path.clone() })?;
+            // Removed since it was listed.
+            let Some(file) = read_version(&path)? else { continue };
+            files.push((version, path, file));
+        }
+        files.sort_by_key(|(version, ..)| *version);
+        if files.is_empty() {
+            Err(self.none())
+        } else {
+            Ok(files.into_iter().map(|(_, path, file)| (path, file)).collect())
+        }
+    }
+
+    /// Puts a new secret where none is: of two processes one makes the version, and both use it.
+    fn put(&self, version: u32) -> Result<(), KeyError> {
+        let path = self.path(version);
+        let key = key_of(Holds::Store, &path);
+        // A key without a file: the folder is an old copy, and objects may be sealed with what it lacks.
+        self.custody.claim(&key)?;
+        let content = self.custody.content(&key, Zeroizing::new(Secret::random()?.expose().to_vec()))?;
+        let file = KeyFile { holds: Holds::Store, name: version.to_string(), content };
+        storage::put_if_absent(&path, &encode(&file)).map(drop)
+    }
+
+    fn path(&self, version: u32) -> PathBuf {
+        self.folder.join(version.to_string())
+    }
+
+    fn none(&self) -> KeyError {
+        KeyError::NoStoreKeys { path: self.folder.clone() }
+    }
+}
+
+impl Held {
+    /// Returns the versions, unless they were forgotten.
+    fn versions(&self) -> Result<&BTreeMap<u32, Option<Arc<Secret>>>, KeyError> {
+        if self.has_lapsed { Err(KeyError::Lapsed) } else { Ok(&self.versions) }
     }
 }
 
 impl fmt::Debug for StoreKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreKeys").field("versions", &self.versions.read().len()).finish_non_exhaustive()
+        f.debug_struct("StoreKeys").field("versions", &self.held.read().versions.len()).finish_non_exhaustive()
     }
 }
 
-fn array(bytes: &[u8]) -> Option<[u8; SECRET_BYTES]> {
-    bytes.try_into().ok()
+/// Reads the file of a version; one under another name would open what it did not seal.
+fn read_version(path: &Path) -> Result<Option<KeyFile>, KeyError> {
+    let Some(file) = read(path, Holds::Store)? else { return Ok(None) };
+    let is_named_so = path.file_name().is_some_and(|name| name == file.name.as_str());
+    if is_named_so { Ok(Some(file)) } else { Err(KeyError::Damaged { path: path.to_owned() }) }
 }
 
-/// Puts a new secret where none is: of two processes one makes the version, and both use it.
-fn put(folder: &Path, version: u32) -> Result<(), KeyError> {
-    let content = Content::Clear(Zeroizing::new(Secret::random()?.expose().to_vec()));
-    let file = KeyFile { holds: Holds::Store, name: version.to_string(), content };
-    let bytes = file.encode().expect("a number is short");
-    storage::put_if_absent(&folder.join(version.to_string()), &bytes).map(drop)
+/// Returns the version that a file's name says.
+pub(crate) fn number_of(path: &Path) -> Option<u32> {
+    path.file_name()?.to_str()?.parse().ok()
 }
 
 const FIRST: u32 = 1;

@@ -81,7 +81,7 @@ pub enum WrapError {
         why: String,
     },
     /// The text is not what the key wrapped.
-    #[error("the vault's key {key} did not wrap this: it is damaged, or of another ring")]
+    #[error("the vault's key {key} did not wrap this: it is damaged, or of another ring or store")]
     Foreign {
         /// The key, with its prefix.
         key: String,
@@ -119,7 +119,7 @@ pub enum WrapError {
     /// What an old version of the key wrapped is not opened any more.
     #[error(
         "the vault does not open what an old version of {key} wrapped: lower its min_decryption_version, run \
-         `weir keys rewrap`, and raise it again"
+         `weir keys rewrap` (for the store's, `rewrap-store`), and raise it again"
     )]
     Version {
         /// The key, with its prefix.

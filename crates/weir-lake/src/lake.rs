@@ -19,7 +19,7 @@ use crate::layout::TableName;
 use crate::partition::PartitionId;
 use crate::positions::Owned;
 use crate::secrets::Secrets;
-use crate::store::{LEDGER, RegionFolder, SealedStore, StoreError};
+use crate::store::{self, LEDGER, RegionFolder, SealedStore, StoreError};
 use crate::table_log::{Attempt, TableError, TableLog};
 
 /// Where a lake is and who writes it.
@@ -60,6 +60,17 @@ impl LakeConfig {
         let (skip, files) = (BTreeSet::new(), DataFiles::Clear);
         Self { root, region, group, skip, commit_threads: COMMIT_THREADS, store_keys: None, files }
     }
+}
+
+/// Counts the objects of a lake, of all regions in its folder, that a version of the store's keys seals.
+///
+/// Those that are just being written count, too: they do not tell yet.
+///
+/// # Errors
+///
+/// A folder or an object can't be read.
+pub fn sealed_with(root: &std::path::Path, version: u32) -> Result<u64, LakeError> {
+    Ok(store::sealed_with(root, version)?)
 }
 
 /// The lake can't be used, or a table of it.
@@ -189,6 +200,11 @@ impl Lake {
     /// Returns the path of the region's folder.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+
+    /// Returns what the objects are sealed with, if they are.
+    pub const fn store_keys(&self) -> Option<&Arc<StoreKeys>> {
+        self.config.store_keys.as_ref()
     }
 
     /// Returns the ledger, which is told more than commits.

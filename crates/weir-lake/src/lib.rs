@@ -135,7 +135,7 @@ pub use erase::{DataFileMark, ErasedCommit, ErasedFile, Erasure, Progress, Reque
 pub use expire::Expired;
 pub use gap::GapError;
 pub use kernel::KernelRefusal;
-pub use lake::{Lake, LakeConfig, LakeError};
+pub use lake::{Lake, LakeConfig, LakeError, sealed_with};
 pub use layout::{NotATable, TableName};
 pub use lines::Quarantined;
 pub use list::{Dialect, TableSummary, views};

@@ -25,6 +25,7 @@ mod sealed_store;
 
 pub(crate) use asides::AsideFolder;
 pub(crate) use objects::{Input, Objects, Output};
+pub(crate) use reseal::sealed_with;
 pub(crate) use sealed_store::SealedStore;
 
 /// The folder could not be read or written.

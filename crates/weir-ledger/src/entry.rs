@@ -178,9 +178,9 @@ pub enum Decision {
         /// What was not exposed then and is now.
         exposes: Exposures,
     },
-    /// A secret of the ring is destroyed before its time.
+    /// A secret of the ring is destroyed before its time, or an old version of the store's keys.
     DestroySecret {
-        /// The purpose and epoch, or the keyed hash that stands for a tenant.
+        /// The purpose and epoch, the keyed hash that stands for a tenant, or the version of the store's keys.
         secret: String,
     },
     /// Topics may keep raw records for longer than an erasure may take; an empty list takes it back.
@@ -195,8 +195,12 @@ pub enum Decision {
     },
     /// The files of the ring are wrapped anew by the newest versions of their keys in the vault.
     RewrapRing,
+    /// The store's own keys are wrapped anew by the newest versions of their keys in the vault.
+    RewrapStore,
     /// The keys of the ring in the vault get new versions.
     RotateRing,
+    /// The store's own keys get a new version, which seals new objects.
+    RotateStore,
     /// Tables are left alone; an empty list takes it back.
     Skip {
         /// Their names.
@@ -211,4 +215,6 @@ pub enum Decision {
     },
     /// The ring, which lay in clear, was moved into a vault.
     WrapRing,
+    /// The store's own keys, which lay in clear, were moved into a vault.
+    WrapStore,
 }

@@ -93,6 +93,11 @@ impl Address {
         (is_closed && is_bare).then(|| Self(text.trim_end_matches('/').to_owned()))
     }
 
+    /// Tells whether both name one place, as far as names say.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+
     /// Returns it without a slash at its end.
     pub fn text(&self) -> &str {
         &self.0

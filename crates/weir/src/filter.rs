@@ -104,6 +104,7 @@ fn exit_of(why: &FilesError) -> Exit {
         {
             Exit::NotAllowed
         }
+        FilesError::Lake(LakeError::StoreKeys(keys)) if keys.may_pass() => Exit::Unavailable,
         FilesError::Commit(_) | FilesError::Lake(_) | FilesError::Ledger(_) => Exit::Io,
         FilesError::ConsentTopic => Exit::Config,
         FilesError::Input(_) => Exit::NoInput,

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use weir_daemon::config::Vault;
+use weir_daemon::custody::{Custody, Layer, OwnFile, Secrets};
 use weir_daemon::http::{self, Pages};
-use weir_daemon::{Health, Metrics, SystemClock, lake};
+use weir_daemon::{Health, Metrics, SystemClock, keys, lake};
 use weir_gate::{GateFault, Setup};
+use weir_keys::StoreKeys;
 
 use crate::cli::Global;
 use crate::confine;
@@ -26,12 +29,21 @@ pub(crate) fn gate(global: &Global, _: &Args) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Config, anyhow!("no [gate] in the configuration")));
     };
     setup::confine(confine::folders(&config))?;
-    let store_keys = lake::store_keys(&config).or_exit(Exit::NotAllowed)?;
-    // Of the ring the gate keeps the key that signs the ledger, and nothing by which anybody could be found.
-    let ledger = lake::ledger(&config, &setup::key_ring(&config)?);
+    let (clock, metrics, health) = (SystemClock::start(), Arc::new(Metrics::new()), Health::default());
+    let confirmed_ms = clock.elapsed_ms();
+    let store_keys = lake::store_keys(&config).map_err(setup::key_failure)?;
+    // Of the ring the gate keeps its own file, which signs the ledger, and nothing by which anybody could be found.
+    let ring = keys::open_own(&config).map_err(setup::key_failure)?;
+    let ledger = lake::ledger(&config, &ring);
     ledger.check().or_exit(Exit::NotAllowed)?;
-    let (clock, metrics) = (SystemClock::start(), Arc::new(Metrics::new()));
-    let pages = Pages { health: Health::default(), metrics: Arc::clone(&metrics), clock: Arc::clone(&clock) };
+    let custody =
+        |layer, vault: &Option<Vault>| Custody::new(layer, vault.as_ref().map(|vault| vault.cache_ttl), confirmed_ms);
+    let mut kept: Vec<(Custody, Arc<dyn Secrets>)> =
+        vec![(custody(Layer::Ring, &config.vault), Arc::new(OwnFile::new(ring)))];
+    if let Some(keys) = &store_keys {
+        kept.push((custody(Layer::Store, &config.store_vault), Arc::<StoreKeys>::clone(keys)));
+    }
+    let pages = Pages { health: health.clone(), metrics: Arc::clone(&metrics), clock: Arc::clone(&clock) };
     http::serve(settings.rules.pages, pages).or_exit(Exit::Io)?;
     let setup = Setup {
         settings,
@@ -40,6 +52,8 @@ pub(crate) fn gate(global: &Global, _: &Args) -> Result<Exit, Failure> {
         region: config.general.region,
         store_keys,
         ledger,
+        kept,
+        health,
         metrics,
         clock,
     };

@@ -1,19 +1,23 @@
-//! `weir keys`: makes and keeps the key ring, in clear or wrapped by a vault, and hands out what others check its signatures with.
+//! `weir keys`: makes and keeps the key ring and the store's own keys, in clear or wrapped by vaults, and hands out what others check
+//! its signatures with.
 //!
 //! What is done to secrets by hand is told to the ledger of the lake, if there is one, before it is done.
 
 mod destroy;
 mod reader;
 mod status;
+mod store;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::anyhow;
 use clap::Subcommand;
 use weir_daemon::Config;
-use weir_keys::{KeyRing, Rewrapped, StoreKeys, Wrap};
+use weir_daemon::config::Vault as VaultSettings;
+use weir_keys::{KeyError, KeyRing, Moved, Rewrapped, Wrap};
 use weir_ledger::{Decision, Entry};
+use weir_vault::Vault;
 
 use crate::cli::Global;
 use crate::exit::{Exit, Failure, OrExit as _};
@@ -25,7 +29,7 @@ use reader::{ReaderArgs, reader};
 pub(crate) enum Keys {
     /// Makes a new, empty ring in the folder that `keys.provider` names, wrapped by the vault if `keys.vault` names one.
     Init,
-    /// Shows how the ring stands, and how its vault is.
+    /// Shows how the ring and the store's keys stand, and how their vaults are.
     Status(status::StatusArgs),
     /// Gives every key in the vault a new version, which wraps from now on.
     Rotate,
@@ -33,7 +37,8 @@ pub(crate) enum Keys {
     Rewrap,
     /// Moves a ring that lies in clear into the vault; stop everything that uses it first.
     Wrap,
-    /// Destroys the secret of a tenant or of an epoch for good: its pseudonyms belong to nobody from then on.
+    /// Destroys for good the secret of a tenant or of an epoch, whose pseudonyms belong to nobody from then on, or an old version of the
+    /// store's keys.
     Destroy(destroy::DestroyArgs),
     /// Writes the whole ring into one file; what a vault wraps stays wrapped.
     Backup {
@@ -45,10 +50,14 @@ pub(crate) enum Keys {
         /// The file.
         file: PathBuf,
     },
-    /// Makes new keys of the store's own in the folder that `lake.store_keys` names.
+    /// Makes new keys of the store's own in the folder that `lake.store_keys` names, wrapped by the vault if `lake.store_vault` names one.
     InitStore,
     /// Makes a version of the store's keys that new objects are sealed with; older objects stay readable.
     RotateStore,
+    /// Has their vault wrap the store's keys anew by the newest version of each one's key there.
+    RewrapStore,
+    /// Moves the store's keys from their folder into the vault; stop everything that uses them first.
+    WrapStore,
     /// Prints the public keys that receipts and heads of the ledger are signed with, as a JSON Web Key Set.
     ExportPublic,
     /// Prints the keys of an encrypted table, or text to paste that opens it with them; the ledger tells that somebody took them.
@@ -81,17 +90,10 @@ pub(crate) fn keys(global: &Global, keys: &Keys) -> Result<Exit, Failure> {
                 file.display()
             ))?;
         }
-        Keys::InitStore => {
-            let folder = store_keys(&config)?;
-            StoreKeys::init(folder).or_exit(Exit::CannotCreate)?;
-            output::print(format_args!("made store keys in {}\n", folder.display()))?;
-            output::print("back them up, apart from the key ring: without them no object of the lake can be read\n")?;
-        }
-        Keys::RotateStore => {
-            let version = StoreKeys::open(store_keys(&config)?).or_exit(Exit::NotAllowed)?.rotate();
-            let version = version.or_exit(Exit::CannotCreate)?;
-            output::print(format_args!("new objects are sealed with version {version}\n"))?;
-        }
+        Keys::InitStore => store::init(&config)?,
+        Keys::RotateStore => store::rotate(&config)?,
+        Keys::RewrapStore => store::rewrap(&config)?,
+        Keys::WrapStore => store::wrap(&config)?,
         Keys::ExportPublic => {
             let keys = setup::key_ring(&config)?.snapshot();
             let listed = SIGNED.map(|context| keys.signing_key(context).public().jwk());
@@ -103,12 +105,10 @@ pub(crate) fn keys(global: &Global, keys: &Keys) -> Result<Exit, Failure> {
 }
 
 fn init(config: &Config) -> Result<(), Failure> {
-    let ring = weir_daemon::keys::init(config).map_err(|why| {
-        let exit = if why.may_pass() { Exit::Unavailable } else { Exit::CannotCreate };
-        Failure::new(exit, why)
-    })?;
+    let ring = weir_daemon::keys::init(config).map_err(not_made)?;
     let folder = config.keys.provider.0.display();
-    output::print(format_args!("made key ring {} in {folder}{}\n", ring.id(), wrapped_by(config)?))?;
+    let by = wrapped_by(weir_daemon::keys::vault(config))?;
+    output::print(format_args!("made key ring {} in {folder}{by}\n", ring.id()))?;
     output::print("back it up: without it no pseudonym can be made again, and no person found\n")
 }
 
@@ -124,10 +124,14 @@ fn rotate(config: &Config) -> Result<(), Failure> {
 fn rewrap(config: &Config) -> Result<(), Failure> {
     let ring = wrapped_ring(config)?;
     tell(config, &ring, Decision::RewrapRing)?;
-    let Rewrapped { files, current, gone } = ring.rewrap().map_err(setup::key_failure)?;
-    output::print(format_args!(
+    output::print(rewrapped(&ring.rewrap().map_err(setup::key_failure)?))
+}
+
+fn rewrapped(done: &Rewrapped) -> String {
+    let Rewrapped { files, current, gone } = done;
+    format!(
         "{files} files are wrapped anew, {current} were by the newest version already, the keys of {gone} are destroyed\n"
-    ))
+    )
 }
 
 fn wrap(config: &Config) -> Result<(), Failure> {
@@ -137,11 +141,15 @@ fn wrap(config: &Config) -> Result<(), Failure> {
     if moved.files > 0 {
         tell(config, &ring, Decision::WrapRing)?;
     }
-    output::print(format_args!(
-        "moved {} files into the vault, {} were there already\n\
-         a copy of the ring from before opens everything still: destroy each, and what a disk may have kept of it\n",
-        moved.files, moved.before
-    ))
+    output::print(moved_in(&moved))
+}
+
+fn moved_in(moved: &Moved) -> String {
+    let Moved { files, before } = moved;
+    format!(
+        "moved {files} files into the vault, {before} were there already\n\
+         a copy of them from before opens everything still: destroy each, and what a disk may have kept of it\n"
+    )
 }
 
 /// Opens the ring of a configuration that names a vault.
@@ -153,9 +161,22 @@ fn in_clear() -> Failure {
     Failure::new(Exit::Config, anyhow!("the configuration has no `[keys.vault]`: the ring lies in clear"))
 }
 
-fn wrapped_by(config: &Config) -> Result<String, Failure> {
-    let vault = weir_daemon::keys::vault(config).map_err(setup::key_failure)?;
+fn wrapped_by(vault: Result<Option<Arc<Vault>>, KeyError>) -> Result<String, Failure> {
+    let vault = vault.map_err(setup::key_failure)?;
     Ok(vault.map_or_else(String::new, |vault| format!(", wrapped by {}", vault.place())))
+}
+
+/// Says that keys were not made: what may pass by itself is not what is refused.
+fn not_made(why: KeyError) -> Failure {
+    Failure::new(if why.may_pass() { Exit::Unavailable } else { Exit::CannotCreate }, why)
+}
+
+/// Says until when processes notice that something was destroyed.
+fn noticed(vault: Option<&VaultSettings>, section: &str) -> String {
+    match vault {
+        Some(vault) => format!("within {section}.cache_ttl ({} s)", vault.cache_ttl.as_secs()),
+        None => "within an hour, or at SIGHUP".to_owned(),
+    }
 }
 
 /// Tells the ledger of the lake, if there is one, what is decided about secrets.
@@ -165,12 +186,6 @@ fn tell(config: &Config, ring: &KeyRing, decision: Decision) -> Result<(), Failu
     }
     let told = weir_daemon::lake::ledger(config, ring).append(setup::now_ms(), Entry::Decision(decision));
     told.map(drop).map_err(|why| setup::lake_failure(why.into()))
-}
-
-fn store_keys(config: &Config) -> Result<&Path, Failure> {
-    let none =
-        || Failure::new(Exit::Config, anyhow::anyhow!("no store keys: the configuration has no lake.store_keys"));
-    config.lake.store_keys.as_ref().map(|folder| folder.0.as_path()).ok_or_else(none)
 }
 
 /// What the ring signs, each with a key of its own.

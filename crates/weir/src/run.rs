@@ -3,6 +3,7 @@
 use tracing::{info, warn};
 use weir_daemon::SystemClock;
 use weir_daemon::pipeline::{self, RunError, Setup, StateTopicPolicy, Until};
+use weir_lake::LakeError;
 
 use crate::cli::Global;
 use crate::confine;
@@ -69,7 +70,7 @@ fn exit_of(why: &RunError) -> Exit {
         RunError::Consent(_) => Exit::Data,
         RunError::Http(_) => Exit::Io,
         RunError::Kafka(_) | RunError::Source(_) => Exit::Unavailable,
-        RunError::Keys(keys) if keys.may_pass() => Exit::Unavailable,
+        RunError::Keys(keys) | RunError::Lake(LakeError::StoreKeys(keys)) if keys.may_pass() => Exit::Unavailable,
         RunError::Keys(_) | RunError::Lake(_) => Exit::NotAllowed,
         RunError::Ledger(ledger) => {
             if ledger.is_refusal() {

@@ -160,6 +160,7 @@ pub(crate) fn lake_failure(why: LakeError) -> Failure {
         LakeError::Kernel(_) => Exit::Software,
         LakeError::MadeAnew { .. } | LakeError::NoCoverage => Exit::Data,
         LakeError::Ledger(ledger) if !ledger.is_refusal() => Exit::Io,
+        LakeError::StoreKeys(keys) if keys.may_pass() => Exit::Unavailable,
         LakeError::Encrypted | LakeError::Ledger(_) | LakeError::OtherGroup { .. } | LakeError::StoreKeys(_) => {
             Exit::NotAllowed
         }

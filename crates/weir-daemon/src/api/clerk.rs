@@ -118,7 +118,7 @@ impl Clerk {
     fn copy(&self, subject: &Subject) -> Result<Product, Fault> {
         let ring = self.ring()?;
         let (keys, policy) = (ring.snapshot(), self.shared.rules.force().policy);
-        let lake = lake::open(&self.shared.config, ring)?;
+        let lake = lake::open_beside(&self.shared.config, ring, &self.shared.lake)?;
         let question = Question {
             lake: &lake,
             policy: &policy,
@@ -133,7 +133,7 @@ impl Clerk {
     fn erase(&self, subject: &Subject) -> Result<Product, Fault> {
         let ring = self.ring()?;
         let (keys, policy) = (ring.snapshot(), self.shared.rules.force().policy);
-        let lake = lake::open(&self.shared.config, ring)?;
+        let lake = lake::open_beside(&self.shared.config, ring, &self.shared.lake)?;
         let subjects = std::slice::from_ref(subject);
         let before_ms = self.shared.clock.now_ms();
         self.keep_out(&rights::erased_before(subjects, before_ms)?)?;

@@ -1,4 +1,6 @@
-//! `[keys.vault]`: who wraps the key ring, and how weir logs in there.
+//! `[keys.vault]` and `[lake.store_vault]`: who wraps the key ring and the store's own keys, and how weir logs in there.
+//!
+//! The two layers hold apart only as far as their vaults do: both in one mount, or behind one login, are refused.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,7 +9,7 @@ use weir_policy::diagnostic::Diagnostic;
 use weir_policy::reader::{Node, Section};
 use weir_vault::{Address, Auth, Certificate, Settings};
 
-use super::section::section;
+use super::section::{KeyPage, SectionPage, section};
 use super::setting::Setting;
 
 section! {
@@ -43,6 +45,37 @@ section! {
         timeout: Duration = standard(r#""5s""#),
     }
 }
+
+/// What the default file says of the vault of the store's keys: the settings are the same, and what must differ does.
+pub(crate) const STORE_PAGE: SectionPage = SectionPage {
+    path: "lake.store_vault",
+    doc: &[
+        " A vault that wraps the store's own keys, with the settings of `[keys.vault]`; without this section they lie in their folder in",
+        " clear. It is another vault, or another mount with another login, so that nobody opens both layers who administers or has one.",
+    ],
+    keys: &[
+        KeyPage {
+            key: "address",
+            mode: "required",
+            sample: r#""https://store-vault.example.com:8200""#,
+            doc: &[" Where the vault is."],
+        },
+        KeyPage {
+            key: "mount",
+            mode: "standard",
+            sample: r#""transit-store""#,
+            doc: &[" Where its transit engine is mounted. The daemon's login needs nothing but to decrypt there."],
+        },
+        KeyPage { key: "auth", mode: "required", sample: r#""approle""#, doc: &[" A login of its own."] },
+        KeyPage { key: "role", mode: "proposed", sample: r#""5c7e2a40-weir-store""#, doc: &[" Its role,"] },
+        KeyPage {
+            key: "secret",
+            mode: "proposed",
+            sample: r#""store-vault-secret-id""#,
+            doc: &[" and the file of its secret. Every other key of `[keys.vault]` may stand here, too."],
+        },
+    ],
+};
 
 /// How weir logs in to a vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,16 +116,52 @@ pub struct Vault {
     pub cache_ttl: Duration,
 }
 
-/// Reads the section and checks that no secret crosses a network in clear, and that the login is whole.
-pub(super) fn read(section: &mut Section<'_>) -> Option<Vault> {
+/// Reads the section of a path and checks that no secret crosses a network in clear, and that the login is whole.
+pub(super) fn read(section: &mut Section<'_>, path: &str) -> Option<Vault> {
     let rules = VaultRules::read(section)?;
     let cache_ttl = rules.cache_ttl;
     match settings(rules) {
         Ok(settings) => Some(Vault { settings, cache_ttl }),
         Err((code, message, hint)) => {
+            let message = message.replace("`keys.vault", &format!("`{path}"));
             section.faults().add(Diagnostic::error(section.place(), code, message).hint(hint));
             None
         }
+    }
+}
+
+/// Says what two vaults have in common, so that who has one layer has both.
+pub(super) fn shared(ring: &Settings, store: &Settings) -> Option<Fault> {
+    let is_same_vault = ring.address.is_same(&store.address) && ring.namespace == store.namespace;
+    if is_same_vault && ring.mount == store.mount {
+        return Some((
+            "vault_shared",
+            "`keys.vault` and `lake.store_vault` name one mount of one vault, so that the layers would fall together",
+            "`bao secrets enable -path=transit-store transit` makes a mount for the store's keys; or use another vault",
+        ));
+    }
+    let is_same_role = is_same_vault && role(&ring.auth).is_some() && role(&ring.auth) == role(&store.auth);
+    (is_same_role || login(ring) == login(store)).then_some((
+        "vault_shared",
+        "`keys.vault` and `lake.store_vault` log in as one, so that the layers would fall together",
+        "give the store's keys a role and a secret of their own, whose policy is for their mount alone",
+    ))
+}
+
+/// Returns the file that a login needs.
+fn login(settings: &Settings) -> Option<&Path> {
+    match &settings.auth {
+        Auth::AppRole { secret_file: file, .. } | Auth::Jwt { file, .. } | Auth::Token { file } => Some(file),
+        Auth::Certificate { .. } => settings.certificate.as_ref().map(|certificate| certificate.key.as_path()),
+    }
+}
+
+/// Returns the role that a login has in its vault, and where it has it; a token says so itself.
+fn role(auth: &Auth) -> Option<(&str, &str)> {
+    match auth {
+        Auth::AppRole { mount, role, .. } | Auth::Jwt { mount, role, .. } => Some((mount, role)),
+        Auth::Certificate { mount, role } => role.as_deref().map(|role| (mount.as_str(), role)),
+        Auth::Token { .. } => None,
     }
 }
 
@@ -207,6 +276,42 @@ mod tests {
         assert_eq!(code(&|rules| rules.role = None), "vault_auth");
         assert_eq!(code(&|rules| rules.auth = AuthMethod::Certificate), "vault_auth");
         assert_eq!(code(&|rules| (rules.auth, rules.role) = (AuthMethod::Token, None)), "none");
+    }
+
+    /// One vault with two mounts and two logins is two layers, and so are two vaults; one mount or one login is not.
+    #[test]
+    fn layers_share_neither_mount_nor_login() {
+        let code = |change: &dyn Fn(&mut VaultRules)| {
+            let mut store = VaultRules {
+                mount: "transit-store".to_owned(),
+                role: Some("s".to_owned()),
+                secret: Some("/etc/weir/t".into()),
+                ..rules()
+            };
+            change(&mut store);
+            let ring = settings(VaultRules { secret: Some("/etc/weir/s".into()), ..rules() }).unwrap();
+            let store = settings(store).unwrap();
+            shared(&ring, &store).map_or("none", |(code, message, _)| {
+                assert_eq!(code, "vault_shared");
+                if message.contains("one mount") { "mount" } else { "login" }
+            })
+        };
+        assert_eq!(code(&|_| {}), "none");
+        assert_eq!(code(&|store| store.mount = "transit".to_owned()), "mount");
+        // A policy for `weir-*` is one for `weir-store-*`, too.
+        assert_eq!(
+            code(&|store| (store.mount, store.prefix) = ("transit".to_owned(), "weir-store".to_owned())),
+            "mount"
+        );
+        let same_mount_elsewhere =
+            |address: &str| code(&|store| (store.mount, store.address) = ("transit".to_owned(), address.to_owned()));
+        assert_eq!(same_mount_elsewhere("https://other.example.com:8200"), "none");
+        assert_eq!(same_mount_elsewhere("https://Vault.example.com:8200/"), "mount");
+        assert_eq!(code(&|store| store.secret = Some("/etc/weir/./s".into())), "login");
+        assert_eq!(code(&|store| store.role = Some("r".to_owned())), "login");
+        let other_vault = |store: &mut VaultRules| store.address = "https://other.example.com:8200".to_owned();
+        assert_eq!(code(&|store| (other_vault(store), store.role = Some("r".to_owned())).1), "none");
+        assert_eq!(code(&|store| (other_vault(store), store.secret = Some("/etc/weir/s".into())).1), "login");
     }
 
     #[test]

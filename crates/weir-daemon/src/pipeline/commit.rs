@@ -125,6 +125,10 @@ fn fail(shared: &Shared, failure: CommitError) -> Result<Outcome, RunError> {
             warn!(%partition, "batch is dropped: another daemon owns a partition of it");
             CommitOutcome::Fenced
         }
+        CommitError::Lake(_) if !shared.keys_are_current() => {
+            warn!("batch is read again: secrets lapsed during its commit");
+            CommitOutcome::Stale
+        }
         CommitError::Lake(lake) => {
             shared.lake_fails(lake);
             CommitOutcome::Retried

@@ -98,7 +98,7 @@ impl Follower {
     fn follow(&mut self, mut topics: ConsentTopics) -> Option<ConsentStop> {
         while !self.shared.is_over() {
             self.heart.beat(self.shared.clock.elapsed_ms());
-            if !self.shared.keys_are_current() {
+            if !self.shared.ring_is_current() {
                 self.rest();
                 continue;
             }

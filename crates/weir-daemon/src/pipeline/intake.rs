@@ -285,7 +285,7 @@ impl Intake {
             || self.shared.stops()
             || !self.shared.consent_is_current()
             || !self.shared.keys_are_current()
-            || self.shared.health.stands(Obstacle::Keys);
+            || [Obstacle::Keys, Obstacle::StoreKeys].into_iter().any(|obstacle| self.shared.health.stands(obstacle));
         if is_blocked {
             // Secrets that lapsed are to leave memory, and what was derived from them.
             self.filling.renew_keys(&self.shared);

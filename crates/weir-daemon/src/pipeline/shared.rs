@@ -17,10 +17,10 @@ use weir_ledger::LedgerError;
 use weir_policy::Policy;
 
 use crate::clock::{SharedClock, millis};
-use crate::config::Config;
+use crate::config::{Config, Vault};
+use crate::custody::{Custody, Layer};
 use crate::health::{Health, Heart, Obstacle};
 use crate::metrics::Metrics;
-use crate::pipeline::custody::Custody;
 use crate::pipeline::rules::Rules;
 use crate::pipeline::{RunError, consent};
 
@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) abandoned: AtomicBool,
     pub(crate) consent_position: AtomicI64,
     pub(crate) custody: Custody,
+    pub(crate) store_custody: Custody,
 }
 
 impl Shared {
@@ -52,8 +53,12 @@ impl Shared {
     ) -> Result<Self, RunError> {
         let rules = Rules::new(&config.general, policy, ring, &metrics);
         let now_ms = clock.now_ms();
-        let custody = Custody::new(config.vault.as_ref(), clock.elapsed_ms());
+        let custody =
+            |layer, vault: Option<&Vault>| Custody::new(layer, vault.map(|vault| vault.cache_ttl), clock.elapsed_ms());
+        let custodies =
+            (custody(Layer::Ring, config.vault.as_ref()), custody(Layer::Store, config.store_vault.as_ref()));
         rules.tend_secrets(now_ms).map_err(RunError::Keys)?;
+        lake.store_keys().map_or(Ok(()), |keys| keys.reload()).map_err(RunError::Keys)?;
         let consent = consent::first_store(&config, &rules, now_ms).map_err(RunError::Consent)?;
         Ok(Self {
             config,
@@ -68,7 +73,8 @@ impl Shared {
             over: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             consent_position: AtomicI64::new(0),
-            custody,
+            custody: custodies.0,
+            store_custody: custodies.1,
         })
     }
 

@@ -14,6 +14,7 @@ use weir_lake::{Lake, LakeError};
 
 use crate::api::Api;
 use crate::clock::millis;
+use crate::custody::Layer;
 use crate::health::{Health, Obstacle};
 use crate::lake;
 use crate::pipeline::shared::{Shared, chain};
@@ -77,13 +78,17 @@ impl Supervisor {
         }
     }
 
-    /// Starts the worker that tends the secrets: a vault may take its time, and signals do not wait for it.
+    /// Starts the workers that tend the secrets: a vault may take its time, and neither signals nor the other vault wait for it.
     pub(crate) fn keep_secrets(&self, shared: &Arc<Shared>) -> Result<(), RunError> {
-        let (shared, heart) = (Arc::clone(shared), shared.heart("keys", KEYS_STILL_MAX));
-        self.spawn("keys", move || {
-            shared.keep_secrets(&heart, TURN);
-            Ok(())
-        })
+        let store = shared.lake.store_keys().map(|_| (Layer::Store, "store keys"));
+        for (layer, name) in [(Layer::Ring, "keys")].into_iter().chain(store) {
+            let (shared, heart) = (Arc::clone(shared), shared.heart(name, KEYS_STILL_MAX));
+            self.spawn(name, move || {
+                shared.keep_secrets(layer, &heart, TURN);
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Watches until the source worker is done.
@@ -107,6 +112,7 @@ impl Supervisor {
                     shared.reload();
                     reload(api);
                     shared.custody.hurry();
+                    shared.store_custody.hurry();
                 }
                 Ok(Event::Stop) => {
                     info!("asked to end: what is held is committed first");

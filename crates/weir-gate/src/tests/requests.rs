@@ -3,6 +3,8 @@
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use weir_daemon::Obstacle;
+
 use super::super::*;
 use super::signer::hex;
 use super::world::{Answer, How, LARGE, LOG, OTHER, World, large, put, request};
@@ -44,6 +46,23 @@ fn sealed_objects_are_opened_for_their_places_only() {
         "InternalError",
         "a gate without the store's keys gave out what they seal"
     );
+}
+
+/// Keys that were not confirmed for `cache_ttl` open nothing until they are.
+#[test]
+fn keys_that_nobody_confirms_open_nothing() {
+    let ttl = Duration::from_mins(1);
+    let world = World::with(How { sealed: true, cache_ttl: Some(ttl), ..How::default() });
+    assert_eq!(world.get("site", LOG).status, 200);
+    world.clock.advance(ttl + Duration::from_millis(1));
+    let answer = world.get("site", LOG);
+    assert_eq!((answer.status, answer.code().as_str()), (503, "ServiceUnavailable"));
+    assert!(world.gate.health.stands(Obstacle::StoreKeys));
+    // Who has no grant learns nothing of it.
+    assert_eq!(world.get("nobody", LOG).status, 403);
+    world.gate.tend(0);
+    assert_eq!(world.get("site", LOG).status, 200);
+    assert!(world.gate.health.obstacles().is_empty());
 }
 
 fn exact(world: &World) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use weir_daemon::config::{Count, GateRules, GateTls};
+use weir_daemon::custody::Layer;
 use weir_daemon::{HandClock, SystemClock};
 use weir_keys::KeyRing;
 
@@ -32,11 +33,13 @@ pub(crate) struct How {
     pub(crate) tls: Option<fn(&Path) -> GateTls>,
     /// Whether the lake is sealed.
     pub(crate) sealed: bool,
+    /// For how long its keys may be used.
+    pub(crate) cache_ttl: Option<Duration>,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { silence: Duration::from_secs(20), connections: 64, tls: None, sealed: false }
+        Self { silence: Duration::from_secs(20), connections: 64, tls: None, sealed: false, cache_ttl: None }
     }
 }
 
@@ -77,6 +80,10 @@ impl World {
         };
         let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
         let clock = HandClock::at(SystemClock::start().now_ms());
+        let keep = |keys: Arc<StoreKeys>| -> (Custody, Arc<dyn Secrets>) {
+            (Custody::new(Layer::Store, how.cache_ttl, 0), keys)
+        };
+        let kept = keys.clone().map(keep).into_iter().collect();
         let setup = Setup {
             settings: Settings { rules, tls: how.tls.map(|tls| tls(folder.path())) },
             policy: PolicySource { contracts, purposes: Some(path("purposes.toml")) },
@@ -84,6 +91,8 @@ impl World {
             region: "eu".to_owned(),
             store_keys: keys,
             ledger,
+            kept,
+            health: Health::default(),
             metrics: Arc::new(Metrics::new()),
             clock: Arc::<HandClock>::clone(&clock),
         };

@@ -34,16 +34,39 @@ impl RegionFolder {
     }
 }
 
+/// Counts the objects below a lake's folder that a version of the store's keys seals, and those that do not tell yet, as they are just
+/// being written.
+pub(crate) fn sealed_with(root: &Path, version: u32) -> Result<u64, StoreError> {
+    let (mut folders, mut count) = (vec![root.to_owned()], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in entries(&folder)? {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.extend((entry.file_name() != LEDGER).then_some(path));
+            } else if let Some(head) = head(&path)? {
+                let is_begun =
+                    head.len() < SealedObject::HEAD_BYTES && head.iter().zip(SealedObject::MAGIC).all(|(a, b)| a == b);
+                count += u64::from(is_begun || SealedObject::version(&head) == Some(version));
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Reads the head of an object; none if it was removed since it was listed.
+fn head(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    let read = File::open(path).and_then(|file| part(&file, SealedObject::head(file.metadata()?.len())));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(io_error("read", path)),
+    }
+}
+
 impl Objects {
     /// Seals an object anew if it has an older version; tells whether it did.
     fn reseal(&self, path: &Path) -> Result<bool, StoreError> {
         let Some(keys) = self.keys() else { return Ok(false) };
-        let head = File::open(path).and_then(|file| part(&file, SealedObject::head(file.metadata()?.len())));
-        let head = match head {
-            // It was removed since it was listed.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            head => head.map_err(io_error("read", path))?,
-        };
+        let Some(head) = head(path)? else { return Ok(false) };
         if keys.is_newest(&head).map_err(io_error("reseal", path))? {
             return Ok(false);
         }

@@ -112,7 +112,8 @@ pub(crate) fn bytes(path: &Path) -> Vec<u8> {
     let Some((root, keys)) = sealed else { return object };
     let (place, length) = (path.strip_prefix(root).unwrap().to_str().unwrap(), u64::try_from(object.len()).unwrap());
     let head = &object[..SealedObject::HEAD_BYTES];
-    let sealed = StoreKeys::open(&keys).unwrap().open_object(place, head, length).unwrap();
+    let keys = StoreKeys::open(&keys).unwrap();
+    let sealed = keys.open_object(place, head, length).unwrap();
     sealed.read(0..u64::MAX, |_| Ok(object[head.len()..].to_vec())).unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! `weir keys destroy`: what was a person's pseudonym is nobody's from then on.
+//! `weir keys destroy`: what was a person's pseudonym is nobody's from then on, and what an old version sealed is noise.
 
 use clap::ArgGroup;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -13,7 +13,7 @@ use super::tell;
 
 /// Arguments of `weir keys destroy`.
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["tenant", "epoch"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["tenant", "epoch", "store_version"]))]
 pub(crate) struct DestroyArgs {
     /// The tenant whose secret goes, for all purposes and times.
     #[arg(long)]
@@ -25,6 +25,9 @@ pub(crate) struct DestroyArgs {
     /// The number of that epoch, as the ledger's `keys` entries name it.
     #[arg(long, requires = "purpose")]
     epoch: Option<i32>,
+    /// The version of the store's keys that goes; `weir lake reseal` has sealed anew what it sealed.
+    #[arg(long, conflicts_with = "purpose", value_name = "VERSION")]
+    store_version: Option<u32>,
     /// Does not ask whether that is meant; it asks on a terminal only.
     #[arg(long)]
     yes: bool,
@@ -33,8 +36,11 @@ pub(crate) struct DestroyArgs {
 /// Destroys a secret.
 ///
 /// # Errors
-/// When the ring has none such, or it, its vault or the ledger cannot be changed.
+/// When there is none such, or the keys, their vault or the ledger cannot be changed.
 pub(super) fn destroy(config: &Config, args: &DestroyArgs) -> Result<(), Failure> {
+    if let Some(version) = args.store_version {
+        return super::store::destroy(config, version, args.yes);
+    }
     let ring = setup::key_ring(config)?;
     let what = match (&args.tenant, args.purpose, args.epoch) {
         (Some(tenant), ..) => What::Tenant(tenant),
@@ -58,10 +64,7 @@ pub(super) fn destroy(config: &Config, args: &DestroyArgs) -> Result<(), Failure
     if !destroyed.map_err(setup::key_failure)? {
         return Err(anyhow::anyhow!("the ring has no secret {secret} that is not destroyed")).or_exit(Exit::NoInput);
     }
-    let until = match &config.vault {
-        Some(vault) => format!("within keys.vault.cache_ttl ({} s)", vault.cache_ttl.as_secs()),
-        None => "within an hour, or at SIGHUP".to_owned(),
-    };
+    let until = super::noticed(config.vault.as_ref(), "keys.vault");
     output::print(format_args!("{secret} is destroyed; every daemon of this ring notices {until}\n"))
 }
 

@@ -77,7 +77,7 @@ fn sealed_lake_is_read_through_the_gate_as_if_it_were_not() {
 }
 
 fn end_the_grant(world: &World, gate: &mut Daemon) {
-    fs::write(world.path("grants.toml"), grants("2026-01-31")).unwrap();
+    fs::write(world.path("grants.toml"), grants(&[PurposeId::Reliability], "2026-01-31")).unwrap();
     gate.signal("HUP");
     gate.until("the grant is over", |gate| {
         gate.metrics().sum("weir_gate_reloads_total", &[("outcome", "applied")]) > 0.5
@@ -196,15 +196,22 @@ pub(crate) fn filled(settings: &Settings, mut show: impl FnMut(&str)) -> (World,
 
 /// Opens a gate before the world's lake, for one who may read reliability.
 pub(crate) fn opened(world: &World, scheme: &str) -> (Endpoint, Daemon) {
+    opened_for(world, scheme, "weir.toml", &[PurposeId::Reliability])
+}
+
+/// The same with another configuration to begin with, and other purposes.
+pub(crate) fn opened_for(world: &World, scheme: &str, config: &str, purposes: &[PurposeId]) -> (Endpoint, Daemon) {
     let address = free();
-    let config = fs::read_to_string(world.path("weir.toml")).unwrap();
+    let [checked, config] = ["weir.toml", config].map(|config| fs::read_to_string(world.path(config)).unwrap());
     let tls = if scheme == "https" { "[gate.tls]\ncertificate = \"gate.pem\"\nkey = \"gate-key.pem\"\n" } else { "" };
     let gate = format!("[gate]\nlisten = \"{address}\"\ngrants = \"grants.toml\"\n{tls}");
     fs::write(world.path("gate.toml"), config + &gate).unwrap();
-    fs::write(world.path("grants.toml"), grants("2199-12-31")).unwrap();
+    fs::write(world.path("checked.toml"), checked + &gate).unwrap();
+    fs::write(world.path("grants.toml"), grants(purposes, "2199-12-31")).unwrap();
     private(world, "site.secret", SECRET);
     certify(world);
-    Weir::with_config(world, "gate.toml", ["validate"]).run().assert_done();
+    // By somebody who may open the whole ring, which a gate need not be.
+    Weir::with_config(world, "checked.toml", ["validate"]).run().assert_done();
     let mut daemon = Daemon::gate(world, "gate.toml", ["-vv"]);
     daemon.until_ready();
     daemon.until("the gate listens", |_| std::net::TcpStream::connect(&address).is_ok());
@@ -251,10 +258,11 @@ pub(crate) fn private(world: &World, name: &str, text: &str) {
     file.unwrap().write_all(text.as_bytes()).unwrap();
 }
 
-fn grants(until: &str) -> String {
+fn grants(purposes: &[PurposeId], until: &str) -> String {
+    let purposes: Vec<_> = purposes.iter().map(|purpose| purpose.name()).collect();
     format!(
         "[[grant]]\nrecipient = \"site-reliability\"\naccess_key = \"GATEKEY-01\"\nsecret = \"site.secret\"\n\
-         purposes = [\"reliability\"]\nuntil = {until}\n"
+         purposes = {purposes:?}\nuntil = {until}\n"
     )
 }
 

@@ -28,11 +28,23 @@ fn a_lake_is_sealed_by_one_setting_and_its_keys_change_under_way() {
     assert_eq!(versions(&world), [1]);
     verb("keys init-store").assert_refused(73);
     verb("keys rotate-store").assert_done();
+    verb("keys rewrap-store").assert_refused(78);
+    verb("keys wrap-store").assert_refused(78);
     fill("other.ndjson", 200..400);
     assert_eq!(versions(&world), [1, 2]);
+    let why = verb("keys destroy --store-version 1").assert_refused(77);
+    assert!(why.contains("weir lake reseal"), "{why}");
     verb("lake reseal").assert_done();
     assert_eq!(versions(&world), [2]);
-    fs::remove_file(world.path("store-keys/1")).unwrap();
+    let why = verb("keys destroy --store-version 2").assert_refused(77);
+    assert!(why.contains("is the newest"), "{why}");
+    // An object that is just being written does not tell its version yet.
+    fs::write(world.path("lake/eu/begun"), b"weir").unwrap();
+    verb("keys destroy --store-version 1").assert_refused(77);
+    fs::remove_file(world.path("lake/eu/begun")).unwrap();
+    verb("keys destroy --store-version 1").assert_done();
+    verb("keys destroy --store-version 1").assert_refused(66);
+    assert!(verb("keys status").assert_done().contains("store newest version"));
     verb("audit").assert_done();
     verb("audit --ledger").assert_done();
     assert!(verb("lake ls").assert_done().contains("reliability/"));
@@ -43,7 +55,7 @@ fn a_lake_is_sealed_by_one_setting_and_its_keys_change_under_way() {
 }
 
 /// Returns the versions of the store's keys that objects are sealed with; no object is in clear.
-fn versions(world: &World) -> Vec<u8> {
+pub(crate) fn versions(world: &World) -> Vec<u8> {
     let mut versions = Vec::new();
     for object in objects(&world.path("lake/eu")) {
         let bytes = fs::read(&object).unwrap();
