@@ -331,8 +331,6 @@ fn within<T>(root: &mut Section<'_>, key: &'static str, read: fn(&mut Section<'_
     value
 }
 
-/// Reads `[source.kafka]`, which verbs that read files do without; the outer `None` is a fault.
-#[expect(clippy::option_option, reason = "absent and faulty differ, and the caller asks with `?` for the one")]
 /// Reads a table that may be absent; the outer `None` is a fault.
 #[expect(clippy::option_option, reason = "absent and faulty differ, and the caller asks with `?` for the one")]
 fn if_there<T>(
@@ -430,6 +428,14 @@ mod tests {
         let gate = config.gate.unwrap();
         assert_eq!(gate.rules.grants, Path::new("/etc/weir/grants.toml"));
         assert_eq!(gate.tls.unwrap().certificate, Path::new("/etc/weir/gate.pem"));
+    }
+
+    #[test]
+    fn topic_that_must_be_sealed_is_one_that_is_read() {
+        let config = load(&default_file(), &["source.kafka.sealed_topics=[\"telemetry\"]"]).unwrap();
+        assert_eq!(config.kafka.unwrap().sealed_topics, ["telemetry"]);
+        let report = load(&default_file(), &["source.kafka.sealed_topics=[\"telemetri\"]"]).unwrap_err();
+        assert_eq!(report.diagnostics.iter().map(|fault| fault.code).collect::<Vec<_>>(), ["sealed_topic"]);
     }
 
     #[test]

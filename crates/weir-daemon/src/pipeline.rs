@@ -189,7 +189,13 @@ fn membership(kafka: Kafka) -> Membership {
         Start::Earliest => FirstOffset::Earliest,
         Start::Latest => FirstOffset::Latest,
     };
-    Membership { topics: kafka.topics, group: kafka.group, instance: kafka.instance_id, start }
+    Membership {
+        topics: kafka.topics,
+        sealed: kafka.sealed_topics,
+        group: kafka.group,
+        instance: kafka.instance_id,
+        start,
+    }
 }
 
 /// Why a run ended before it was asked to.

@@ -10,11 +10,13 @@
 mod attributes;
 mod bytes;
 mod events;
+mod sealed;
 mod value;
 mod walk;
 
 pub(crate) use attributes::Envelope;
 pub(crate) use events::{Decoded, Event, Events, Identifier};
+pub(crate) use sealed::Opened;
 pub(crate) use value::{Kind, Value, unpack_version};
 
 use crate::classify::{Classified, Classifier};
@@ -50,7 +52,8 @@ impl Decoder {
         }
     }
 
-    /// Reads records; hands those that are malformed or have no contract to `refuse`, with the code.
+    /// Reads records; hands those that are malformed or have no contract to `refuse`, with the code. Those that are sealed are noted
+    /// in `events`, to be [opened](Opened).
     pub(crate) fn read_all<'d>(
         &mut self,
         records: &'d [Record<'_>],
@@ -60,8 +63,9 @@ impl Decoder {
     ) -> Decoded<'d> {
         events.clear();
         for (place, record) in records.iter().enumerate() {
-            if let Err(code) = self.read(place, record, classifier, events) {
-                refuse(record, code);
+            match self.read(place, record, classifier, events) {
+                Ok(()) | Err(Stop::Sealed) => {}
+                Err(Stop::Malformed(code)) => refuse(record, code),
             }
         }
         Decoded { policy: classifier.policy, plans: classifier.plans, records, events }
@@ -74,7 +78,7 @@ impl Decoder {
         record: &Record<'_>,
         classifier: &Classifier<'_>,
         events: &mut Events,
-    ) -> Result<(), MalformedCode> {
+    ) -> Result<(), Stop> {
         let (values, items, others) = (events.values.len(), events.items.len(), events.others.len());
         let read = self.event(place, record, classifier, events);
         if read.is_err() {
@@ -89,17 +93,21 @@ impl Decoder {
         record: &Record<'_>,
         classifier: &Classifier<'_>,
         events: &mut Events,
-    ) -> Result<(), MalformedCode> {
+    ) -> Result<(), Stop> {
         let (value, headers) = (record.value(), record.headers());
         if value.is_empty() {
-            return Err(MalformedCode::Empty);
+            return Err(MalformedCode::Empty.into());
         }
         if value.len().saturating_add(headers.attribute_bytes()) > self.limits.record_bytes {
-            return Err(MalformedCode::TooLarge);
+            return Err(MalformedCode::TooLarge.into());
+        }
+        let mode = Mode::of(headers);
+        if let Mode::Binary(DataIs::Sealed) = mode {
+            return Err(events.note_sealed(place, record, &self.names));
         }
         self.index.read(value)?;
         self.nesting.clear();
-        let Events { all, values, items, others, wides, written } = events;
+        let Events { all, values, items, others, wides, written, sealed } = events;
         let (first_value, first_other) = (values.len(), others.len());
         let bytes = Bytes::new(value, written);
         let mut walk = Walk {
@@ -111,19 +119,27 @@ impl Decoder {
             is_doubled: false,
         };
         let mut read = Read { attributes: Attributes::new(), classifier, along: None };
-        let mode = Mode::of(headers);
         match mode {
             Mode::Structured => read.structured(&mut walk, &self.names)?,
-            Mode::Binary { .. } | Mode::Other => read.binary(&mut walk, headers, &self.names)?,
+            Mode::Binary(_) | Mode::Other => read.binary(&mut walk, headers, &self.names)?,
         }
         check_limits(&self.limits, walk.nesting)?;
-        if matches!(mode, Mode::Binary { is_json: false } | Mode::Other) {
-            return Err(MalformedCode::Envelope);
+        if matches!(mode, Mode::Binary(DataIs::Other) | Mode::Other) {
+            return Err(MalformedCode::Envelope.into());
         }
-        let envelope = read.attributes.check(&walk.reader.bytes)?;
+        let envelope = match read.attributes.check(&walk.reader.bytes) {
+            Ok(_) if record.must_be_sealed() => return Err(MalformedCode::NotSealed.into()),
+            Ok(envelope) => envelope,
+            Err(stop) => {
+                if let Stop::Sealed = stop {
+                    sealed.push((place, read.attributes));
+                }
+                return Err(stop);
+            }
+        };
         let Classified { contract, is_expired } = read.along_contract(&mut walk, &envelope)?;
         if walk.is_doubled {
-            return Err(MalformedCode::DuplicateKey);
+            return Err(MalformedCode::DuplicateKey.into());
         }
         let (counts, subject) = (walk.reader.counts, walk.subject);
         all.push(Event {
@@ -196,7 +212,7 @@ impl Read<'_> {
     fn data(&mut self, walk: &mut Walk<'_, '_>) -> Result<(), NotJson> {
         if walk.cursor.peek() != b'{' || self.attributes.data.is_some() {
             // Data that is no object has no fields; data that stands twice is a fault anyway.
-            return walk.skip();
+            return self.attributes.other_data(walk);
         }
         self.attributes.data = Some(DataAt(walk.cursor.left()));
         let bytes = &walk.reader.bytes;
@@ -254,10 +270,7 @@ const RECORD_BYTES_MAX: usize = 256 << 20;
 /// How CloudEvents puts an event into a Kafka record.
 enum Mode {
     /// Attributes are headers, the value is the data.
-    Binary {
-        /// Whether the data is said to be JSON.
-        is_json: bool,
-    },
+    Binary(DataIs),
     /// A format that weir does not read: batches, Avro, protobuf.
     Other,
     /// The value is the event.
@@ -274,15 +287,43 @@ impl Mode {
         match cloud_event {
             Some(essence) if essence[CLOUD_EVENTS.len()..].eq_ignore_ascii_case(b"+json") => Self::Structured,
             Some(_) => Self::Other,
-            None if headers.iter().any(|(name, _)| name == "ce_specversion") => {
-                Self::Binary { is_json: essence.is_some_and(attributes::is_json) }
-            }
+            None if headers.iter().any(|(name, _)| name == "ce_specversion") => Self::Binary(match essence {
+                Some(essence) if attributes::is_json(essence) => DataIs::Json,
+                Some(essence) if attributes::is_jose(essence) => DataIs::Sealed,
+                Some(_) | None => DataIs::Other,
+            }),
             None => Self::Structured,
         }
     }
 }
 
+/// What the data of an event in binary mode is said to be.
+enum DataIs {
+    Json,
+    Other,
+    Sealed,
+}
+
+/// Why a record is no event.
+enum Stop {
+    Malformed(MalformedCode),
+    /// Its data is sealed: it has to be opened first.
+    Sealed,
+}
+
 const CLOUD_EVENTS: &[u8] = b"application/cloudevents";
+
+impl From<MalformedCode> for Stop {
+    fn from(code: MalformedCode) -> Self {
+        Self::Malformed(code)
+    }
+}
+
+impl From<NotJson> for Stop {
+    fn from(not_json: NotJson) -> Self {
+        MalformedCode::from(not_json).into()
+    }
+}
 
 impl From<NotJson> for MalformedCode {
     fn from(NotJson: NotJson) -> Self {

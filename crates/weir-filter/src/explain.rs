@@ -6,12 +6,12 @@
 use crate::batch::Filtered;
 use crate::classify::Classifier;
 use crate::consent::Asker;
-use crate::decode::{Kind, Value};
+use crate::decode::{Kind, Opened, Value};
 use crate::record::Record;
 use crate::tally::{Fate, FieldCounts};
 use crate::{Filter, keep_each};
 use weir_consent::ConsentView;
-use weir_policy::{Coarsen, ContractIx, Field, FieldClass, FieldType, PurposeId, PurposeSet, Token};
+use weir_policy::{Coarsen, ContractIx, Field, FieldClass, FieldType, MalformedCode, PurposeId, PurposeSet, Token};
 
 /// What became of one record, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,20 +84,29 @@ pub enum Rule {
 impl Filter {
     /// Explains what [`apply`](Self::apply) would make of a record.
     pub fn explain(&mut self, record: &Record<'_>, consent: &ConsentView<'_>, now_ms: i64) -> Explanation {
-        let Self { policy, plans, region, decoder, events, persons, making } = self;
+        let explained = self.explain_unless_sealed(record, consent, now_ms);
+        explained.unwrap_or_else(|| {
+            let mut refused = None;
+            let records = std::slice::from_ref(record);
+            let opened = Opened::new(records, &mut self.events, &self.keys, |_, code| refused = Some(code));
+            let explained = opened.lend(|records| self.explain_unless_sealed(records.first()?, consent, now_ms));
+            explained.unwrap_or_else(|| quarantined(refused.expect("a sealed record opens or is malformed")))
+        })
+    }
+
+    /// Explains a record; none if it has to be opened first.
+    fn explain_unless_sealed(
+        &mut self,
+        record: &Record<'_>,
+        consent: &ConsentView<'_>,
+        now_ms: i64,
+    ) -> Option<Explanation> {
+        let Self { policy, plans, region, decoder, events, persons, making, .. } = self;
         let classifier = Classifier { policy, plans, now_ms };
         let mut refused = None;
         let records = std::slice::from_ref(record);
         let decoded = decoder.read_all(records, &classifier, events, |_, code| refused = Some(code));
-        let [event] = decoded.events() else {
-            let code = refused.expect("a record is an event or malformed");
-            return Explanation {
-                contract: None,
-                fates: [Fate::Quarantined(code); 3],
-                fields: Vec::new(),
-                counts: FieldCounts::default(),
-            };
-        };
+        let [event] = decoded.events() else { return refused.map(quarantined) };
         let judged = Asker { consent, region, now_ms }.judge(decoded, persons);
         let fates = keep_each(&judged, making, &mut Filtered::default())[0];
         let written = PurposeId::ALL.into_iter().filter(|purpose| fates[purpose.index()] == Fate::Written).collect();
@@ -106,7 +115,16 @@ impl Filter {
             ExplainedField { reading, rules: PurposeId::ALL.map(|purpose| rule(field, reading, written, purpose)) }
         });
         let (fields, counts) = (fields.collect(), event.counts_after(decoded, fates));
-        Explanation { contract: Some(event.contract), fates, fields, counts }
+        Some(Explanation { contract: Some(event.contract), fates, fields, counts })
+    }
+}
+
+fn quarantined(code: MalformedCode) -> Explanation {
+    Explanation {
+        contract: None,
+        fates: [Fate::Quarantined(code); 3],
+        fields: Vec::new(),
+        counts: FieldCounts::default(),
     }
 }
 

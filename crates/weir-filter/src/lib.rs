@@ -21,10 +21,15 @@
 //! | 4 | `json` | the value, to its last byte, is not RFC 8259; or it is no object, in structured mode |
 //! | 5 | `too_deep`, `too_many_fields`, `too_many_items` | nesting, members of all objects together, or items of one array exceed the limit, anywhere in the value |
 //! | 6 | `duplicate_key` | an attribute that weir names stands twice |
-//! | 7 | `envelope` | `specversion` is not `"1.0"`; `id`, `source`, `type` or `tenant` is absent or empty; `data_base64` is there; a media type is not `application/json`; a batch or another format is announced; an attribute that weir names is not text |
+//! | 7 | `envelope` | `specversion` is not `"1.0"`; `id`, `source`, `type` or `tenant` is absent or empty; `data_base64` is there; a media type is neither `application/json` nor `application/jose`; a batch or another format is announced; an attribute that weir names is not text |
 //! | 8 | `time` | `time` is absent or not RFC 3339 |
-//! | 9 | `no_contract` | nobody declared the type, or not the version |
-//! | 10 | `duplicate_key` | a declared member stands twice in one object |
+//! | 9 | `not_sealed` | the event is in clear, in a topic whose events must be sealed |
+//! | 10 | `seal_form` | the data is said to be sealed and is not text, or not [the one kind](KeySet::open_sealed) of JWE |
+//! | 11 | `seal_key`, `seal_event`, `seal_broken` | it was sealed to a key that is not in the ring, for an event with other attributes, or does not open |
+//! | 12 | `no_contract` | nobody declared the type, or not the version |
+//! | 13 | `duplicate_key` | a declared member stands twice in one object |
+//!
+//! Sealed data, once opened, is held to lines 1 to 5 by itself, as that of an event in binary mode.
 //!
 //! Otherwise it is **denied** for a purpose by the first line that applies, or **written**:
 //!
@@ -44,7 +49,7 @@
 //! - Attributes: one that is `null` is absent, but counts when it stands twice; others than weir's are passed over. `purposes` is a
 //!   list with commas; a name that is no purpose adds nothing. `contractversion` is digits without a leading zero, as text or number.
 //! - Mode: `content-type: application/cloudevents+json`, or neither that nor a header `ce_specversion`, is structured; binary mode needs
-//!   `content-type: application/json`. Data that is no object has no fields.
+//!   `content-type: application/json`, or `application/jose` if the value is sealed data. Data that is no object has no fields.
 //! - Keys are compared after their escapes are read. An escape that names half a surrogate pair is JSON but no text: as a key it
 //!   is undeclared, as a value of the wrong type, as an attribute a fault.
 //! - Instants of rules are whole milliseconds, cut down. The date of a row is the UTC day of its event's time.
@@ -85,7 +90,7 @@ pub use tally::{Fate, FieldCounts, Removed, Tally, TallyKey};
 use batch::Pool;
 use classify::Classifier;
 use consent::{Asker, Judged};
-use decode::{Decoded, Decoder, Events};
+use decode::{Decoded, Decoder, Events, Opened};
 use plan::Plans;
 use project::project;
 use pseudonymize::{Hasher, KeyCache, Persons, pseudonymize};
@@ -99,6 +104,7 @@ use weir_policy::{Personalization, Policy, Purpose, Reliability, Troubleshooting
 pub struct Filter {
     policy: Arc<Policy>,
     plans: Plans,
+    keys: Arc<KeySet>,
     region: String,
     decoder: Decoder,
     events: Events,
@@ -111,9 +117,9 @@ impl Filter {
     pub fn new(policy: Arc<Policy>, keys: Arc<KeySet>, limits: Limits, region: String) -> Self {
         let plans = Plans::new(&policy);
         let persons = Persons::new(Arc::clone(&keys), Arc::clone(&plans.kinds));
-        let hasher = Hasher::new(keys, Arc::clone(&plans.kinds));
+        let hasher = Hasher::new(Arc::clone(&keys), Arc::clone(&plans.kinds));
         let making = Making::new(hasher);
-        Self { policy, plans, region, decoder: Decoder::new(limits), events: Events::default(), persons, making }
+        Self { policy, plans, keys, region, decoder: Decoder::new(limits), events: Events::default(), persons, making }
     }
 
     /// Filters records: adds rows, counts and coordinates to `out`, whose earlier ones are of the same policy.
@@ -121,13 +127,23 @@ impl Filter {
     /// `consent` must always be a view of the same store. Each record gets exactly one fate for each purpose.
     pub fn apply(&mut self, records: &[Record<'_>], consent: &ConsentView<'_>, now_ms: i64, out: &mut Filtered) {
         for records in record::together(records) {
-            let Self { policy, plans, region, decoder, events, persons, making } = self;
-            let classifier = Classifier { policy, plans, now_ms };
-            let decoded = decoder.read_all(records, &classifier, events, |record, code| out.quarantine(record, code));
-            let judged = Asker { consent, region, now_ms }.judge(decoded, persons);
-            let fates = keep_each(&judged, making, out);
-            account(decoded, &fates, &mut out.tally);
+            self.apply_together(records, consent, now_ms, out);
+            if self.events.are_sealed() {
+                let refuse = |record: &Record<'_>, code| out.quarantine(record, code);
+                let opened = Opened::new(records, &mut self.events, &self.keys, refuse);
+                opened.lend(|records| self.apply_together(records, consent, now_ms, out));
+            }
         }
+    }
+
+    /// Filters records that are read together, but those that are sealed.
+    fn apply_together(&mut self, records: &[Record<'_>], consent: &ConsentView<'_>, now_ms: i64, out: &mut Filtered) {
+        let Self { policy, plans, region, decoder, events, persons, making, .. } = self;
+        let classifier = Classifier { policy, plans, now_ms };
+        let decoded = decoder.read_all(records, &classifier, events, |record, code| out.quarantine(record, code));
+        let judged = Asker { consent, region, now_ms }.judge(decoded, persons);
+        let fates = keep_each(&judged, making, out);
+        account(decoded, &fates, &mut out.tally);
     }
 }
 

@@ -41,12 +41,19 @@ pub struct Record<'r> {
     position: i64,
     value: &'r [u8],
     headers: Headers<'r>,
+    must_be_sealed: bool,
 }
 
 impl<'r> Record<'r> {
     /// Wraps what came from the source; an absent value is a tombstone.
     pub fn new(origin: Origin, position: i64, value: Option<&'r [u8]>, headers: Headers<'r>) -> Self {
-        Self { origin, position, value: value.unwrap_or_default(), headers }
+        Self { origin, position, value: value.unwrap_or_default(), headers, must_be_sealed: false }
+    }
+
+    /// Says that an event in clear is not taken: the record is of a topic whose events must be sealed.
+    #[must_use]
+    pub const fn only_sealed(self) -> Self {
+        Self { must_be_sealed: true, ..self }
     }
 
     /// Returns the partition that the record came from.
@@ -61,6 +68,10 @@ impl<'r> Record<'r> {
 
     pub(crate) const fn value(&self) -> &'r [u8] {
         self.value
+    }
+
+    pub(crate) const fn must_be_sealed(&self) -> bool {
+        self.must_be_sealed
     }
 
     pub(crate) const fn headers(&self) -> Headers<'r> {

@@ -24,9 +24,11 @@ pub struct Standing {
     pub epochs: u64,
     /// Tenants that have a secret.
     pub tenants: u64,
-    /// Epochs and tenants whose secret was destroyed, as far as the folder knows.
+    /// Keys that producers may seal to.
+    pub sealing: u64,
+    /// Those whose secret was destroyed, as far as the folder knows.
     pub destroyed: u64,
-    /// Epochs and tenants whose key the vault has destroyed, though the folder does not say so.
+    /// Those whose key the vault has destroyed, though the folder does not say so.
     pub gone: u64,
     /// The oldest version of a key that wraps a file; none in clear.
     pub oldest_version: Option<u64>,
@@ -79,6 +81,7 @@ impl KeyRing {
         let mut standing = Standing::default();
         let keys = self.snapshot();
         (standing.epochs, standing.tenants) = (count(keys.epochs().count()), count(keys.tenants()));
+        standing.sealing = count(keys.sealing.len());
         let mut live = 0;
         for (_, file) in self.read_all()? {
             match &file.content {
@@ -92,7 +95,7 @@ impl KeyRing {
                 }
             }
         }
-        standing.gone = live - 1 - standing.epochs.saturating_add(standing.tenants).min(live - 1);
+        standing.gone = live - 1 - (standing.epochs + standing.tenants + standing.sealing).min(live - 1);
         if let Some(vault) = self.custody().vault() {
             standing.ring_versions = vault.versions(RING_KEY)?;
         }

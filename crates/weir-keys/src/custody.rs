@@ -149,6 +149,7 @@ pub(crate) fn key_of(holds: Holds, path: &Path) -> String {
     match holds {
         Holds::Epoch => name.into_owned(),
         Holds::Ring => RING_KEY.to_owned(),
+        Holds::Sealing => format!("sealing-{name}"),
         Holds::Store => format!("store-{name}"),
         Holds::Tenant => format!("tenant-{name}"),
     }

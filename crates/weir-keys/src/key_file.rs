@@ -3,11 +3,11 @@
 //! ```text
 //! offset  bytes  what
 //!      0      8  magic, the ASCII text "weirkey" and the format's version: the byte 0x01, or 0x02 when the secrets are wrapped
-//!      8      1  what it holds: 1 ring, 2 epoch, 3 tenant, 4 store
+//!      8      1  what it holds: 1 ring, 2 epoch, 3 tenant, 4 store, 5 sealing
 //!      9      1  1 live, 2 destroyed, 3 live and wrapped by a vault
 //!     10      2  n, length of the name, little-endian
-//!     12      n  name, UTF-8: empty · "<purpose>/<epoch>/<days of the epoch>" · the tenant's name · the version
-//!   12+n      m  secrets: ring 112 (id 16, consent 32, lake 32, file names 32) · epoch 32 · tenant 32 · store 32 ·
+//!     12      n  name, UTF-8: empty · "<purpose>/<epoch>/<days of the epoch>" · the tenant's name · the version or number
+//!   12+n      m  secrets: ring 112 (id 16, consent 32, lake 32, file names 32) · epoch 32 · tenant 32 · store 32 · sealing 32 ·
 //!                destroyed 0 · wrapped: the vault's text for the same secrets, such as "vault:v1:…"
 //! 12+n+m     16  first 16 bytes of the BLAKE3 hash of everything before
 //! ```
@@ -40,6 +40,7 @@ pub(crate) const RING_SECRETS: usize = RING_ID + 3 * 32;
 pub(crate) enum Holds {
     Epoch,
     Ring,
+    Sealing,
     Store,
     Tenant,
 }
@@ -154,17 +155,19 @@ impl Holds {
             Self::Epoch => 2,
             Self::Tenant => 3,
             Self::Store => 4,
+            Self::Sealing => 5,
         }
     }
 
     fn parse(byte: u8) -> Option<Self> {
-        [Self::Ring, Self::Epoch, Self::Tenant, Self::Store].into_iter().find(|holds| holds.byte() == byte)
+        let all = [Self::Ring, Self::Epoch, Self::Tenant, Self::Store, Self::Sealing];
+        all.into_iter().find(|holds| holds.byte() == byte)
     }
 
     /// Returns the section of the configuration that names its vault, and the verb that moves it there.
     pub(crate) const fn vault(self) -> (&'static str, &'static str) {
         match self {
-            Self::Epoch | Self::Ring | Self::Tenant => ("keys.vault", "wrap"),
+            Self::Epoch | Self::Ring | Self::Sealing | Self::Tenant => ("keys.vault", "wrap"),
             Self::Store => ("lake.store_vault", "wrap-store"),
         }
     }
@@ -173,7 +176,7 @@ impl Holds {
     pub(crate) const fn secrets(self) -> usize {
         match self {
             Self::Ring => RING_SECRETS,
-            Self::Epoch | Self::Store | Self::Tenant => 32,
+            Self::Epoch | Self::Sealing | Self::Store | Self::Tenant => 32,
         }
     }
 }

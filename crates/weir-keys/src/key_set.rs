@@ -32,9 +32,10 @@ use std::{
 };
 
 use weir_policy::PurposeId;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
+    jwe::{self, Attributes, JweFault, JweKey, JwePublic},
     keys::{LakeKey, PersonKey, PseudonymKey, RingId, first_half},
     secret::{SECRET_BYTES, Secret},
     signing::SigningKey,
@@ -55,6 +56,8 @@ pub struct KeySet {
     pub(crate) lake: Arc<Secret>,
     pub(crate) epochs: BTreeMap<(PurposeId, i32), Arc<Secret>>,
     pub(crate) tenants: HashMap<Box<str>, Arc<Secret>>,
+    /// What producers seal to, by number.
+    pub(crate) sealing: BTreeMap<u32, Arc<JweKey>>,
     pub(crate) has_lapsed: bool,
     /// Days of a purpose's epoch, as its files say.
     pub(crate) epoch_days: [Option<u32>; 3],
@@ -71,10 +74,10 @@ impl KeySet {
         self.has_lapsed
     }
 
-    /// Returns the set without the secrets of epochs and tenants, for who never makes a pseudonym.
+    /// Returns the set without the secrets of epochs and tenants and the keys that producers seal to, for who never judges an event.
     #[must_use]
     pub fn without_pseudonyms(&self) -> Self {
-        Self { epochs: BTreeMap::new(), tenants: HashMap::new(), ..self.clone() }
+        Self { epochs: BTreeMap::new(), tenants: HashMap::new(), sealing: BTreeMap::new(), ..self.clone() }
     }
 
     /// Tells whether the tenant has a secret, so that its events can have pseudonyms.
@@ -95,6 +98,26 @@ impl KeySet {
     /// Returns how many tenants have a secret.
     pub fn tenants(&self) -> usize {
         self.tenants.len()
+    }
+
+    /// Returns the set with the keys of another one that producers seal to.
+    #[must_use]
+    pub fn with_sealing_of(&self, other: &Self) -> Self {
+        Self { sealing: other.sealing.clone(), ..self.clone() }
+    }
+
+    /// Returns the public keys that producers may seal to, the newest first.
+    pub fn sealing_keys(&self) -> impl Iterator<Item = &JwePublic> {
+        self.sealing.values().rev().map(|key| key.public())
+    }
+
+    /// Opens what a producer sealed for an event with these attributes.
+    ///
+    /// # Errors
+    ///
+    /// It is of another form, for another key or event, or was changed.
+    pub fn open_sealed(&self, jwe: &[u8], event: &Attributes<'_>) -> Result<Zeroizing<Vec<u8>>, JweFault> {
+        jwe::open(jwe, event, |kid| self.sealing.values().map(AsRef::as_ref).find(|key| key.public().kid() == kid))
     }
 
     /// Returns the key of a purpose, epoch, tenant and kind; none when the epoch is closed or the tenant unknown.

@@ -7,11 +7,16 @@
 //!     <purpose>-<epoch>        0600  one secret a purpose and epoch, or the mark that it was destroyed
 //!   tenants/                   0700
 //!     <32 hex digits>          0600  one secret a tenant; the name is a keyed hash, the tenant's name stands inside
+//!   sealing/                   0700  absent in a ring that was made before there were such keys
+//!     1, 2, …                  0600  one private key that producers seal to, or the mark that it was destroyed
 //!   heads/                     0700
 //!     <region>                 0600  the newest signed head of a lake's ledger; no secret, and no part of a backup
 //! ```
 //! The bytes of a file: see `key_file`; in clear or wrapped by a vault: see `custody`. A ring serves one machine: two processes may
 //! share it, since a secret is put where nothing is yet and both then read what is there.
+
+mod epoch_name;
+mod sealing;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,6 +31,7 @@ use zeroize::Zeroizing;
 use crate::{
     custody::{Custody, Opened, RING_KEY, Secrets, key_of},
     error::{KeyError, TENANT_BYTES_MAX},
+    jwe::JweKey,
     key_file::{Holds, KeyFile, RING_ID, RING_SECRETS},
     key_set::KeySet,
     keys::{RingId, first_half},
@@ -33,6 +39,7 @@ use crate::{
     storage,
     wrap::Wrap,
 };
+use epoch_name::EpochName;
 
 /// A key ring in a folder.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
@@ -130,7 +137,8 @@ impl KeyRing {
             return Err(KeyError::NotEmpty { path: folder.to_owned() });
         }
         storage::make_folder(&folder.join("epochs"))?;
-        storage::make_folder(&folder.join("tenants"))
+        storage::make_folder(&folder.join("tenants"))?;
+        storage::make_folder(&folder.join("sealing"))
     }
 
     /// Makes a ring of its file's secrets, with no epochs and tenants yet.
@@ -148,6 +156,7 @@ impl KeyRing {
             lake: Arc::new(next()),
             epochs: BTreeMap::new(),
             tenants: HashMap::new(),
+            sealing: BTreeMap::new(),
             has_lapsed: false,
             epoch_days: [None; 3],
         };
@@ -197,26 +206,35 @@ impl KeyRing {
         let mut epochs = BTreeMap::new();
         let mut epoch_days = [None; 3];
         let mut tenants = HashMap::new();
+        let mut sealing = BTreeMap::new();
         let (of_ring, others) = opened.split_first().expect("a ring's own file is read first");
         if of_ring.secrets.live().is_none_or(|secrets| !secrets.starts_with(&self.id().0)) {
             return Err(KeyError::Damaged { path: of_ring.path.clone() });
         }
         for Opened { path, name, secrets } in others {
-            let Some(secrets) = secrets.live().map(|secrets| Arc::new(secret(secrets))) else { continue };
-            if path.starts_with(self.folder.join("tenants")) {
-                tenants.insert(name.as_str().into(), secrets);
-            } else if let Some(name) = EpochName::parse(name) {
-                epoch_days[name.purpose.index()] = Some(name.days);
-                epochs.insert((name.purpose, name.epoch), secrets);
+            let Some(secrets) = secrets.live().map(|secrets| secret(secrets)) else { continue };
+            match self.holds_at(path) {
+                Holds::Sealing => {
+                    let key = JweKey::of_secret(&secrets).ok_or_else(|| KeyError::Damaged { path: path.clone() })?;
+                    sealing.insert(sealing::number(name).unwrap_or_default(), Arc::new(key));
+                }
+                Holds::Tenant => {
+                    tenants.insert(name.as_str().into(), Arc::new(secrets));
+                }
+                Holds::Epoch | Holds::Ring | Holds::Store => {
+                    let Some(name) = EpochName::parse(name) else { continue };
+                    epoch_days[name.purpose.index()] = Some(name.days);
+                    epochs.insert((name.purpose, name.epoch), Arc::new(secrets));
+                }
             }
         }
         self.note_gone(others)?;
         let mut keys = self.live.0.lock();
         // Who holds the set as it was keeps what it derived from it, as long as nothing differs.
-        let differs = keys.has_lapsed || keys.epochs != epochs || keys.tenants != tenants;
+        let differs = keys.has_lapsed || keys.epochs != epochs || keys.tenants != tenants || keys.sealing != sealing;
         if differs || keys.epoch_days != epoch_days {
             let keys = Arc::make_mut(&mut keys);
-            (keys.epochs, keys.tenants, keys.has_lapsed) = (epochs, tenants, false);
+            (keys.epochs, keys.tenants, keys.sealing, keys.has_lapsed) = (epochs, tenants, sealing, false);
             keys.epoch_days = epoch_days;
         }
         Ok(())
@@ -330,6 +348,7 @@ impl KeyRing {
         let mut paths = vec![self.folder.join("ring")];
         paths.extend(self.files("epochs")?);
         paths.extend(self.files("tenants")?);
+        paths.extend(self.sealing_files()?);
         Ok(paths)
     }
 
@@ -337,19 +356,19 @@ impl KeyRing {
     pub(crate) fn read_all(&self) -> Result<Vec<(PathBuf, KeyFile)>, KeyError> {
         let mut files = Vec::new();
         for path in self.key_files()? {
-            let holds = if files.is_empty() {
-                Holds::Ring
-            } else if path.starts_with(self.folder.join("epochs")) {
-                Holds::Epoch
-            } else {
-                Holds::Tenant
-            };
-            let file = read(&path, holds)?.filter(|file| self.path_of(file).as_ref() == Some(&path));
+            let file = read(&path, self.holds_at(&path))?.filter(|file| self.path_of(file).as_ref() == Some(&path));
             // A file under another name would give one epoch's people to another.
             let file = file.ok_or_else(|| KeyError::Damaged { path: path.clone() })?;
             files.push((path, file));
         }
         Ok(files)
+    }
+
+    /// Returns what a key file of this ring holds, by its place.
+    fn holds_at(&self, path: &Path) -> Holds {
+        let of_folder = [("epochs", Holds::Epoch), ("sealing", Holds::Sealing), ("tenants", Holds::Tenant)];
+        let found = of_folder.into_iter().find(|(folder, _)| path.starts_with(self.folder.join(folder)));
+        found.map_or(Holds::Ring, |(_, holds)| holds)
     }
 
     /// Returns where a key file belongs; none if its name is not of its kind.
@@ -360,6 +379,7 @@ impl KeyRing {
                 Some(self.epoch_path(name.purpose, name.epoch))
             }
             Holds::Ring => file.name.is_empty().then(|| self.folder.join("ring")),
+            Holds::Sealing => Some(self.sealing_path(sealing::number(&file.name)?)),
             Holds::Store => None,
             Holds::Tenant => Some(self.tenant_path(&file.name)),
         }
@@ -384,7 +404,8 @@ impl KeyRing {
     /// Puts a new secret where none is and returns what is there then; none when it was destroyed.
     fn put(&self, path: &Path, holds: Holds, name: &str) -> Result<Option<Secret>, KeyError> {
         if !path.exists() {
-            let fresh = Zeroizing::new(Secret::random()?.expose().to_vec());
+            let fresh = if holds == Holds::Sealing { JweKey::random()? } else { Secret::random()? };
+            let fresh = Zeroizing::new(fresh.expose().to_vec());
             let content = self.custody.content(&key_of(holds, path), fresh)?;
             storage::put_if_absent(path, &encode(&KeyFile { holds, name: name.to_owned(), content }))?;
         }
@@ -407,9 +428,13 @@ impl KeyRing {
     fn note_gone(&self, opened: &[Opened]) -> Result<(), KeyError> {
         let keys = self.snapshot();
         for Opened { path, name, secrets } in opened {
-            let (holds, was_open) = match EpochName::parse(name) {
-                Some(name) => (Holds::Epoch, keys.has_epoch(name.purpose, name.epoch)),
-                None => (Holds::Tenant, keys.has_tenant(name)),
+            let holds = self.holds_at(path);
+            let was_open = match holds {
+                Holds::Sealing => sealing::number(name).is_some_and(|number| keys.sealing.contains_key(&number)),
+                Holds::Tenant => keys.has_tenant(name),
+                Holds::Epoch | Holds::Ring | Holds::Store => {
+                    EpochName::parse(name).is_some_and(|name| keys.has_epoch(name.purpose, name.epoch))
+                }
             };
             if matches!(secrets, Secrets::Gone) && was_open {
                 self.destroy(path, holds)?;
@@ -433,30 +458,6 @@ fn check_days(purposes: &Purposes, purpose: PurposeId, keys: &KeySet) -> Result<
 /// Returns the oldest epoch of which a row may still be kept.
 fn oldest_kept(purposes: &Purposes, purpose: PurposeId, now_ms: i64) -> i32 {
     purposes.epoch(purpose, now_ms.saturating_sub(purposes.retention_ms(purpose)))
-}
-
-/// What an epoch's file says of itself.
-#[derive(Clone, Copy)]
-struct EpochName {
-    purpose: PurposeId,
-    epoch: i32,
-    days: u32,
-}
-
-impl EpochName {
-    fn text(self) -> String {
-        format!("{}/{}/{}", self.purpose.name(), self.epoch, self.days)
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('/');
-        let name = Self {
-            purpose: PurposeId::parse(parts.next()?)?,
-            epoch: parts.next()?.parse().ok()?,
-            days: parts.next()?.parse().ok()?,
-        };
-        (name.text() == text).then_some(name)
-    }
 }
 
 /// Tells whether a tenant's name can be one: short, without `/`, control characters or white space at its ends.

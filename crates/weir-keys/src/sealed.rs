@@ -214,7 +214,16 @@ mod tests {
         let (epochs, tenants) = (BTreeMap::new(), HashMap::new());
         let epoch_days = [None; 3];
         let (consent, lake) = (secret(1), secret(lake));
-        KeySet { id: RingId([0; 16]), consent, lake, epochs, tenants, has_lapsed: false, epoch_days }
+        KeySet {
+            id: RingId([0; 16]),
+            consent,
+            lake,
+            epochs,
+            tenants,
+            sealing: BTreeMap::new(),
+            has_lapsed: false,
+            epoch_days,
+        }
     }
 
     fn text(length: usize) -> Vec<u8> {

@@ -215,3 +215,33 @@ fn restored_ring_makes_the_same_pseudonyms() {
     fs::write(&backup, cut).unwrap();
     assert!(matches!(KeyRing::restore(&place.folder.path().join("third"), &backup), Err(KeyError::Damaged { .. })));
 }
+
+#[test]
+fn keys_that_producers_seal_to_overlap_until_they_are_destroyed() {
+    let place = Place::new();
+    let ring = place.init();
+    assert_eq!(ring.snapshot().sealing_keys().count(), 0);
+    let first = ring.rotate_sealing().unwrap();
+    let second = ring.rotate_sealing().unwrap();
+    let kids = |ring: &KeyRing| ring.snapshot().sealing_keys().map(|key| key.kid().to_owned()).collect::<Vec<_>>();
+    assert_eq!(kids(&ring), [second.kid(), first.kid()], "the newest first");
+    assert_eq!(kids(&place.open()), kids(&ring));
+    assert_eq!(ring.standing().unwrap().sealing, 2);
+
+    let backup = place.folder.path().join("backup");
+    ring.backup(&backup).unwrap();
+    let restored = KeyRing::restore(&place.folder.path().join("restored"), &backup).unwrap();
+    assert_eq!(kids(&restored), kids(&ring));
+
+    let other = place.open();
+    assert!(other.destroy_sealing(first.kid()).unwrap());
+    assert!(!other.destroy_sealing(first.kid()).unwrap(), "once");
+    ring.reload().unwrap();
+    assert_eq!(kids(&ring), [second.kid()]);
+    assert_eq!(ring.standing().unwrap().destroyed, 1);
+    assert!(other.destroy_sealing(second.kid()).unwrap());
+    let third = other.rotate_sealing().unwrap();
+    assert_eq!(kids(&place.open()), [third.kid()], "what was destroyed is not made again");
+    ring.lapse();
+    assert_eq!(ring.snapshot().sealing_keys().count(), 0, "lapsed secrets leave memory");
+}

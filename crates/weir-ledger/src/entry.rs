@@ -180,7 +180,8 @@ pub enum Decision {
     },
     /// A secret of the ring is destroyed before its time, or an old version of the store's keys.
     DestroySecret {
-        /// The purpose and epoch, the keyed hash that stands for a tenant, or the version of the store's keys.
+        /// The purpose and epoch, the keyed hash that stands for a tenant, the version of the store's keys, or `sealing/` and the name of a
+        /// key that producers seal to.
         secret: String,
     },
     /// Topics may keep raw records for longer than an erasure may take; an empty list takes it back.
@@ -199,6 +200,8 @@ pub enum Decision {
     RewrapStore,
     /// The keys of the ring in the vault get new versions.
     RotateRing,
+    /// Producers get another key to seal to.
+    RotateSealing,
     /// The store's own keys get a new version, which seals new objects.
     RotateStore,
     /// Tables are left alone; an empty list takes it back.

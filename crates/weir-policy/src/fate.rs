@@ -102,6 +102,16 @@ closed_list! {
         Time = "time",
         /// No value: a tombstone or an empty record.
         Empty = "empty",
+        /// In clear, in a topic whose events must be sealed.
+        NotSealed = "not_sealed",
+        /// Sealed data is not the one kind of JWE that weir reads.
+        SealForm = "seal_form",
+        /// Sealed to a key that the ring does not have, or not any more.
+        SealKey = "seal_key",
+        /// Sealed for an event with other attributes.
+        SealEvent = "seal_event",
+        /// Sealed data was changed, or not sealed with the key that it names.
+        SealBroken = "seal_broken",
         /// Readable, but no contract declares the event type (or its version): coverage calls it `no_contract`.
         NoContract = "no_contract",
     }

@@ -70,6 +70,8 @@ pub struct Records<'c> {
     messages: Vec<(Origin, BorrowedMessage<'c>)>,
     spans: Vec<(Origin, Span)>,
     bytes: usize,
+    /// Topics whose events must be sealed.
+    sealed: &'c [String],
 }
 
 impl Records<'_> {
@@ -118,7 +120,10 @@ impl Records<'_> {
         let mut records = Vec::with_capacity(self.messages.len());
         for ((origin, message), end) in self.messages.iter().zip(ends) {
             let headers = Headers::new(&pairs[start..end]);
-            records.push(Record::new(*origin, message.offset(), message.payload(), headers));
+            let record = Record::new(*origin, message.offset(), message.payload(), headers);
+            // Mostly there is no such topic, and then nobody looks at names.
+            let must_be_sealed = self.sealed.iter().any(|topic| topic == message.topic());
+            records.push(if must_be_sealed { record.only_sealed() } else { record });
             start = end;
         }
         take(&records)
@@ -149,7 +154,7 @@ impl Consumer {
         if spans.is_empty() {
             return self.waiting().unwrap_or(Polled::Idle);
         }
-        Polled::Records(Records { messages, spans, bytes })
+        Polled::Records(Records { messages, spans, bytes, sealed: &self.sealed })
     }
 
     /// Polls librdkafka until it has nothing at hand or the limits are reached.

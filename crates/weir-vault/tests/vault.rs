@@ -235,6 +235,32 @@ fn key_that_is_deleted_in_the_vault_itself_ends_its_tenant_and_is_marked() {
 }
 
 #[test]
+fn key_that_producers_seal_to_is_wrapped_and_ends_with_its_key_in_the_vault() {
+    let place = Place::new();
+    let ring = place.init();
+    let (first, second) = (ring.rotate_sealing().unwrap(), ring.rotate_sealing().unwrap());
+    assert!(secrets_in_clear(&place.path("keys")).is_empty());
+    let backup = place.path("backup");
+    ring.backup(&backup).unwrap();
+    let kids = |ring: &KeyRing| ring.snapshot().sealing_keys().map(|key| key.kid().to_owned()).collect::<Vec<_>>();
+    let other = place.open().unwrap();
+    assert_eq!(kids(&other), [second.kid(), first.kid()]);
+    let standing = other.standing().unwrap();
+    assert_eq!((standing.sealing, standing.destroyed, standing.gone), (2, 0, 0));
+
+    place.bao.bao(["write", "transit/keys/weir-sealing-2/config", "deletion_allowed=true"]);
+    place.bao.bao(["delete", "transit/keys/weir-sealing-2"]);
+    other.reload().unwrap();
+    assert_eq!(kids(&other), [first.kid()]);
+    assert!(other.destroy_sealing(first.kid()).unwrap());
+    assert_eq!(other.standing().unwrap().destroyed, 2);
+    fs::rename(place.path("keys"), place.path("lost")).unwrap();
+    let restored = KeyRing::restore_with(&place.path("keys"), &backup, Some(place.vault())).unwrap();
+    assert!(kids(&restored).is_empty());
+    assert_eq!(restored.standing().unwrap().gone, 2);
+}
+
+#[test]
 fn keys_are_rotated_and_files_wrapped_anew_without_a_change_of_any_pseudonym() {
     let place = Place::new();
     let ring = place.init();

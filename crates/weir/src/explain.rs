@@ -89,7 +89,15 @@ impl World {
         let tenant = sandbox::tenant(text);
         if args.assume_consent {
             let keys = sandbox.keys(&tenant, now_ms)?;
-            return Ok(Self { consent: agreed(sandbox.policy(), text, &tenant, &keys), keys });
+            let keys = match setup::key_ring(config) {
+                Ok(ring) => Arc::new(keys.with_sealing_of(&ring.snapshot())),
+                Err(_no_ring) => keys,
+            };
+            let opened = sandbox::in_clear(text, &keys);
+            return Ok(Self {
+                consent: agreed(sandbox.policy(), opened.as_deref().unwrap_or(text), &tenant, &keys),
+                keys,
+            });
         }
         match (&args.consent, &config.consent) {
             (Some(file), _) | (None, ConsentSource::Path(file)) => {
@@ -121,10 +129,10 @@ fn states(config: &Config, inbox: &str) -> Result<ConsentStore, Failure> {
 
 /// Returns the ring's keys where it knows the tenant; else those that a daemon would make as soon as it met it.
 fn keys(config: &Config, sandbox: &mut Sandbox, tenant: &str, now_ms: i64) -> Result<Arc<KeySet>, Failure> {
-    let ring = setup::key_ring(config).ok();
-    match ring.map(|ring| ring.snapshot()).filter(|keys| keys.has_tenant(tenant)) {
-        Some(keys) => Ok(keys),
-        None => sandbox.keys(tenant, now_ms),
+    match setup::key_ring(config).map(|ring| ring.snapshot()) {
+        Ok(keys) if keys.has_tenant(tenant) => Ok(keys),
+        Ok(of_ring) => Ok(Arc::new(sandbox.keys(tenant, now_ms)?.with_sealing_of(&of_ring))),
+        Err(_no_ring) => sandbox.keys(tenant, now_ms),
     }
 }
 

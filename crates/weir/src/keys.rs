@@ -15,7 +15,7 @@ use anyhow::anyhow;
 use clap::Subcommand;
 use weir_daemon::Config;
 use weir_daemon::config::Vault as VaultSettings;
-use weir_keys::{KeyError, KeyRing, Moved, Rewrapped, Wrap};
+use weir_keys::{JwePublic, KeyError, KeyRing, Moved, Rewrapped, Wrap};
 use weir_ledger::{Decision, Entry};
 use weir_vault::Vault;
 
@@ -37,8 +37,8 @@ pub(crate) enum Keys {
     Rewrap,
     /// Moves a ring that lies in clear into the vault; stop everything that uses it first.
     Wrap,
-    /// Destroys for good the secret of a tenant or of an epoch, whose pseudonyms belong to nobody from then on, or an old version of the
-    /// store's keys.
+    /// Destroys a secret for good: pseudonyms of a tenant or an epoch belong to nobody from then on, what was sealed to a key opens no
+    /// more, and an old version of the store's keys opens no object.
     Destroy(destroy::DestroyArgs),
     /// Writes the whole ring into one file; what a vault wraps stays wrapped.
     Backup {
@@ -58,7 +58,10 @@ pub(crate) enum Keys {
     RewrapStore,
     /// Moves the store's keys from their folder into the vault; stop everything that uses them first.
     WrapStore,
-    /// Prints the public keys that receipts and heads of the ledger are signed with, as a JSON Web Key Set.
+    /// Makes a key that producers seal the data of events to; older ones open what was sealed to them until they are destroyed.
+    RotateSealing,
+    /// Prints the public keys as a JSON Web Key Set: those that receipts and heads of the ledger are signed with, then those that
+    /// producers seal to, the newest first.
     ExportPublic,
     /// Prints the keys of an encrypted table, or text to paste that opens it with them; the ledger tells that somebody took them.
     Reader(ReaderArgs),
@@ -94,9 +97,11 @@ pub(crate) fn keys(global: &Global, keys: &Keys) -> Result<Exit, Failure> {
         Keys::RotateStore => store::rotate(&config)?,
         Keys::RewrapStore => store::rewrap(&config)?,
         Keys::WrapStore => store::wrap(&config)?,
+        Keys::RotateSealing => rotate_sealing(&config)?,
         Keys::ExportPublic => {
             let keys = setup::key_ring(&config)?.snapshot();
-            let listed = SIGNED.map(|context| keys.signing_key(context).public().jwk());
+            let signed = SIGNED.map(|context| keys.signing_key(context).public().jwk());
+            let listed: Vec<_> = signed.into_iter().chain(keys.sealing_keys().map(JwePublic::jwk)).collect();
             output::print(format_args!("{{\"keys\":[{}]}}\n", listed.join(",")))?;
         }
         Keys::Reader(args) => return reader(&config, args),
@@ -118,6 +123,18 @@ fn rotate(config: &Config) -> Result<(), Failure> {
     let keys = ring.rotate().map_err(setup::key_failure)?;
     output::print(format_args!(
         "{keys} keys have a new version; `weir keys rewrap` has the ring's files wrapped by it\n"
+    ))
+}
+
+fn rotate_sealing(config: &Config) -> Result<(), Failure> {
+    let ring = setup::key_ring(config)?;
+    tell(config, &ring, Decision::RotateSealing)?;
+    let made = ring.rotate_sealing().map_err(setup::key_failure)?;
+    output::print(format_args!(
+        "made key {}; every daemon of this ring opens what is sealed to it {}\n\
+         give producers `weir keys export-public` after that; destroy older keys once nothing sealed to them is left in the topics\n",
+        made.kid(),
+        noticed(config.vault.as_ref(), "keys.vault")
     ))
 }
 
@@ -171,7 +188,7 @@ fn not_made(why: KeyError) -> Failure {
     Failure::new(if why.may_pass() { Exit::Unavailable } else { Exit::CannotCreate }, why)
 }
 
-/// Says until when processes notice that something was destroyed.
+/// Says until when processes notice what was done to keys.
 fn noticed(vault: Option<&VaultSettings>, section: &str) -> String {
     match vault {
         Some(vault) => format!("within {section}.cache_ttl ({} s)", vault.cache_ttl.as_secs()),

@@ -50,6 +50,11 @@ const fn quarantined(code: MalformedCode) -> &'static str {
         MalformedCode::TooManyItems => "an array is longer than limits.array_items",
         MalformedCode::Time => "`time` is missing or not RFC 3339",
         MalformedCode::Empty => "the record has no value",
+        MalformedCode::NotSealed => "the event is in clear, and its topic takes sealed ones only",
+        MalformedCode::SealForm => "the sealed data is not the one kind of JWE that weir reads",
+        MalformedCode::SealKey => "the data is sealed to a key that the ring does not have, or not any more",
+        MalformedCode::SealEvent => "the data was sealed for an event with other attributes",
+        MalformedCode::SealBroken => "the sealed data was changed, or not sealed with the key that it names",
         MalformedCode::NoContract => "nobody declared the event type, or not this version of it",
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! What `weir test` and `weir explain` find out about contracts must depend on nothing that a machine happens to have.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use weir_consent::{Agreement, ConsentStore, ConsentView, Standing, StateRecord, Status};
 use weir_filter::{Explanation, Fate, Filter, Filtered, Headers, Limits, Origin, Record};
-use weir_keys::{KeyRing, KeySet, PersonKey, canonical, tenant_name_is_sound};
+use weir_keys::{Attributes, KeyRing, KeySet, PersonKey, canonical, tenant_name_is_sound};
 use weir_policy::values::number;
 use weir_policy::{Contract, FieldType, Policy, PurposeId};
 
@@ -126,6 +127,29 @@ pub(crate) fn person(contract: &Contract, record: &str, tenant: &str, keys: &Key
         Value::Array(_) | Value::Bool(_) | Value::Null | Value::Object(_) => return None,
     };
     Some(keys.person_key(tenant, kind, &canonical(&text)))
+}
+
+/// Returns an event whose data is sealed with its data in clear; none if it is not sealed, or does not open.
+pub(crate) fn in_clear(record: &str, keys: &KeySet) -> Option<String> {
+    let mut event: Value = serde_json::from_str(record).ok()?;
+    let text = |name: &str| match event.get(name)? {
+        Value::String(text) => Some(Cow::Borrowed(text.as_str())),
+        Value::Number(digits) => Some(Cow::Owned(digits.to_string())),
+        Value::Array(_) | Value::Bool(_) | Value::Null | Value::Object(_) => None,
+    };
+    let attributes = Attributes {
+        id: text("id")?,
+        source: text("source")?,
+        event_type: text("type")?,
+        time: text("time")?,
+        tenant: text("tenant")?,
+        contract_version: text("contractversion"),
+        purposes: text("purposes"),
+        sec_gpc: text("secgpc"),
+    };
+    let data = keys.open_sealed(text("data")?.as_bytes(), &attributes).ok()?;
+    event["data"] = serde_json::from_slice(&data).ok()?;
+    Some(event.to_string())
 }
 
 /// Returns the tenant that an event names; empty where it names none.

@@ -23,6 +23,8 @@ section! {
         brokers: String = required(r#""localhost:9092""#),
         /// The topics that carry CloudEvents.
         topics: Vec<String> = required(r#"["telemetry"]"#),
+        /// Those of them whose events must be sealed to a key of `weir keys rotate-sealing`: what comes in clear is malformed there, `not_sealed`.
+        sealed_topics: Vec<String> = optional(r#"["telemetry"]"#),
         /// The consumer group. A lake belongs to one group.
         group: String = required(r#""weir""#),
         /// Where a partition that the lake has never seen starts: "earliest" or "latest".
@@ -119,6 +121,11 @@ fn checked(section: &mut Section<'_>) -> Option<Kafka> {
         let message = "events and consent would cross the network in clear: `client` has no TLS".to_owned();
         let hint = "say `client = { \"security.protocol\" = \"ssl\" }` (or sasl_ssl), or `allow_plaintext = true`";
         return wrong("kafka_without_tls", message, hint);
+    }
+    if let Some(stray) = kafka.sealed_topics.iter().find(|topic| !kafka.topics.contains(topic)) {
+        let message = format!("`sealed_topics` names {stray:?}, which is not among `topics`");
+        let hint = "events of a topic that is not named here are taken in clear: it must be one that is read";
+        return wrong("sealed_topic", message, hint);
     }
     let is_named = |value: &str| value.starts_with(FILE) || value.starts_with(ENVIRONMENT);
     if let Some((option, _)) = kafka.client.iter().find(|(option, value)| is_secret(option) && !is_named(value)) {

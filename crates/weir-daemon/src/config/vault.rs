@@ -20,7 +20,7 @@ section! {
         address: String = required(r#""https://vault.example.com:8200""#),
         /// Where its transit engine is mounted.
         mount: String = standard(r#""transit""#),
-        /// What the names of weir's keys there begin with: "weir-ring", "weir-tenant-…", "weir-reliability-…".
+        /// What the names of weir's keys there begin with: "weir-ring", "weir-tenant-…", "weir-reliability-…", "weir-sealing-…".
         prefix: String = standard(r#""weir""#),
         /// The namespace, for vaults that have them.
         namespace: Option<String> = optional(r#""team-a""#),

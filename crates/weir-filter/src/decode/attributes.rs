@@ -3,11 +3,13 @@
 //! First every named attribute is gathered as it stands, then all are checked together, so that a fault does not depend on
 //! their order. Attributes that weir does not name are passed over.
 
+use super::Stop;
 use super::bytes::{Bytes, Place, small};
 use super::walk::Walk;
 use crate::json::{Cursor, NotJson, usize_of};
 use crate::names::Names;
 use crate::record::Headers;
+use std::borrow::Cow;
 use weir_policy::values::time;
 use weir_policy::{MalformedCode, PurposeId, PurposeSet};
 
@@ -19,6 +21,8 @@ macro_rules! attributes {
 
         impl Attribute {
             const ALL: &[(&str, Self)] = &[$(($name, Self::$variant),)*];
+            /// The headers that they are in binary mode.
+            const HEADERS: &[(&str, Self)] = &[$((concat!("ce_", $name), Self::$variant),)*];
         }
     };
 }
@@ -161,16 +165,36 @@ impl Attributes {
         }
     }
 
-    /// Returns the envelope, or the code of its first fault: doubled, then the envelope itself, then the time.
-    pub(super) fn check(&self, bytes: &Bytes<'_>) -> Result<Envelope, MalformedCode> {
-        if self.is_doubled {
-            return Err(MalformedCode::DuplicateKey);
+    /// Notes data that is no object: text may be sealed, which never needs an escape.
+    pub(super) fn other_data(&mut self, walk: &mut Walk<'_, '_>) -> Result<(), NotJson> {
+        if walk.cursor.peek() != b'"' {
+            return walk.skip();
         }
-        let is_plain = self.text(Attribute::SpecVersion, bytes)? == Some(b"1.0")
-            && self.text(Attribute::ContentType, bytes)?.is_none_or(is_json)
+        let text = walk.cursor.string()?;
+        if !text.escaped {
+            self.values[place(Attribute::Data)] = Raw::Text(Place::of_record(text.start, text.end));
+        }
+        Ok(())
+    }
+
+    /// Notes that a whole record is sealed data.
+    pub(super) fn whole_is_data(&mut self, record: &[u8]) {
+        self.values[place(Attribute::Data)] = Raw::Text(Place::of_record(0, small(record.len())));
+    }
+
+    /// Returns the envelope, or the code of its first fault: doubled, then the envelope itself, then the time. One without a fault
+    /// may say that the data is sealed.
+    pub(super) fn check(&self, bytes: &Bytes<'_>) -> Result<Envelope, Stop> {
+        if self.is_doubled {
+            return Err(MalformedCode::DuplicateKey.into());
+        }
+        let content_type = self.text(Attribute::ContentType, bytes)?;
+        let is_plain = content_type.is_none_or(is_json);
+        let is_sound = self.text(Attribute::SpecVersion, bytes)? == Some(b"1.0")
+            && (is_plain || content_type.is_some_and(is_jose))
             && matches!(self.value(Attribute::DataBase64), Raw::Absent);
-        if !is_plain {
-            return Err(MalformedCode::Envelope);
+        if !is_sound {
+            return Err(MalformedCode::Envelope.into());
         }
         let envelope = Envelope {
             event_type: self.required(Attribute::Type)?,
@@ -183,7 +207,33 @@ impl Attributes {
             gpc: self.text(Attribute::SecGpc, bytes)? == Some(b"1"),
         };
         let time = self.text(Attribute::Time, bytes).ok().flatten().and_then(time::parse);
-        Ok(Envelope { time_us: time.ok_or(MalformedCode::Time)?, ..envelope })
+        let envelope = Envelope { time_us: time.ok_or(MalformedCode::Time)?, ..envelope };
+        if is_plain { Ok(envelope) } else { Err(Stop::Sealed) }
+    }
+
+    /// Returns sealed data and what it must have been sealed for; none where the data is no text. The attributes were [checked](Self::check).
+    pub(super) fn sealed<'b>(&self, bytes: &'b Bytes<'_>) -> Option<(&'b [u8], weir_keys::Attributes<'b>)> {
+        let text = |attribute| Some(Cow::Borrowed(std::str::from_utf8(self.bytes(attribute, bytes)?).ok()?));
+        let attributes = weir_keys::Attributes {
+            id: text(Attribute::Id)?,
+            source: text(Attribute::Source)?,
+            event_type: text(Attribute::Type)?,
+            time: text(Attribute::Time)?,
+            tenant: text(Attribute::Tenant)?,
+            contract_version: text(Attribute::ContractVersion),
+            purposes: text(Attribute::Purposes),
+            sec_gpc: text(Attribute::SecGpc),
+        };
+        Some((self.bytes(Attribute::Data, bytes)?, attributes))
+    }
+
+    /// Returns the attributes as headers of the event in binary mode, with its data in clear.
+    pub(super) fn as_headers(&self, bytes: &Bytes<'_>) -> Vec<(&'static str, Vec<u8>)> {
+        let kept = Attribute::HEADERS
+            .iter()
+            .filter(|(_, attribute)| !matches!(attribute, Attribute::ContentType | Attribute::Data));
+        let kept = kept.filter_map(|(name, attribute)| Some((*name, self.bytes(*attribute, bytes)?.to_vec())));
+        kept.chain([("content-type", JSON.to_vec())]).collect()
     }
 
     /// Tells whether neither type nor data was met.
@@ -206,6 +256,13 @@ impl Attributes {
 
     fn value(&self, attribute: Attribute) -> Raw {
         self.values[place(attribute)]
+    }
+
+    fn bytes<'b>(&self, attribute: Attribute, bytes: &'b Bytes<'_>) -> Option<&'b [u8]> {
+        match self.value(attribute) {
+            Raw::Absent | Raw::Odd => None,
+            Raw::Digits(place) | Raw::Text(place) => Some(bytes.at(place)),
+        }
     }
 
     fn text<'b>(&self, attribute: Attribute, bytes: &'b Bytes<'_>) -> Result<Option<&'b [u8]>, MalformedCode> {
@@ -272,10 +329,17 @@ fn purposes(list: &[u8]) -> PurposeSet {
 
 /// Tells whether a media type is `application/json`, whatever its parameters.
 pub(super) fn is_json(media_type: &[u8]) -> bool {
-    essence(media_type).eq_ignore_ascii_case(b"application/json")
+    essence(media_type).eq_ignore_ascii_case(JSON)
+}
+
+/// Tells whether a media type says that the data is sealed.
+pub(super) fn is_jose(media_type: &[u8]) -> bool {
+    essence(media_type).eq_ignore_ascii_case(b"application/jose")
 }
 
 /// Returns a media type without its parameters.
 pub(super) fn essence(media_type: &[u8]) -> &[u8] {
     media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
+
+const JSON: &[u8] = b"application/json";

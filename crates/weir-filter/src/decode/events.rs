@@ -1,6 +1,6 @@
 //! Decoded events, side by side: what a few hundred records said, before anyone is asked.
 
-use super::attributes::Envelope;
+use super::attributes::{Attributes, Envelope};
 use super::bytes::{self, Place};
 use super::value::Value;
 use crate::plan::{Plan, Plans};
@@ -22,6 +22,8 @@ pub(crate) struct Events {
     pub(super) others: Vec<Named>,
     pub(super) wides: Vec<i128>,
     pub(super) written: Vec<u8>,
+    /// Records whose data is sealed, by their places, with their attributes.
+    pub(super) sealed: Vec<(usize, Attributes)>,
 }
 
 /// A decoded event.
@@ -58,13 +60,14 @@ impl Named {
 impl Events {
     /// Forgets the events.
     pub(crate) fn clear(&mut self) {
-        let Self { all, values, items, others, wides, written } = self;
+        let Self { all, values, items, others, wides, written, sealed } = self;
         all.clear();
         values.clear();
         items.clear();
         others.clear();
         wides.clear();
         written.clear();
+        sealed.clear();
     }
 
     /// Forgets what a record left that is no event.

@@ -55,6 +55,7 @@ pub(crate) fn key_set(secrets: &Value) -> KeySet {
         epochs: epochs.collect(),
         tenants: tenants.collect(),
         has_lapsed: false,
+        sealing: BTreeMap::new(),
         epoch_days: [None; 3],
     }
 }

@@ -61,7 +61,13 @@ pub(crate) fn produce(topic: &str, partitions: i32, count: usize) {
 }
 
 pub(crate) fn membership(topic: &str, group: &str) -> Membership {
-    Membership { topics: vec![topic.into()], group: group.into(), instance: None, start: FirstOffset::Earliest }
+    Membership {
+        topics: vec![topic.into()],
+        sealed: vec![],
+        group: group.into(),
+        instance: None,
+        start: FirstOffset::Earliest,
+    }
 }
 
 /// The tables: watermarks, and the offsets of the records that were committed.

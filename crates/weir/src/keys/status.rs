@@ -88,6 +88,7 @@ fn ring(config: &Config, known: &mut Known) -> Result<(), Failure> {
     }
     known.say("epochs", standing.epochs);
     known.say("tenants", standing.tenants);
+    known.say("keys to seal to", standing.sealing);
     known.say("destroyed", standing.destroyed);
     known.say("destroyed in the vault only", standing.gone);
     Ok(())

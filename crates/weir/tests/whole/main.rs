@@ -54,6 +54,8 @@ mod million;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod portal;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod producers;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod rights;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod sharing;

@@ -1,0 +1,243 @@
+//! Events whose data is sealed: the rows of those in clear, and a code for whatever does not open.
+
+use crate::world::{NOW_MS, World, fates, row};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use std::fmt::Write as _;
+use weir_filter::{Batch, Filtered, Headers, Limits, Origin, Record};
+use weir_policy::{ContractIx, Purpose, PurposeId};
+
+const TYPES: &str = include_str!("types.toml");
+const ATTRIBUTES: &str =
+    r#""id":"1","source":"/test","type":"test.types","time":"2026-11-23T10:15:30.123Z","tenant":"acme""#;
+
+/// Seals as a producer does: with the public key, and what RFC 7516 and RFC 7518 say.
+fn seal(jwk: &str, attributes: &str, data: &[u8]) -> String {
+    let member = |name: &str| {
+        let (_, rest) = jwk.split_once(&format!("\"{name}\":\"")).unwrap();
+        rest.split_once('"').unwrap().0
+    };
+    let point = ["x", "y"].map(|name| BASE64.decode(member(name)).unwrap()).concat();
+    let own = PrivateKey::generate(&ECDH_P256).unwrap();
+    let peer = UnparsedPublicKey::new(&ECDH_P256, [&[4], &point[..]].concat());
+    let info = b"\0\0\0\x07A256GCM\0\0\0\0\0\0\0\0\0\0\x01\0";
+    let key = agree(&own, peer, (), |shared| Ok(digest(&SHA256, &[&[0, 0, 0, 1], shared, info].concat()))).unwrap();
+    let public = own.compute_public_key().unwrap();
+    let (x, y) = public.as_ref()[1..].split_at(32);
+    let epk = format!(r#"{{"kty":"EC","crv":"P-256","x":"{}","y":"{}"}}"#, BASE64.encode(x), BASE64.encode(y));
+    let kid = member("kid");
+    let header = format!(r#"{{"alg":"ECDH-ES","enc":"A256GCM","kid":"{kid}","epk":{epk},"ce":{{{attributes}}}}}"#);
+    let head = BASE64.encode(header);
+    let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
+    let mut bytes = data.to_vec();
+    let nonce = Nonce::assume_unique_for_key([5; 12]);
+    let tag = cipher.seal_in_place_separate_tag(nonce, Aad::from(head.as_bytes()), &mut bytes).unwrap();
+    format!("{head}..{}.{}.{}", BASE64.encode([5; 12]), BASE64.encode(bytes), BASE64.encode(tag))
+}
+
+fn world() -> (World, String) {
+    let world = World::new(&[TYPES]);
+    world.permit("u-1");
+    let jwk = world.ring.rotate_sealing().unwrap().jwk();
+    (world, jwk)
+}
+
+fn structured(attributes: &str, data: &str) -> String {
+    format!(r#"{{"specversion":"1.0",{attributes},"data":{data}}}"#)
+}
+
+fn sealed(jwk: &str, attributes: &str, data: &str) -> String {
+    let jwe = seal(jwk, attributes, data.as_bytes());
+    structured(&format!(r#""datacontenttype":"Application/JOSE",{attributes}"#), &format!("\"{jwe}\""))
+}
+
+/// Headers of the event in binary mode, whose data is of a type.
+fn headers(data: &'static str) -> [(&'static str, &'static [u8]); 7] {
+    [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"1"),
+        ("ce_source", b"/test"),
+        ("ce_type", b"test.types"),
+        ("ce_time", b"2026-11-23T10:15:30.123Z"),
+        ("ce_tenant", b"acme"),
+        ("content-type", data.as_bytes()),
+    ]
+}
+
+fn run_binary(world: &World, media_type: &'static str, data: &str) -> Filtered {
+    let headers = headers(media_type);
+    world.run_records(&[Record::new(Origin(3), 0, Some(data.as_bytes()), Headers::new(&headers))])
+}
+
+/// Says all that became of events: fates, counts of fields, and every row.
+fn seen(world: &World, out: &Filtered) -> String {
+    fn rows<P: Purpose>(world: &World, batch: &Batch<P>, seen: &mut String) {
+        for rows in batch.tables() {
+            for at in 0..rows.len() {
+                let (id, subjects) = (rows.event_ids()[at].bytes(), rows.subjects());
+                let subject: Vec<_> =
+                    subjects.iter().nth(at).flatten().map(weir_filter::Pseudonym::bytes).into_iter().collect();
+                writeln!(seen, "{} {id:?} {subject:?} {:?}", P::ID.name(), row(&world.policy, rows, at)).unwrap();
+            }
+        }
+    }
+    let mut seen =
+        format!("{:?}\n{:?}\n", PurposeId::ALL.map(|purpose| fates(out, purpose)), out.tally.fields(ContractIx(0)));
+    rows(world, &out.troubleshooting, &mut seen);
+    rows(world, &out.reliability, &mut seen);
+    rows(world, &out.personalization, &mut seen);
+    seen
+}
+
+#[test]
+fn sealed_events_give_the_rows_of_those_in_clear() {
+    let (mut world, jwk) = world();
+    world.limits = Limits { depth: 6, fields: 20, array_items: 3, ..Limits::default() };
+    let more = r#","secgpc":"1","purposes":"reliability,personalization","contractversion":"1""#;
+    let whole = r#"{"user":{"id":"u-1"},"friend":"b\u006fb","int8":7,"latency":149,"word":"red","tags":["red",null,"x"],"note":"dear diary","y":1}"#;
+    let mut differing = std::collections::BTreeSet::new();
+    for data in [
+        whole,
+        r#"{"user":{"id":"u-2"}}"#,
+        r#"{"user":{"id":"u-1"},"user":{"id":"u-2"}}"#,
+        r#"{"us\u0065r":{"id":"u-1"},"int8":1e9}"#,
+        r#"{"user":{"id":"u-1"},"tags":[1,2,3,4]}"#,
+        r#"{"user":{"id":"u-1"},"x":[[[[[[1]]]]]]}"#,
+        r#"{"user":{"id":"u-1"},"a":{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1,"0":1,"a":{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1}}}"#,
+        r#"{"user":{"id":"u-1"}"#,
+        r#"{"user":{"id":"u-1"}},"tenant":"globex""#,
+        "null",
+        " [1] ",
+        "\"u-1\"",
+    ] {
+        let clear = run_binary(&world, "application/json", data);
+        let want = seen(&world, &clear);
+        assert_eq!(
+            seen(&world, &run_binary(&world, "application/jose", &seal(&jwk, ATTRIBUTES, data.as_bytes()))),
+            want,
+            "{data}"
+        );
+        assert_eq!(seen(&world, &world.run(&[sealed(&jwk, ATTRIBUTES, data)])), want, "{data}");
+        differing.insert(want);
+        if clear.quarantine.is_empty() {
+            let attributes = format!("{ATTRIBUTES}{more}");
+            let want = seen(&world, &world.run(&[structured(&attributes, data)]));
+            assert_eq!(seen(&world, &world.run(&[sealed(&jwk, &attributes, data)])), want, "{data}");
+            let number = sealed(&jwk, &attributes, data).replace(r#""contractversion":"1""#, r#""contractversion":1"#);
+            assert_eq!(seen(&world, &world.run(&[number])), want, "a number is its digits");
+        }
+    }
+    assert!(differing.len() > 6, "the data makes no difference");
+}
+
+#[test]
+fn sealed_and_clear_events_stand_together() {
+    let (world, jwk) = world();
+    let clear = structured(ATTRIBUTES, r#"{"user":{"id":"u-1"}}"#);
+    let closed = sealed(&jwk, ATTRIBUTES, r#"{"user":{"id":"u-1"},"int8":3}"#);
+    let out =
+        world.run(&[clear.clone(), closed.clone(), "{".to_owned(), closed.replace("acme", "globex"), closed, clear]);
+    let mut words = fates(&out, PurposeId::Reliability);
+    words.sort_unstable();
+    assert_eq!(words, ["json", "seal_event", "written", "written", "written", "written"]);
+    let places: Vec<_> = out.quarantine.iter().map(|place| (place.position, place.code.code())).collect();
+    assert_eq!(places, [(2, "json"), (3, "seal_event")]);
+}
+
+#[test]
+fn what_does_not_open_has_a_code() {
+    let (world, jwk) = world();
+    let data = r#"{"user":{"id":"u-1"}}"#;
+    let good = sealed(&jwk, ATTRIBUTES, data);
+    let code = |event: &str| {
+        let out = world.run(&[event]);
+        assert_eq!(out.rows(), 0, "{event}");
+        fates(&out, PurposeId::Troubleshooting)[0]
+    };
+    let with_data = |data: &str| structured(&format!(r#""datacontenttype":"application/jose",{ATTRIBUTES}"#), data);
+    for data in ["5", "null", r#"{"user":{"id":"u-1"}}"#, "[]", "\"\"", r#""a.b.c.d.e""#, r#""\u0061.b.c.d.e""#] {
+        assert_eq!(code(&with_data(data)), "seal_form", "{data}");
+    }
+    assert_eq!(
+        code(
+            &structured(&format!(r#""datacontenttype":"application/jose",{ATTRIBUTES}"#), "1")
+                .replace(r#","data":1"#, "")
+        ),
+        "seal_form"
+    );
+    let other = World::new(&[TYPES]).ring.rotate_sealing().unwrap().jwk();
+    assert_eq!(code(&sealed(&other, ATTRIBUTES, data)), "seal_key");
+    let (before, tag) = good.rsplit_once('.').unwrap();
+    let changed = if tag.starts_with('A') { tag.replacen('A', "B", 1) } else { format!("A{}", tag.split_at(1).1) };
+    assert_eq!(code(&format!("{before}.{changed}")), "seal_broken");
+    // Who carries the event cannot give it to somebody else, make it newer, or widen what it may serve.
+    for (from, to) in [
+        (r#""tenant":"acme","data""#, r#""tenant":"globex","data""#),
+        (r#""id":"1","#, r#""id":"2","#),
+        ("T10:15:30.123Z", "T10:15:30.124Z"),
+        (r#""specversion""#, r#""purposes":"personalization","specversion""#),
+        (r#""specversion""#, r#""secgpc":"1","specversion""#),
+        (r#""specversion""#, r#""contractversion":1,"specversion""#),
+    ] {
+        assert_eq!(code(&good.replacen(from, to, 1)), "seal_event", "{to}");
+    }
+    let narrowed = format!(r#"{ATTRIBUTES},"purposes":"reliability""#);
+    let stripped = sealed(&jwk, &narrowed, data).replacen(r#","purposes":"reliability""#, "", 1);
+    assert_eq!(code(&stripped), "seal_event");
+    // A fault of the envelope is told before one of the seal.
+    assert_eq!(code(&good.replace("T10:15:30.123Z", "yesterday")), "time");
+    assert_eq!(code(&good.replacen(r#""tenant":"acme","#, "", 1)), "envelope");
+    assert_eq!(code(&good.replacen(r#""data""#, r#""data":1,"data""#, 1)), "duplicate_key");
+    assert_eq!(fates(&run_binary(&world, "application/jose", data), PurposeId::Reliability), ["seal_form"]);
+}
+
+#[test]
+fn event_in_clear_is_refused_where_events_must_be_sealed() {
+    let (world, jwk) = world();
+    let (clear, closed) =
+        (structured(ATTRIBUTES, r#"{"user":{"id":"u-1"}}"#), sealed(&jwk, ATTRIBUTES, r#"{"user":{"id":"u-1"}}"#));
+    let headers = headers("application/json");
+    let records = [
+        Record::new(Origin(3), 0, Some(clear.as_bytes()), Headers::NONE).only_sealed(),
+        Record::new(Origin(3), 1, Some(b"{}"), Headers::new(&headers)).only_sealed(),
+        Record::new(Origin(3), 2, Some(b"{"), Headers::NONE).only_sealed(),
+        Record::new(Origin(3), 3, Some(closed.as_bytes()), Headers::NONE).only_sealed(),
+        Record::new(Origin(3), 4, Some(clear.as_bytes()), Headers::NONE),
+    ];
+    let out = world.run_records(&records);
+    let places: Vec<_> = out.quarantine.iter().map(|place| (place.position, place.code.code())).collect();
+    assert_eq!(places, [(0, "not_sealed"), (1, "not_sealed"), (2, "json")]);
+    assert_eq!(out.rows(), 6);
+}
+
+#[test]
+fn older_key_opens_until_it_is_destroyed() {
+    let (world, first) = world();
+    let second = world.ring.rotate_sealing().unwrap();
+    let events = [&first, &second.jwk()].map(|jwk| sealed(jwk, ATTRIBUTES, r#"{"user":{"id":"u-1"}}"#));
+    assert_eq!(fates(&world.run(&events), PurposeId::Reliability), ["written", "written"]);
+    let kid = world.keys().sealing_keys().last().unwrap().kid().to_owned();
+    assert!(world.ring.destroy_sealing(&kid).unwrap());
+    let mut words = fates(&world.run(&events), PurposeId::Reliability);
+    words.sort_unstable();
+    assert_eq!(words, ["seal_key", "written"]);
+}
+
+#[test]
+fn sealed_event_is_explained_as_one_in_clear() {
+    let (world, jwk) = world();
+    let view = world.store.view(NOW_MS, i64::MAX).unwrap();
+    let explain = |event: &str| {
+        let record = Record::new(Origin(0), 0, Some(event.as_bytes()), Headers::NONE);
+        world.filter().explain(&record, &view, NOW_MS)
+    };
+    for data in [r#"{"user":{"id":"u-1"},"int8":"x","note":"dear","z":1}"#, "{", "5"] {
+        let clear = explain(&structured(ATTRIBUTES, data));
+        assert_eq!(explain(&sealed(&jwk, ATTRIBUTES, data)), clear, "{data}");
+    }
+    let refused = explain(&sealed(&jwk, ATTRIBUTES, "{}").replacen("acme", "globex", 1));
+    assert_eq!(refused.fates[0].code(), Some("seal_event"));
+}
