@@ -1,6 +1,7 @@
 //! Members that come, go, and come back.
 
 use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -29,12 +30,13 @@ fn restart_reads_on_where_the_tables_end() {
 /// Goal: nothing is lost or doubled at a hand-over, in either protocol. Method: a second member comes, reads and goes under
 /// load, and the stand-in for the tables refuses a span that does not continue.
 fn hand_over(options: &[(&str, &str)]) {
-    const COUNT: usize = 4000;
     let topic = unique("hand-over");
     create(&topic, 4, &[]);
     let brokers = with_options(options);
     let (tables, membership) = (Tables::default(), membership(&topic, &topic));
-    let has_all = || tables.rows() == 4 * COUNT;
+    // Of each partition, once nothing more comes.
+    let (sent, is_handed_over) = (AtomicUsize::new(usize::MAX), AtomicBool::new(false));
+    let has_all = || sent.load(Relaxed).checked_mul(4) == Some(tables.rows());
     thread::scope(|scope| {
         let stays = scope.spawn(|| {
             let mut member = Member::join(&brokers, &membership, &tables);
@@ -53,14 +55,19 @@ fn hand_over(options: &[(&str, &str)]) {
                 records += member.held();
                 records > 100 || has_all()
             });
+            is_handed_over.store(true, Relaxed);
         });
-        for _ in 0..10 {
-            produce(&topic, 4, COUNT / 10);
+        // How long a hand-over takes is up to the broker and the machine.
+        let (deadline, mut count) = (Instant::now() + Duration::from_mins(1), 0);
+        while count < 4000 || !is_handed_over.load(Relaxed) && Instant::now() < deadline {
+            produce(&topic, 4, 400);
+            count += 400;
             thread::sleep(Duration::from_millis(200));
         }
+        sent.store(count, Relaxed);
         assert!(stays.join().expect("the member ends well").contains(&"revoked"), "nothing was handed over");
     });
-    tables.assert_whole(4, i64::try_from(COUNT).expect("small"));
+    tables.assert_whole(4, i64::try_from(sent.into_inner()).expect("small"));
 }
 
 fn commit_until(member: &mut Member<'_>, what: &str, mut done: impl FnMut(&Member<'_>) -> bool) {
