@@ -42,7 +42,9 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         return Ok(());
     };
     match command.as_str() {
-        "attack" => test::run(&["--", "--test", "whole", "--", "attack::", "--nocapture"].map(str::to_owned)),
+        "attack" => {
+            test::run(&["--", "--test", "whole", "--", "attack::", "producers::", "--nocapture"].map(str::to_owned))
+        }
         "bench" => bench::run(rest),
         "check" => check::run(rest),
         "count" => count::run(rest),
