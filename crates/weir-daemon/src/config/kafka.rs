@@ -1,13 +1,10 @@
 //! `[source.kafka]`: the brokers, and how events and consent travel from them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use tracing::warn;
-use weir_keys::{NotPrivate, open_private};
 use weir_policy::diagnostic::Diagnostic;
 use weir_policy::reader::Section;
 use weir_source::{Brokers, OptionRefused};
@@ -15,6 +12,7 @@ use weir_source::{Brokers, OptionRefused};
 use super::section::section;
 use super::setting::Start;
 use super::within;
+use crate::api::{FileFault, private_file};
 
 section! {
     /// Where the events come from.
@@ -58,12 +56,12 @@ pub enum BrokersFault {
     #[error(transparent)]
     Option(#[from] OptionRefused),
     /// The file is not there, or others may read it.
-    #[error("`{option}` names a file that cannot be used: {why}")]
+    #[error("`{option}` names a file that cannot be used")]
     File {
         /// The option.
         option: String,
         /// What is wrong with it.
-        why: NotPrivate,
+        source: FileFault,
     },
 }
 
@@ -80,8 +78,9 @@ impl Kafka {
         for (option, value) in options.iter_mut().filter(|(option, _)| is_secret(option)) {
             let option = || option.clone();
             *value = if let Some(path) = value.strip_prefix(FILE) {
-                let text = open_private(path.as_ref()).and_then(|file| content(file).map_err(NotPrivate::from));
-                text.map_err(|why| BrokersFault::File { option: option(), why })?
+                let text =
+                    private_file(path.as_ref()).map_err(|source| BrokersFault::File { option: option(), source });
+                text?.trim_end_matches(['\r', '\n']).to_owned()
             } else {
                 let name = value.strip_prefix(ENVIRONMENT).unwrap_or_default();
                 std::env::var(name).map_err(|_absent| BrokersFault::NoVariable { option: option() })?
@@ -149,12 +148,6 @@ fn is_here(broker: &str) -> bool {
 
 fn is_secret(option: &str) -> bool {
     SECRETS.contains(&option)
-}
-
-fn content(mut file: File) -> std::io::Result<String> {
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Options of librdkafka whose values are secrets.

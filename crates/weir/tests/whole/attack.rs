@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use aho_corasick::AhoCorasick;
 use serde_json::Value;
@@ -21,7 +20,7 @@ use weir_testkit::readers::{Endpoint, Engine, attack};
 use crate::expected::Expected;
 use crate::gate::{filled, granted, opened};
 use crate::program::Weir;
-use crate::world::{Settings, World};
+use crate::world::{Settings, World, copy, every_file};
 
 /// Who has all objects, and everything of one layer; or both layers for one purpose.
 #[test]
@@ -177,7 +176,7 @@ impl Prey {
     fn with_layer_b(&self) -> u64 {
         let keys = StoreKeys::open(&self.world.path("store-keys")).unwrap();
         let opened = self.world.path("opened");
-        for path in objects(&self.lake()) {
+        for path in every_file(&self.lake()) {
             let place = path.strip_prefix(self.lake()).unwrap();
             let bytes = fs::read(&path).unwrap();
             let text = unsealed(&keys, place.to_str().unwrap(), &bytes).unwrap_or(bytes);
@@ -255,7 +254,7 @@ impl Prey {
     /// Returns an object of each kind.
     fn kinds(&self) -> Vec<PathBuf> {
         let mut kinds = BTreeMap::new();
-        for path in objects(&self.lake().join("eu")) {
+        for path in every_file(&self.lake().join("eu")) {
             let below = path.strip_prefix(self.lake().join("eu")).unwrap();
             let folder = below.iter().next().unwrap().to_owned();
             let is_log = below.iter().any(|part| part == "_delta_log");
@@ -315,7 +314,7 @@ impl Values {
     }
 
     fn in_folder(&self, folder: &Path) -> u64 {
-        objects(folder).iter().map(|path| self.in_bytes(&fs::read(path).unwrap())).sum()
+        every_file(folder).iter().map(|path| self.in_bytes(&fs::read(path).unwrap())).sum()
     }
 }
 
@@ -337,25 +336,9 @@ fn unsealed(keys: &StoreKeys, place: &str, bytes: &[u8]) -> io::Result<Vec<u8>> 
     object.read(0..object.len(), |part| Ok(bytes[at(part.start)..at(part.end)].to_vec()))
 }
 
-/// Lists what is below a folder, the ledger too: it is in clear, for others to check, and holds no value.
-fn objects(folder: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { all.extend(objects(&path)) } else { all.push(path) }
-    }
-    all.sort();
-    all
-}
-
 fn copied(world: &World, name: &str) -> PathBuf {
     copy(&world.path("lake"), &world.path(name));
     world.path(name)
-}
-
-fn copy(from: &Path, to: &Path) {
-    let done = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(done.success());
 }
 
 #[cfg(feature = "real-kafka")]

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -15,7 +14,7 @@ use weir_testkit::readers::{Engine, Watch};
 use crate::broker::Broker;
 use crate::expected::Expected;
 use crate::program::{Daemon, Weir};
-use crate::world::{Settings, World, name};
+use crate::world::{Settings, World, every_file, name};
 
 /// What is restricted is hidden, comes back when that is lifted, and is the person's all along. Erased are exactly the reference's rows
 /// that hold a pseudonym of somebody, while DuckDB and Spark read; and what comes after, from the same events sent again and in a
@@ -362,15 +361,6 @@ fn of_hex(text: &[u8]) -> Option<[u8; 16]> {
         *byte = u8::try_from(high * 16 + low).ok()?;
     }
     Some(bytes)
-}
-
-fn every_file(folder: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { all.extend(every_file(&path)) } else { all.push(path) }
-    }
-    all
 }
 
 /// Returns what the events are like: when many are asked for they are small, and of many people.

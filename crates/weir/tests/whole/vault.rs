@@ -1,7 +1,7 @@
 //! A day with the keys in a vault, while the daemon writes; and a night on which the vault is away.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::broker::Broker;
 use crate::expected::{Expected, covered};
 use crate::gate::opened_for;
 use crate::program::{Daemon, Weir};
-use crate::world::{Settings, World, name};
+use crate::world::{Settings, World, copy, every_file, name};
 
 /// A ring is moved into the vault, its keys are rotated and its files wrapped anew while events flow; a tenant and an epoch are
 /// destroyed, which ends them in the running daemon and in a ring that is restored from before; and no secret lies anywhere.
@@ -414,8 +414,9 @@ impl Scene {
 
     /// A mount without the keys opens nothing, and nothing in the folder is taken for destroyed.
     fn refuse_other_mount(&self) {
-        let files =
-            || files(&self.world.path("store-keys")).iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>();
+        let files = || {
+            every_file(&self.world.path("store-keys")).iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>()
+        };
         let before = files();
         let store = self.store_bao();
         store.bao(["secrets", "enable", "-path=transit-other", "transit"]);
@@ -539,10 +540,6 @@ fn wrapped(path: &Path) -> String {
     String::from_utf8(bytes[start..bytes.len() - 16].to_vec()).unwrap()
 }
 
-fn copy(from: &Path, to: &Path) {
-    assert!(std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
-}
-
 /// Waits until the vault has been asked twice: the first question may have been under way.
 fn until_confirmed(daemon: &mut Daemon, metric: &str) {
     let confirmed = |daemon: &Daemon| daemon.metrics().sum(metric, &[("outcome", "confirmed")]);
@@ -562,28 +559,23 @@ fn stop(daemon: Daemon) {
 
 /// Returns the secrets of a ring that lies in clear, as its files have them before their checksum.
 fn secrets_in_clear(folder: &Path) -> Vec<Vec<u8>> {
-    let read = files(folder).into_iter().map(|path| fs::read(path).unwrap());
+    let read = every_file(folder).into_iter().map(|path| fs::read(path).unwrap());
     let clear = read.filter(|bytes| bytes.starts_with(b"weirkey\x01") && bytes[9] == 1);
     clear.map(|bytes| bytes[bytes.len() - 48..bytes.len() - 16].to_vec()).collect()
 }
 
 /// Returns the whole ledger as text.
 fn told(world: &World) -> String {
-    files(&world.path("lake/eu/_ledger")).iter().map(|file| fs::read_to_string(file).unwrap()).collect()
+    every_file(&world.path("lake/eu/_ledger")).iter().map(|file| fs::read_to_string(file).unwrap()).collect()
 }
 
 /// Tells whether bytes lie in any file of the world: ring, lake, output and temporary files.
 fn found(world: &World, bytes: &[u8]) -> bool {
-    files(&world.path("")).iter().any(|path| holds(&fs::read(path).unwrap(), bytes))
+    every_file(&world.path("")).iter().any(|path| holds(&fs::read(path).unwrap(), bytes))
 }
 
 fn holds(text: &[u8], bytes: &[u8]) -> bool {
     text.windows(bytes.len()).any(|window| window == bytes)
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// Returns the policies of the daemon, an operator and the gate for the ring, and those of daemon and gate, and an operator, for the

@@ -185,6 +185,20 @@ impl Settings {
     }
 }
 
+/// Lists the files below a folder, in order.
+pub(crate) fn every_file(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<_> = entries.flat_map(|path| if path.is_dir() { every_file(&path) } else { vec![path] }).collect();
+    all.sort();
+    all
+}
+
+/// Copies a folder with modes and times, to where nothing is.
+#[cfg(feature = "real-readers")]
+pub(crate) fn copy(from: &Path, to: &Path) {
+    assert!(std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+}
+
 /// Returns all that stands in the files below a folder.
 #[cfg(any(feature = "real-kafka", feature = "real-readers"))]
 pub(crate) fn texts(folder: &Path) -> String {
