@@ -231,6 +231,7 @@ impl ConsentTopics {
         self.repair(&late)?;
         self.keeper.answer(&self.cluster, &mut self.feed, &mut self.tail, turned)?;
         self.keep(clocks, turned)?;
+        self.keeper.settle(turned);
         if self.asked.is_none_or(|asked| asked.elapsed() >= self.settings.ask_every) {
             self.asked = Some(Instant::now());
             self.ask(clocks)?;
@@ -254,7 +255,7 @@ impl ConsentTopics {
         match self.publish(&taken, &receipts) {
             Ok(()) => {
                 turned.receipts += u64::try_from(receipts.len()).unwrap_or(u64::MAX);
-                self.keeper.acknowledged(&self.store, &taken.spans);
+                self.keeper.acknowledged(&self.store, taken.spans);
                 Ok(())
             }
             Err(error) => {

@@ -6,7 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use rdkafka::{error::KafkaError, mocking::MockCluster, producer::DefaultProducerContext};
+use rdkafka::{
+    error::KafkaError,
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
 
 use crate::brokers::Brokers;
 
@@ -64,6 +69,12 @@ impl MockBroker {
     /// When librdkafka refuses.
     pub fn come_back(&self) -> Result<(), MockError> {
         self.cluster.broker_up(EVERY_BROKER).map_err(MockError)
+    }
+
+    /// Refuses the next offsets that groups commit, as a broker does while partitions move between members.
+    pub fn refuse_commits(&self, times: usize) {
+        let errors = vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS; times];
+        self.cluster.request_errors(RDKafkaApiKey::OffsetCommit, &errors);
     }
 }
 

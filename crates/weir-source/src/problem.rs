@@ -105,7 +105,7 @@ impl Problem {
             Some(Self::NotAuthorized)
         } else if MISSING.contains(&code) {
             Some(Self::TopicMissing { topics: Vec::new() })
-        } else if code == RDKafkaErrorCode::PollExceeded || code == RDKafkaErrorCode::PartitionEOF {
+        } else if MOVING.contains(&code) || code == RDKafkaErrorCode::PartitionEOF {
             None // The rebalance that follows says it better; ends of partitions are asked for.
         } else {
             Some(Self::Other(code))
@@ -150,6 +150,15 @@ const AWAY: &[RDKafkaErrorCode] = &[
     RDKafkaErrorCode::RequestTimedOut,
     RDKafkaErrorCode::Resolve,
     RDKafkaErrorCode::WaitingForCoordinator,
+];
+
+const MOVING: &[RDKafkaErrorCode] = &[
+    RDKafkaErrorCode::FencedMemberEpoch,
+    RDKafkaErrorCode::IllegalGeneration,
+    RDKafkaErrorCode::PollExceeded,
+    RDKafkaErrorCode::RebalanceInProgress,
+    RDKafkaErrorCode::StaleMemberEpoch,
+    RDKafkaErrorCode::UnknownMemberId,
 ];
 
 const REFUSED: &[RDKafkaErrorCode] = &[

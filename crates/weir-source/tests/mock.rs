@@ -8,7 +8,7 @@ use std::{
 
 use weir_consent::{ConsentStore, InboxRecord, Standing, StateKey, Status};
 use weir_filter::Origin;
-use weir_keys::KeyRing;
+use weir_keys::{KeyRing, KeySet};
 use weir_policy::PurposeId;
 use weir_source::{
     Clocks, ConsentTopics, ConsentTopicsSettings, Consumer, FirstOffset, Membership, MockBroker, Outgoing, PollLimits,
@@ -157,62 +157,94 @@ fn header_of_any_name_is_a_record_like_another() {
     assert_eq!(read(&consumer, Start::default(), 2), [(Origin(0), 0), (Origin(0), 1)]);
 }
 
-/// Goal: `weir demo` has consent without a real Kafka.
-#[test]
-fn consent_is_kept_on_the_broker_inside_the_process() {
-    let broker = MockBroker::start().expect("a local socket");
-    let settings = ConsentTopicsSettings {
-        inbox: "consent".into(),
-        group: "weir".into(),
-        creates: StateTopicPolicy::Trust,
-        ask_every: Duration::from_millis(100),
-        snapshot: None,
-    };
-    broker.create(&settings.inbox, 2).expect("a new topic");
-    broker.create(&settings.state_topic(), 2).expect("a new topic");
-    let folder = tempfile::tempdir().expect("a folder");
-    let keys = KeyRing::init(&folder.path().join("keys")).expect("a new ring").snapshot();
-    let producer = Producer::connect(&broker.brokers()).expect("a producer");
-    let standing = Standing::new(Status::Given, 86_400_000, None).expect("a sound standing");
-    for subject in ["a", "b", "c"] {
+/// Two topics on the broker inside the process, and what fills and follows them.
+struct Inbox {
+    broker: MockBroker,
+    producer: Producer,
+    keys: Arc<KeySet>,
+    store: Arc<ConsentStore>,
+    topics: ConsentTopics,
+}
+
+impl Inbox {
+    fn set() -> Self {
+        let broker = MockBroker::start().expect("a local socket");
+        let settings = ConsentTopicsSettings {
+            inbox: "consent".into(),
+            group: "weir".into(),
+            creates: StateTopicPolicy::Trust,
+            ask_every: Duration::from_millis(100),
+            snapshot: None,
+        };
+        broker.create(&settings.inbox, 2).expect("a new topic");
+        broker.create(&settings.state_topic(), 2).expect("a new topic");
+        let folder = tempfile::tempdir().expect("a folder");
+        let keys = KeyRing::init(&folder.path().join("keys")).expect("a new ring").snapshot();
+        let producer = Producer::connect(&broker.brokers()).expect("a producer");
+        let store = Arc::new(ConsentStore::new());
+        let opened = ConsentTopics::open(&broker.brokers(), settings, Arc::clone(&store), Arc::clone(&keys), 0);
+        let (topics, _) = opened.expect("both topics");
+        Self { broker, producer, keys, store, topics }
+    }
+
+    fn say(&self, subject: &str) {
+        let standing = Standing::new(Status::Given, 86_400_000, None).expect("a sound standing");
         let record = InboxRecord::choice("acme", "user", subject, PurposeId::Reliability, standing).expect("sound");
         let (key, value) = (record.key(), record.value());
         let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
-        producer.send(&Outgoing { topic: &settings.inbox, key, value, ..Outgoing::default() }).expect("it fits");
+        self.producer.send(&Outgoing { topic: "consent", key, value, ..Outgoing::default() }).expect("it fits");
+        self.producer.flush(Duration::from_secs(10)).expect("the broker takes the record");
     }
-    producer.flush(Duration::from_secs(10)).expect("the broker takes the records");
 
-    let store = Arc::new(ConsentStore::new());
-    let (brokers, keys_too) = (broker.brokers(), Arc::clone(&keys));
-    let (mut topics, _) =
-        ConsentTopics::open(&brokers, settings, Arc::clone(&store), keys_too, 0).expect("both topics");
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        assert!(Instant::now() < deadline, "the store did not become current");
-        let clocks = Clocks { wall_ms: 2 * 86_400_000, monotonic_ms: 1 };
-        if topics.turn(clocks, Duration::from_millis(20)).expect("the broker answers").current {
-            break;
+    /// Turns once; tells whether the store is current as of an instant after `since_ms`.
+    fn is_current(&mut self, monotonic_ms: i64, since_ms: i64) -> bool {
+        let clocks = Clocks { wall_ms: 2 * 86_400_000, monotonic_ms };
+        let turned = self.topics.turn(clocks, Duration::from_millis(20)).expect("the broker answers");
+        turned.current && self.store.age_ms(monotonic_ms).is_some_and(|age_ms| age_ms < monotonic_ms - since_ms)
+    }
+
+    #[track_caller]
+    fn until_current(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.is_current(1, 0) {
+            assert!(Instant::now() < deadline, "the store did not become current");
         }
     }
+
+    fn knows(&self, subject: &str) -> bool {
+        let person = self.keys.person_key("acme", "user", subject);
+        self.store.current(&StateKey::Choice { person, purpose: PurposeId::Reliability }).is_some()
+    }
+}
+
+/// Goal: `weir demo` has consent without a real Kafka.
+#[test]
+fn consent_is_kept_on_the_broker_inside_the_process() {
+    let mut inbox = Inbox::set();
+    ["a", "b", "c"].iter().for_each(|subject| inbox.say(subject));
+    inbox.until_current();
     // One more choice before each turn, so that the topics never stand still: what was said before is known all the same.
-    for turn in 2.. {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut turn = 2;
+    while !inbox.is_current(turn, 1) {
         assert!(Instant::now() < deadline, "the store is not current while choices come");
-        let subject = format!("n{turn}");
-        let record = InboxRecord::choice("acme", "user", &subject, PurposeId::Reliability, standing).expect("sound");
-        let (key, value) = (record.key(), record.value());
-        let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
-        producer.send(&Outgoing { topic: "consent", key, value, ..Outgoing::default() }).expect("it fits");
-        producer.flush(Duration::from_secs(10)).expect("the broker takes the record");
-        let clocks = Clocks { wall_ms: 2 * 86_400_000, monotonic_ms: turn };
-        if topics.turn(clocks, Duration::ZERO).expect("the broker answers").current
-            && store.age_ms(turn) < Some(turn - 1)
-        {
-            break;
-        }
+        inbox.say(&format!("n{turn}"));
+        turn += 1;
     }
-    for subject in ["a", "b", "c"] {
-        let key =
-            StateKey::Choice { person: keys.person_key("acme", "user", subject), purpose: PurposeId::Reliability };
-        assert!(store.current(&key).is_some(), "a choice is missing");
+    assert!(["a", "b", "c"].iter().all(|subject| inbox.knows(subject)), "a choice is missing");
+}
+
+/// Goal: partitions that move cost seconds, not an outage: every daemon waits for the offsets of the inbox's group, which takes
+/// none meanwhile, and no other record may come that would carry them.
+#[test]
+fn offsets_that_the_group_refused_are_committed_once_it_takes_them() {
+    let mut inbox = Inbox::set();
+    inbox.until_current();
+    inbox.broker.refuse_commits(3);
+    inbox.say("a");
+    let (deadline, mut turn) = (Instant::now() + Duration::from_secs(30), 2);
+    while !(inbox.is_current(turn, 1) && inbox.knows("a")) {
+        assert!(Instant::now() < deadline, "the store is not current any more");
+        turn += 1;
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct InboxKeeper {
     membership: Membership,
     /// Partitions that wait until the state topic is read.
     waiting: Option<Assigned>,
+    /// What is published and the group has not taken yet: it takes no offsets while partitions move.
+    owed: Vec<Span>,
 }
 
 /// What a turn's records led to.
@@ -44,13 +46,14 @@ impl InboxKeeper {
         let (topics, group) = (vec![inbox.to_owned()], group.to_owned());
         let membership = Membership { topics, sealed: Vec::new(), group, instance: None, start: FirstOffset::Earliest };
         let consumer = Consumer::join(brokers, &membership)?;
-        Ok(Self { consumer, keeper: Keeper::new(keys), membership, waiting: None })
+        Ok(Self { consumer, keeper: Keeper::new(keys), membership, waiting: None, owed: Vec::new() })
     }
 
     /// Forgets what is under way and joins anew, to take the inbox again from the committed offsets.
     pub(super) fn rejoin(&mut self, brokers: &Brokers) -> Result<(), AskError> {
         self.keeper.abandoned();
         self.waiting = None;
+        self.owed.clear();
         self.consumer = Consumer::join(brokers, &self.membership)?;
         Ok(())
     }
@@ -105,6 +108,8 @@ impl InboxKeeper {
             Polled::Revoked(revoked) | Polled::Lost(revoked) => {
                 // Every turn ends with its records published and committed, so nothing is open.
                 self.waiting = None;
+                // Their next owner takes what is owed again, which changes nothing.
+                self.owed.retain(|span| !revoked.partitions.contains(&of_id(&span.partition)));
                 self.consumer.release(revoked);
                 Ok(None)
             }
@@ -113,12 +118,22 @@ impl InboxKeeper {
         }
     }
 
-    /// Lets what was published count, and tells the group.
-    pub(super) fn acknowledged(&mut self, store: &ConsentStore, spans: &[Span]) {
+    /// Lets what was published count; the group is told by [`settle`](Self::settle).
+    pub(super) fn acknowledged(&mut self, store: &ConsentStore, spans: Vec<Span>) {
         self.keeper.acknowledged(store);
-        if let Err(error) = self.consumer.commit_now(spans) {
-            // The next owner takes the records again, which changes nothing.
-            tracing::warn!(%error, "could not commit the inbox");
+        self.owed.retain(|owed| spans.iter().all(|span| span.partition != owed.partition));
+        self.owed.extend(spans);
+    }
+
+    /// Tells the group how far the inbox is published, and once more what it did not take before: every daemon waits for its
+    /// offsets, and a partition that stays here may get no other record that would move them.
+    pub(super) fn settle(&mut self, turned: &mut Turned) {
+        match self.consumer.commit_now(&self.owed) {
+            Ok(()) => self.owed.clear(),
+            Err(error) => {
+                tracing::debug!(%error, "could not commit the inbox, it is tried again");
+                turned.problems.extend(Problem::of(&error));
+            }
         }
     }
 
