@@ -189,13 +189,7 @@ fn membership(kafka: Kafka) -> Membership {
         Start::Earliest => FirstOffset::Earliest,
         Start::Latest => FirstOffset::Latest,
     };
-    Membership {
-        topics: kafka.topics,
-        sealed: kafka.sealed_topics,
-        group: kafka.group,
-        instance: kafka.instance_id,
-        start,
-    }
+    Membership { rules: kafka.rules(), topics: kafka.topics, group: kafka.group, instance: kafka.instance_id, start }
 }
 
 /// Why a run ended before it was asked to.

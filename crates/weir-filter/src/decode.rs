@@ -128,8 +128,10 @@ impl Decoder {
             return Err(MalformedCode::Envelope.into());
         }
         let envelope = match read.attributes.check(&walk.reader.bytes) {
-            Ok(_) if record.must_be_sealed() => return Err(MalformedCode::NotSealed.into()),
-            Ok(envelope) => envelope,
+            Ok(envelope) => {
+                record.check(|| walk.reader.bytes.at(envelope.tenant))?;
+                envelope
+            }
             Err(stop) => {
                 if let Stop::Sealed = stop {
                     sealed.push((place, read.attributes));

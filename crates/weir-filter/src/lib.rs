@@ -26,8 +26,9 @@
 //! | 9 | `not_sealed` | the event is in clear, in a topic whose events must be sealed |
 //! | 10 | `seal_form` | the data is said to be sealed and is not text, or not [the one kind](KeySet::open_sealed) of JWE |
 //! | 11 | `seal_key`, `seal_event`, `seal_broken` | it was sealed to a key that is not in the ring, for an event with other attributes, or does not open |
-//! | 12 | `no_contract` | nobody declared the type, or not the version |
-//! | 13 | `duplicate_key` | a declared member stands twice in one object |
+//! | 12 | `foreign_tenant` | the [topic](TopicRules) does not carry events of the tenant |
+//! | 13 | `no_contract` | nobody declared the type, or not the version |
+//! | 14 | `duplicate_key` | a declared member stands twice in one object |
 //!
 //! Sealed data, once opened, is held to lines 1 to 5 by itself, as that of an event in binary mode.
 //!
@@ -84,7 +85,7 @@ mod tally;
 pub use batch::{Batch, Cells, Column, Coordinates, Filtered, Lists, Rows, Storable, Validity, Values};
 pub use explain::{ExplainedField, Explanation, Reading, Rule};
 pub use pseudonymize::Pseudonym;
-pub use record::{Headers, Limits, Origin, Record};
+pub use record::{Headers, Limits, Origin, Record, Tenants, TopicRules};
 pub use tally::{Fate, FieldCounts, Removed, Tally, TallyKey};
 
 use batch::Pool;

@@ -4,6 +4,10 @@
 //! compared or written, so a raw value reaches no log and no file by accident; only this crate reads it. It stands first
 //! in the path because everything after it has lost something: text, undeclared fields, identities.
 
+use std::collections::BTreeSet;
+
+use weir_policy::MalformedCode;
+
 /// The partition (or file) of a record, as its place in the caller's list for one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(pub u16);
@@ -34,6 +38,34 @@ impl<'r> Headers<'r> {
     }
 }
 
+/// What a topic demands of its events, beyond what every event has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicRules {
+    /// Whether an event in clear is not taken.
+    pub only_sealed: bool,
+    /// Whose events it carries.
+    pub tenants: Tenants,
+}
+
+/// Tenants, as a topic is bound to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tenants {
+    /// All but these, which are bound to other topics.
+    AllBut(BTreeSet<String>),
+    /// These and nobody else.
+    Only(BTreeSet<String>),
+}
+
+impl Tenants {
+    fn has(&self, tenant: &[u8]) -> bool {
+        let is_named = |names: &BTreeSet<String>| str::from_utf8(tenant).is_ok_and(|tenant| names.contains(tenant));
+        match self {
+            Self::AllBut(others) => !is_named(others),
+            Self::Only(names) => is_named(names),
+        }
+    }
+}
+
 /// One record from outside, opaque.
 #[expect(missing_debug_implementations, reason = "a record is raw input and must not be printable")]
 pub struct Record<'r> {
@@ -41,19 +73,25 @@ pub struct Record<'r> {
     position: i64,
     value: &'r [u8],
     headers: Headers<'r>,
-    must_be_sealed: bool,
+    rules: Option<&'r TopicRules>,
+    was_sealed: bool,
 }
 
 impl<'r> Record<'r> {
     /// Wraps what came from the source; an absent value is a tombstone.
     pub fn new(origin: Origin, position: i64, value: Option<&'r [u8]>, headers: Headers<'r>) -> Self {
-        Self { origin, position, value: value.unwrap_or_default(), headers, must_be_sealed: false }
+        Self { origin, position, value: value.unwrap_or_default(), headers, rules: None, was_sealed: false }
     }
 
-    /// Says that an event in clear is not taken: the record is of a topic whose events must be sealed.
+    /// Says what the record's topic demands.
     #[must_use]
-    pub const fn only_sealed(self) -> Self {
-        Self { must_be_sealed: true, ..self }
+    pub const fn under(self, rules: &'r TopicRules) -> Self {
+        Self { rules: Some(rules), ..self }
+    }
+
+    /// Returns the record with its data opened, for the same place and under the same rules.
+    pub(crate) fn opened(&self, data: &'r [u8], headers: Headers<'r>) -> Self {
+        Self { value: data, headers, was_sealed: true, ..*self }
     }
 
     /// Returns the partition that the record came from.
@@ -70,8 +108,14 @@ impl<'r> Record<'r> {
         self.value
     }
 
-    pub(crate) const fn must_be_sealed(&self) -> bool {
-        self.must_be_sealed
+    /// Holds an event of a tenant against what the record's topic demands.
+    pub(crate) fn check<'t>(&self, tenant: impl FnOnce() -> &'t [u8]) -> Result<(), MalformedCode> {
+        match self.rules {
+            None => Ok(()),
+            Some(rules) if rules.only_sealed && !self.was_sealed => Err(MalformedCode::NotSealed),
+            Some(rules) if rules.tenants.has(tenant()) => Ok(()),
+            Some(_) => Err(MalformedCode::ForeignTenant),
+        }
     }
 
     pub(crate) const fn headers(&self) -> Headers<'r> {

@@ -104,6 +104,8 @@ closed_list! {
         Empty = "empty",
         /// In clear, in a topic whose events must be sealed.
         NotSealed = "not_sealed",
+        /// Of a tenant whose events its topic does not carry.
+        ForeignTenant = "foreign_tenant",
         /// Sealed data is not the one kind of JWE that weir reads.
         SealForm = "seal_form",
         /// Sealed to a key that the ring does not have, or not any more.

@@ -18,7 +18,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, KafkaResult},
 };
-use weir_filter::Origin;
+use weir_filter::{Origin, TopicRules};
 use weir_lake::PartitionId;
 
 use crate::{
@@ -35,8 +35,8 @@ use crate::{
 pub struct Membership {
     /// Names of the topics.
     pub topics: Vec<String>,
-    /// Those of them whose events must be sealed.
-    pub sealed: Vec<String>,
+    /// What some of them demand of their events.
+    pub rules: Vec<(String, TopicRules)>,
     /// Name of the consumer group.
     pub group: String,
     /// A name of this member that survives a restart: its partitions wait for it (Kafka's static membership).
@@ -64,7 +64,7 @@ pub struct Consumer {
     /// Problems that wait for the next poll.
     pub(crate) problems: Mutex<Vec<Problem>>,
     pub(crate) topics: Vec<Arc<str>>,
-    pub(crate) sealed: Vec<String>,
+    pub(crate) rules: Vec<(String, TopicRules)>,
     /// librdkafka stopped a partition and does not say which: all have to be looked at.
     pub(crate) doubtful: AtomicBool,
     first: FirstOffset,
@@ -129,7 +129,7 @@ impl Consumer {
             coverage: Mutex::default(),
             problems: Mutex::default(),
             topics: topics.into_iter().map(Arc::from).collect(),
-            sealed: membership.sealed.clone(),
+            rules: membership.rules.clone(),
             doubtful: AtomicBool::new(false),
             first: membership.start,
         })

@@ -17,7 +17,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _, Message},
 };
-use weir_filter::{Headers, Origin, Record};
+use weir_filter::{Headers, Origin, Record, TopicRules};
 use weir_lake::{PartitionId, Span};
 
 use crate::{
@@ -70,8 +70,7 @@ pub struct Records<'c> {
     messages: Vec<(Origin, BorrowedMessage<'c>)>,
     spans: Vec<(Origin, Span)>,
     bytes: usize,
-    /// Topics whose events must be sealed.
-    sealed: &'c [String],
+    rules: &'c [(String, TopicRules)],
 }
 
 impl Records<'_> {
@@ -121,9 +120,12 @@ impl Records<'_> {
         for ((origin, message), end) in self.messages.iter().zip(ends) {
             let headers = Headers::new(&pairs[start..end]);
             let record = Record::new(*origin, message.offset(), message.payload(), headers);
-            // Mostly there is no such topic, and then nobody looks at names.
-            let must_be_sealed = self.sealed.iter().any(|topic| topic == message.topic());
-            records.push(if must_be_sealed { record.only_sealed() } else { record });
+            // Mostly no topic has any, and then nobody looks at names.
+            let rules = self.rules.iter().find(|(topic, _)| topic == message.topic());
+            records.push(match rules {
+                Some((_, rules)) => record.under(rules),
+                None => record,
+            });
             start = end;
         }
         take(&records)
@@ -154,7 +156,7 @@ impl Consumer {
         if spans.is_empty() {
             return self.waiting().unwrap_or(Polled::Idle);
         }
-        Polled::Records(Records { messages, spans, bytes, sealed: &self.sealed })
+        Polled::Records(Records { messages, spans, bytes, rules: &self.rules })
     }
 
     /// Polls librdkafka until it has nothing at hand or the limits are reached.

@@ -21,7 +21,7 @@ mod raw;
 const TOPIC: &str = "telemetry";
 
 fn membership(start: FirstOffset) -> Membership {
-    Membership { topics: vec![TOPIC.into()], sealed: vec![], group: "weir".into(), instance: None, start }
+    Membership { topics: vec![TOPIC.into()], rules: vec![], group: "weir".into(), instance: None, start }
 }
 
 fn send(broker: &MockBroker, count: usize, headers: &[(&str, &[u8])]) {

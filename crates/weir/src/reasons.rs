@@ -51,6 +51,7 @@ const fn quarantined(code: MalformedCode) -> &'static str {
         MalformedCode::Time => "`time` is missing or not RFC 3339",
         MalformedCode::Empty => "the record has no value",
         MalformedCode::NotSealed => "the event is in clear, and its topic takes sealed ones only",
+        MalformedCode::ForeignTenant => "the topic does not carry events of this tenant",
         MalformedCode::SealForm => "the sealed data is not the one kind of JWE that weir reads",
         MalformedCode::SealKey => "the data is sealed to a key that the ring does not have, or not any more",
         MalformedCode::SealEvent => "the data was sealed for an event with other attributes",

@@ -1,10 +1,11 @@
 //! `[source.kafka]`: the brokers, and how events and consent travel from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use tracing::warn;
+use weir_filter::{Tenants, TopicRules};
 use weir_policy::diagnostic::Diagnostic;
 use weir_policy::reader::Section;
 use weir_source::{Brokers, OptionRefused};
@@ -23,6 +24,9 @@ section! {
         topics: Vec<String> = required(r#"["telemetry"]"#),
         /// Those of them whose events must be sealed to a key of `weir keys rotate-sealing`: what comes in clear is malformed there, `not_sealed`.
         sealed_topics: Vec<String> = optional(r#"["telemetry"]"#),
+        /// Whose events a topic carries. A tenant that stands here comes through the topics that name it and through no other, others through
+        /// topics that name nobody: who may write to a topic speaks for its tenants only. What is another's is malformed, `foreign_tenant`.
+        topic_tenants: BTreeMap<String, Vec<String>> = optional(r#"{ "telemetry" = ["acme"] }"#),
         /// The consumer group. A lake belongs to one group.
         group: String = required(r#""weir""#),
         /// Where a partition that the lake has never seen starts: "earliest" or "latest".
@@ -89,6 +93,18 @@ impl Kafka {
         Ok(Brokers::new(&self.brokers, options)?)
     }
 
+    /// Returns what topics demand of their events, for those that demand anything.
+    pub(crate) fn rules(&self) -> Vec<(String, TopicRules)> {
+        let bound: BTreeSet<String> = self.topic_tenants.values().flatten().cloned().collect();
+        let rules = |topic: &String| {
+            let only = self.topic_tenants.get(topic).map(|names| Tenants::Only(names.iter().cloned().collect()));
+            let tenants = only.unwrap_or_else(|| Tenants::AllBut(bound.clone()));
+            TopicRules { only_sealed: self.sealed_topics.contains(topic), tenants }
+        };
+        let demands = |rules: &TopicRules| rules.only_sealed || !bound.is_empty();
+        self.topics.iter().map(|topic| (topic.clone(), rules(topic))).filter(|(_, rules)| demands(rules)).collect()
+    }
+
     /// Tells whether records cross a network in clear.
     fn is_open(&self) -> bool {
         let protocol = self.client.get("security.protocol").map(|protocol| protocol.to_lowercase());
@@ -125,6 +141,11 @@ fn checked(section: &mut Section<'_>) -> Option<Kafka> {
         let message = format!("`sealed_topics` names {stray:?}, which is not among `topics`");
         let hint = "events of a topic that is not named here are taken in clear: it must be one that is read";
         return wrong("sealed_topic", message, hint);
+    }
+    if let Some(stray) = kafka.topic_tenants.keys().find(|topic| !kafka.topics.contains(topic)) {
+        let message = format!("`topic_tenants` names {stray:?}, which is not among `topics`");
+        let hint = "a topic that is not named here carries the events of everybody: it must be one that is read";
+        return wrong("topic_tenants", message, hint);
     }
     let is_named = |value: &str| value.starts_with(FILE) || value.starts_with(ENVIRONMENT);
     if let Some((option, _)) = kafka.client.iter().find(|(option, value)| is_secret(option) && !is_named(value)) {
@@ -218,6 +239,25 @@ mod tests {
         assert!(!format!("{named:?}").contains("hunter2"));
         let absent = with("\"ssl.key.password\" = \"env:WEIR_NO_SUCH_VARIABLE\"").unwrap();
         assert!(absent.connection().err().unwrap().to_string().contains("ssl.key.password"));
+    }
+
+    #[test]
+    fn tenant_comes_through_the_topics_that_name_it_and_no_other() {
+        let of_tenants = |tenants: &str| of(&format!("brokers = \"localhost:9092\"\ntopic_tenants = {tenants}"));
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let with_topics = |tenants: &str| {
+            let kafka = of_tenants(tenants).unwrap();
+            Kafka { topics: vec!["t".into(), "u".into()], ..kafka }.rules()
+        };
+        let tenants: Vec<_> = with_topics("{ t = [\"acme\"] }").into_iter().map(|(_, rules)| rules.tenants).collect();
+        assert_eq!(tenants, [Tenants::Only(names(&["acme"])), Tenants::AllBut(names(&["acme"]))]);
+        assert_eq!(of("brokers = \"localhost:9092\"").unwrap().rules(), []);
+        for (wrong, code) in
+            [("{ u = [\"acme\"] }", "topic_tenants"), ("{ t = [] }", "list"), ("{ t = \"acme\" }", "list")]
+        {
+            let why = of_tenants(wrong).unwrap_err();
+            assert!(why.contains(code), "{why}");
+        }
     }
 
     fn mode(path: &Path, mode: u32) {

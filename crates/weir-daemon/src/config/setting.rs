@@ -159,6 +159,16 @@ impl Setting for Vec<TableName> {
     }
 }
 
+impl Setting for BTreeMap<String, Vec<String>> {
+    const WANTS: &'static str = "a table of lists of texts, none of them empty";
+
+    fn read(node: &Node, folder: &Path) -> Option<Self> {
+        let Value::Table(table) = &node.value else { return None };
+        let list = |node: &Node| Vec::<String>::read(node, folder);
+        table.entries.iter().map(|entry| Some((entry.key.clone(), list(&entry.node)?))).collect()
+    }
+}
+
 impl Setting for BTreeMap<String, String> {
     const WANTS: &'static str = "a table of texts, numbers and booleans";
 

@@ -43,9 +43,11 @@ impl<'r> Opened<'r> {
     /// Lends the records in binary mode.
     pub(crate) fn lend<T>(&self, take: impl FnOnce(&[Record<'_>]) -> T) -> T {
         let headers: Vec<Vec<_>> = self.0.iter().map(OpenedRecord::pairs).collect();
-        let records = self.0.iter().zip(&headers).map(|(OpenedRecord { record, data, .. }, headers)| {
-            Record::new(record.origin(), record.position(), Some(data), Headers::new(headers))
-        });
+        let records = self
+            .0
+            .iter()
+            .zip(&headers)
+            .map(|(OpenedRecord { record, data, .. }, headers)| record.opened(data, Headers::new(headers)));
         take(&records.collect::<Vec<_>>())
     }
 }

@@ -6,9 +6,10 @@ use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use weir_filter::{Batch, Filtered, Headers, Limits, Origin, Record};
-use weir_policy::{ContractIx, Purpose, PurposeId};
+use weir_filter::{Batch, Filtered, Headers, Limits, Origin, Record, Tenants, TopicRules};
+use weir_policy::{ContractIx, MalformedCode, Purpose, PurposeId};
 
 const TYPES: &str = include_str!("types.toml");
 const ATTRIBUTES: &str =
@@ -98,7 +99,7 @@ fn sealed_events_give_the_rows_of_those_in_clear() {
     world.limits = Limits { depth: 6, fields: 20, array_items: 3, ..Limits::default() };
     let more = r#","secgpc":"1","purposes":"reliability,personalization","contractversion":"1""#;
     let whole = r#"{"user":{"id":"u-1"},"friend":"b\u006fb","int8":7,"latency":149,"word":"red","tags":["red",null,"x"],"note":"dear diary","y":1}"#;
-    let mut differing = std::collections::BTreeSet::new();
+    let mut differing = BTreeSet::new();
     for data in [
         whole,
         r#"{"user":{"id":"u-2"}}"#,
@@ -200,17 +201,48 @@ fn event_in_clear_is_refused_where_events_must_be_sealed() {
     let (clear, closed) =
         (structured(ATTRIBUTES, r#"{"user":{"id":"u-1"}}"#), sealed(&jwk, ATTRIBUTES, r#"{"user":{"id":"u-1"}}"#));
     let headers = headers("application/json");
+    let rules = TopicRules { only_sealed: true, tenants: Tenants::AllBut(BTreeSet::new()) };
     let records = [
-        Record::new(Origin(3), 0, Some(clear.as_bytes()), Headers::NONE).only_sealed(),
-        Record::new(Origin(3), 1, Some(b"{}"), Headers::new(&headers)).only_sealed(),
-        Record::new(Origin(3), 2, Some(b"{"), Headers::NONE).only_sealed(),
-        Record::new(Origin(3), 3, Some(closed.as_bytes()), Headers::NONE).only_sealed(),
+        Record::new(Origin(3), 0, Some(clear.as_bytes()), Headers::NONE).under(&rules),
+        Record::new(Origin(3), 1, Some(b"{}"), Headers::new(&headers)).under(&rules),
+        Record::new(Origin(3), 2, Some(b"{"), Headers::NONE).under(&rules),
+        Record::new(Origin(3), 3, Some(closed.as_bytes()), Headers::NONE).under(&rules),
         Record::new(Origin(3), 4, Some(clear.as_bytes()), Headers::NONE),
     ];
     let out = world.run_records(&records);
     let places: Vec<_> = out.quarantine.iter().map(|place| (place.position, place.code.code())).collect();
     assert_eq!(places, [(0, "not_sealed"), (1, "not_sealed"), (2, "json")]);
     assert_eq!(out.rows(), 6);
+}
+
+/// Goal: a topic that is bound to tenants carries no other's events, whatever they look like, and one that is not none of those
+/// that are bound elsewhere.
+#[test]
+fn event_of_a_tenant_that_its_topic_does_not_carry_is_refused() {
+    let (world, jwk) = world();
+    let data = r#"{"user":{"id":"u-1"}}"#;
+    let events = [
+        structured(ATTRIBUTES, data),
+        structured(&ATTRIBUTES.replacen("acme", r"a\u0063me", 1), data),
+        sealed(&jwk, ATTRIBUTES, data),
+        structured(&ATTRIBUTES.replacen("acme", "acme ", 1), data),
+    ];
+    let refused = |tenants: Tenants| {
+        let rules = TopicRules { only_sealed: false, tenants };
+        let records = events.iter().zip(0..).map(|(event, position)| {
+            Record::new(Origin(3), position, Some(event.as_bytes()), Headers::NONE).under(&rules)
+        });
+        let out = world.run_records(&records.collect::<Vec<_>>());
+        let foreign = out.quarantine.iter().filter(|place| place.code == MalformedCode::ForeignTenant);
+        let mut places: Vec<_> = foreign.map(|place| place.position).collect();
+        places.sort_unstable();
+        places
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(refused(Tenants::Only(names(&["acme", "globex"]))), [3]);
+    assert_eq!(refused(Tenants::Only(names(&["acme "]))), [0, 1, 2]);
+    assert_eq!(refused(Tenants::AllBut(names(&["acme"]))), [0, 1, 2]);
+    assert_eq!(refused(Tenants::AllBut(names(&[]))), [0; 0]);
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(super) struct Taken {
 impl InboxKeeper {
     pub(super) fn join(brokers: &Brokers, inbox: &str, group: &str, keys: Arc<KeySet>) -> Result<Self, AskError> {
         let (topics, group) = (vec![inbox.to_owned()], group.to_owned());
-        let membership = Membership { topics, sealed: Vec::new(), group, instance: None, start: FirstOffset::Earliest };
+        let membership = Membership { topics, rules: Vec::new(), group, instance: None, start: FirstOffset::Earliest };
         let consumer = Consumer::join(brokers, &membership)?;
         Ok(Self { consumer, keeper: Keeper::new(keys), membership, waiting: None, owed: Vec::new() })
     }

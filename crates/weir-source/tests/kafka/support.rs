@@ -63,7 +63,7 @@ pub(crate) fn produce(topic: &str, partitions: i32, count: usize) {
 pub(crate) fn membership(topic: &str, group: &str) -> Membership {
     Membership {
         topics: vec![topic.into()],
-        sealed: vec![],
+        rules: vec![],
         group: group.into(),
         instance: None,
         start: FirstOffset::Earliest,

@@ -63,13 +63,50 @@ fn sealed_events_become_the_rows_of_those_in_clear_and_the_broker_sees_none_of_t
     Weir::new(&world, ["audit"]).run().assert_done();
 }
 
+/// One topic is bound to a tenant, the other to nobody, and both get the events of everybody: each event counts once, from the topic
+/// that carries its tenant's.
+#[test]
+fn producer_speaks_for_the_tenants_of_its_topic_only() {
+    let broker = Broker::given();
+    let settings = Settings::of_kafka(&broker.address, &name("tenants"));
+    let world = World::new(&settings);
+    let shared = settings.kafka.as_ref().unwrap().topic.clone();
+    let own = format!("{shared}-own");
+    let corpus = corpus(&world);
+    let events: Vec<_> = (0..EVENTS).map(|number| corpus.event(number)).collect();
+    let tenant = corpus.person(0).tenant;
+    let topics = format!("topics = [\"{shared}\", \"{own}\"]\ntopic_tenants = {{ \"{own}\" = [\"{tenant}\"] }}\n");
+    with_topics(&world, &shared, &topics);
+    broker.create_topics(&settings, 2);
+    broker.create(&own, 1, &[]);
+    broker.consent(&settings, world.consents(&corpus));
+    broker.produce(&shared, 2, events.iter().cloned());
+    broker.produce(&own, 1, events.iter().cloned());
+    Weir::new(&world, ["run", "--until-caught-up"]).run().assert_done();
+
+    Expected::of(&world, &corpus, world.consents(&corpus), events.into_iter())
+        .assert_read_by(&world, &[Engine::Deltalake]);
+    let refused = |topic| {
+        covered(&world, &format!("topic = '{topic}' AND reason = 'foreign_tenant' AND purpose = 'reliability'"))
+    };
+    let (of_shared, of_own) = (refused(&shared), refused(&own));
+    assert_eq!(of_shared + of_own, EVENTS, "each event is refused once");
+    assert!(of_shared > 0 && of_own > of_shared, "{of_shared} of the one tenant, {of_own} of nineteen others");
+    Weir::new(&world, ["audit"]).run().assert_done();
+}
+
 /// Says in the configuration that the topic takes sealed events only.
 fn demand_sealed(world: &World, topic: &str) {
-    let config = fs::read_to_string(world.path("weir.toml")).unwrap();
     let topics = format!("topics = [\"{topic}\"]\n");
-    let demanded = config.replace(&topics, &format!("{topics}sealed_{topics}"));
-    assert_ne!(config, demanded);
-    fs::write(world.path("weir.toml"), demanded).unwrap();
+    with_topics(world, topic, &format!("{topics}sealed_{topics}"));
+}
+
+/// Replaces in the configuration what it says of its topic.
+fn with_topics(world: &World, topic: &str, lines: &str) {
+    let config = fs::read_to_string(world.path("weir.toml")).unwrap();
+    let changed = config.replace(&format!("topics = [\"{topic}\"]\n"), lines);
+    assert_ne!(config, changed);
+    fs::write(world.path("weir.toml"), changed).unwrap();
 }
 
 /// Events in binary mode, since their data stands there as a text of its own; each could come from a service.
