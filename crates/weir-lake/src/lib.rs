@@ -143,7 +143,7 @@ pub use log::LogError;
 pub use partition::{PartitionId, Span};
 pub use person::Person;
 pub use positions::{Interrupted, Position};
-pub use readers::{ReadAt, TableKey, duckdb_reader, pyarrow_reader, table_keys};
+pub use readers::{ReadAt, TableKey, duckdb_reader, polars_reader, pyarrow_reader, spark_reader, table_keys};
 pub use restrict::Restriction;
 pub use rows_json::hex;
 pub use seal::{Append, OpenFile, SealError, SealedFile};

@@ -1,8 +1,8 @@
 //! What readers of an encrypted table need: its keys, and text to paste that opens the table with them.
 //!
 //! `DuckDB` takes one key a scan, so its view has one scan an epoch, of the epoch's days. Version 1.5 fails where it tests values inside
-//! an encrypted file, which `OFFSET 0` keeps it from, and where it reads arrays and structs of one, which the view leaves out. pyarrow
-//! takes reader keys, which open the keys that lie in the files, and reads all; in Python `DuckDB` takes rows from it. Who reads through the
+//! an encrypted file, which `OFFSET 0` keeps it from, and where it reads arrays and structs of one, which the view leaves out. Polars takes
+//! one key a file and reads all. pyarrow and Spark take reader keys, which open the keys that lie in the files, and read all; in Python `DuckDB` takes rows from it. Who reads through the
 //! gate has a right to come in, too: an access key and its secret, which no text holds.
 
 use std::fmt::Write as _;
@@ -101,9 +101,37 @@ pub fn duckdb_reader(table: &TableSummary, keys: &[TableKey], read_at: &ReadAt) 
     text + &duckdb_view(&table, &format!("({})", scans.join(" UNION ALL BY NAME ")))
 }
 
+/// Returns Python for Polars: the table's own keys, and a lazy frame that uses them.
+pub fn polars_reader(table: &TableSummary, keys: &[TableKey], read_at: &ReadAt) -> String {
+    let keys = keys.iter().map(|key| {
+        // A table of weir's own has no days, and every text lies between these.
+        let [first, end] = key.days.as_ref().map_or(["", "~"], |days| days.each_ref().map(String::as_str));
+        format!("    ({first:?}, {end:?}, \"{}\"),\n", hex(key.file.expose()))
+    });
+    let options = match read_at {
+        ReadAt::Folder => "None".to_owned(),
+        ReadAt::Gate { url, region } => format!("{{\"AWS_ENDPOINT_URL\": {url:?}, \"AWS_REGION\": {region:?}}}"),
+    };
+    let text = POLARS.replace("@KEYS@", &keys.collect::<String>()).replace("@OPTIONS@", &options);
+    text.replace("@NAME@", &view_name(&table.table)).replace("@PATH@", &format!("{:?}", read_at.path(table)))
+}
+
+/// Returns Python for Spark: the keys, and a frame of the table that uses them.
+pub fn spark_reader(table: &TableSummary, keys: &[TableKey], read_at: &ReadAt) -> String {
+    // Hadoop calls what speaks S3 by another name.
+    let path = format!("{:?}", read_at.path(table)).replacen("s3://", "s3a://", 1);
+    let text = SPARK.replace("@KEYS@", &reader_keys(keys));
+    text.replace("@NAME@", &view_name(&table.table)).replace("@PATH@", &path)
+}
+
+/// Returns the lines of a dictionary of Python.
+fn reader_keys(keys: &[TableKey]) -> String {
+    let line = |key: &TableKey| format!("    {:?}: \"{}\",\n", key.reader.id(), hex(key.reader.expose()));
+    keys.iter().map(line).collect::<Vec<_>>().concat()
+}
+
 /// Returns Python for pyarrow: the keys, and a data set of the table that uses them.
 pub fn pyarrow_reader(table: &TableSummary, keys: &[TableKey], read_at: &ReadAt) -> String {
-    let keys = keys.iter().map(|key| format!("    {:?}: \"{}\",\n", key.reader.id(), hex(key.reader.expose())));
     let [imports, options, files, gate] = match read_at {
         ReadAt::Folder => ["", "", "table.file_uris(), None", ""].map(str::to_owned),
         ReadAt::Gate { url, region } => [
@@ -118,10 +146,12 @@ pub fn pyarrow_reader(table: &TableSummary, keys: &[TableKey], read_at: &ReadAt)
         .replace("@OPTIONS@", &options)
         .replace("@FILES@", &files)
         .replace("@GATE@", &gate)
-        .replace("@KEYS@", &keys.collect::<String>())
+        .replace("@KEYS@", &reader_keys(keys))
         .replace("@NAME@", &view_name(&table.table))
         .replace("@PATH@", &format!("{:?}", read_at.path(table)))
 }
 
+const POLARS: &str = include_str!("readers/polars.py");
 const PYARROW: &str = include_str!("readers/pyarrow.py");
 const PYARROW_GATE: &str = include_str!("readers/pyarrow_gate.py");
+const SPARK: &str = include_str!("readers/spark.py");

@@ -24,6 +24,8 @@ pub enum Engine {
     DuckDbPyArrowKeys,
     /// The list of files by delta-rs, their contents by Polars' own engine.
     Polars,
+    /// Polars with what `weir keys reader --for polars` printed, which stands in place of the table.
+    PolarsKeys,
     /// The list of files by delta-rs, their contents by pyarrow.
     PyArrow,
     /// As [`Self::PyArrowKeys`], without the columns of arrays and structs.
@@ -32,6 +34,8 @@ pub enum Engine {
     PyArrowKeys,
     /// Apache Spark with Delta's own reader, which takes ten seconds to start.
     Spark,
+    /// The same with what `weir keys reader --for spark` printed, which stands in place of the table.
+    SparkKeys,
 }
 
 impl Engine {
@@ -47,10 +51,12 @@ impl Engine {
             Self::DuckDbKeys => "duckdb-keys",
             Self::DuckDbPyArrowKeys => "duckdb-pyarrow-keys",
             Self::Polars => "polars",
+            Self::PolarsKeys => "polars-keys",
             Self::PyArrow => "pyarrow",
             Self::PyArrowFlatKeys => "pyarrow-flat-keys",
             Self::PyArrowKeys => "pyarrow-keys",
             Self::Spark => "spark",
+            Self::SparkKeys => "spark-keys",
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) fn kafka() -> Result<PathBuf> {
 
 /// Returns the folder with the jars of Delta and of S3 for Spark, which comes with its own from the list of Python packages.
 pub(crate) fn delta() -> Result<PathBuf> {
-    let folder = tree::home()?.join("delta-jars-4-0-1-s3a-3-4-1");
+    let folder = tree::home()?.join("delta-jars-4-0-1-s3a-3-4-1-parquet-1-15-2");
     // What these need of Spark, Scala and Netty is in Spark.
     let groups = format!("-DincludeGroupIds={}", DELTA_GROUPS.join(","));
     tree::once(&folder, |folder| download(folder, DELTA, &[&groups]))?;
@@ -48,13 +48,21 @@ const KAFKA: &str = "\
 <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>KAFKA_VERSION</version></dependency>
 <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>
 ";
-/// Delta's reader, and Hadoop's S3 of the release that Spark has. That wants all of the AWS SDK in one file of 600 MB, and uses these parts.
+/// Delta's reader, Parquet's client for keys that are at hand (it is among its tests), and Hadoop's S3 of the release that Spark has. That wants all of the AWS SDK in one file of 600 MB, and uses these parts.
 const DELTA: &str = "\
 <dependency><groupId>io.delta</groupId><artifactId>delta-spark_2.13</artifactId><version>4.0.1</version></dependency>
 <dependency><groupId>org.apache.hadoop</groupId><artifactId>hadoop-aws</artifactId><version>3.4.1</version>
 <exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions></dependency>
 <dependency><groupId>software.amazon.awssdk</groupId><artifactId>s3-transfer-manager</artifactId><version>2.57.8</version></dependency>
 <dependency><groupId>software.amazon.awssdk</groupId><artifactId>apache-client</artifactId><version>2.57.8</version></dependency>
+<dependency><groupId>org.apache.parquet</groupId><artifactId>parquet-hadoop</artifactId><version>1.15.2</version><classifier>tests</classifier>
+<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions></dependency>
 ";
-const DELTA_GROUPS: [&str; 5] =
-    ["io.delta", "org.apache.hadoop", "org.apache.httpcomponents", "org.reactivestreams", "software.amazon.awssdk"];
+const DELTA_GROUPS: [&str; 6] = [
+    "io.delta",
+    "org.apache.hadoop",
+    "org.apache.httpcomponents",
+    "org.apache.parquet",
+    "org.reactivestreams",
+    "software.amazon.awssdk",
+];

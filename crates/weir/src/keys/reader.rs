@@ -4,7 +4,9 @@ use anyhow::anyhow;
 use clap::ValueEnum;
 use serde_json::json;
 use weir_daemon::config::{Config, Files};
-use weir_lake::{ReadAt, TableKey, TableName, duckdb_reader, hex, pyarrow_reader, table_keys};
+use weir_lake::{
+    ReadAt, TableKey, TableName, duckdb_reader, hex, polars_reader, pyarrow_reader, spark_reader, table_keys,
+};
 use weir_ledger::{Decision, Entry};
 
 use crate::exit::{Exit, Failure};
@@ -36,8 +38,12 @@ enum Reader {
     Duckdb,
     /// The keys alone.
     Json,
+    /// Python: the table's own keys, and a lazy frame of Polars'.
+    Polars,
     /// Python: the reader keys, and a data set.
     Pyarrow,
+    /// Python: the reader keys, and a frame of Spark's.
+    Spark,
 }
 
 /// Prints the keys of a table.
@@ -71,7 +77,9 @@ pub(super) fn reader(config: &Config, args: &ReaderArgs) -> Result<Exit, Failure
     match args.reader {
         Reader::Duckdb => output::print(duckdb_reader(&table, &keys, &read_at))?,
         Reader::Json => output::print_json(&keys.iter().map(json).collect::<Vec<_>>())?,
+        Reader::Polars => output::print(polars_reader(&table, &keys, &read_at))?,
         Reader::Pyarrow => output::print(pyarrow_reader(&table, &keys, &read_at))?,
+        Reader::Spark => output::print(spark_reader(&table, &keys, &read_at))?,
     }
     Ok(Exit::Done)
 }

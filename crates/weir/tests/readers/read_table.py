@@ -1,7 +1,7 @@
 """Prints the rows of Delta tables as other tools see them, in one canonical form.
 
 usage: read_table.py ENGINE TABLE…          every row of each table; ENGINE is duckdb, deltalake, polars, pyarrow or spark, or
-                                            duckdb-keys, pyarrow-keys or duckdb-pyarrow-keys (through pyarrow): TABLE is then
+                                            duckdb-keys, polars-keys, pyarrow-keys, spark-keys or duckdb-pyarrow-keys: TABLE is then
                                             what `weir keys reader` printed; pyarrow-flat-keys leaves out nested columns
        read_table.py digest ENGINE TABLE…   one number for all rows of each table
        read_table.py watch ENGINE TABLE…    the same over and over, with an empty line after each round, until the standard
@@ -139,16 +139,27 @@ def read_spark(table):
     return spark().read.format("delta").load(str(table).replace(S3, "s3a://")).toArrow()
 
 
+def read_polars_keys(printed):
+    return data_set(printed).collect().to_arrow()
+
+
+def read_spark_keys(printed):
+    spark()
+    return data_set(printed).toArrow()
+
+
 ENGINES = {
     "duckdb": read_duckdb,
     "deltalake": read_deltalake,
     "duckdb-keys": read_duckdb_keys,
     "polars": read_polars,
+    "polars-keys": read_polars_keys,
     "pyarrow": read_pyarrow,
     "duckdb-pyarrow-keys": read_duckdb_pyarrow_keys,
     "pyarrow-flat-keys": read_pyarrow_flat_keys,
     "pyarrow-keys": read_pyarrow_keys,
     "spark": read_spark,
+    "spark-keys": read_spark_keys,
     "sql": read_sql,
 }
 

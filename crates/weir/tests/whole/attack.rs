@@ -18,7 +18,7 @@ use weir_testkit::corpus::Options;
 use weir_testkit::readers::{Endpoint, Engine, attack};
 
 use crate::expected::Expected;
-use crate::gate::{filled, granted, opened};
+use crate::gate::{end_the_grant, filled, granted, opened, wrong_is_refused};
 use crate::program::Weir;
 use crate::world::{Settings, World, copy, every_file};
 
@@ -188,17 +188,21 @@ impl Prey {
         bytes
     }
 
-    /// Reads all of reliability through the gate, and tries what else there is; returns the bytes of value of other purposes.
+    /// Reads all of reliability through the gate, and tries what else there is, also once the grant is over; returns the bytes of value of
+    /// other purposes.
     fn with_a_grant(&self) -> u64 {
-        let (endpoint, _gate) = opened(&self.world, "https");
+        let (endpoint, mut gate) = opened(&self.world, "https");
         let (names, digests) = granted(&self.expected);
         let snippets = |reader| names.iter().map(|name| self.snippet(&endpoint, name, reader)).collect::<Vec<_>>();
         let read = |engine: Engine, snippets: &[(String, String)]| {
             let paths: Vec<_> = snippets.iter().map(|(path, _)| path.clone()).collect();
             engine.digests_at(&endpoint, &paths)
         };
-        let pyarrow = snippets("pyarrow");
-        assert_eq!(read(Engine::PyArrowKeys, &pyarrow).as_ref(), Ok(&digests), "both layers, for who may");
+        let [polars, pyarrow, spark] = ["polars", "pyarrow", "spark"].map(snippets);
+        let whole = [(Engine::PolarsKeys, &polars), (Engine::PyArrowKeys, &pyarrow), (Engine::SparkKeys, &spark)];
+        for (engine, snippets) in whole {
+            assert_eq!(read(engine, snippets).as_ref(), Ok(&digests), "both layers, for who may: {engine:?}");
+        }
         let flat = read(Engine::DuckDbKeys, &snippets("duckdb"));
         assert_eq!(
             flat,
@@ -207,13 +211,15 @@ impl Prey {
         );
         assert!(flat.is_ok());
 
+        // One table, as Spark takes long to start.
+        let (event_type, _) = self.expected.of_purpose(PurposeId::Troubleshooting).next().unwrap();
+        let (own, other) = (names[0].replacen("s3", "s3a", 1), format!("s3a://eu/troubleshooting/{event_type}"));
+        wrong_is_refused(Engine::SparkKeys, &endpoint, &self.forged(&spark[0].1, &own, &other));
         let mut others = 0;
         for purpose in [PurposeId::Troubleshooting, PurposeId::Personalization] {
             for (event_type, _) in self.expected.of_purpose(purpose) {
-                let (place, with_keys) = (format!("{}/{event_type}", purpose.name()), &pyarrow[0].1);
-                let forged = self.world.path("forged");
-                fs::write(&forged, with_keys.replace(names[0].as_str(), &format!("s3://eu/{place}"))).unwrap();
-                let tables = [format!("s3://eu/{place}"), forged.display().to_string()];
+                let place = format!("s3://eu/{}/{event_type}", purpose.name());
+                let tables = [place.clone(), self.forged(&pyarrow[0].1, &names[0], &place)];
                 for (engine, table) in
                     [(Engine::Deltalake, &tables[0]), (Engine::PyArrow, &tables[0]), (Engine::PyArrowKeys, &tables[1])]
                 {
@@ -222,7 +228,19 @@ impl Prey {
                 }
             }
         }
+        end_the_grant(&self.world, &mut gate);
+        for (engine, snippets) in whole {
+            wrong_is_refused(engine, &endpoint, &snippets[0].0);
+        }
         others + self.recovered(&self.lake(), &[PurposeId::Reliability])
+    }
+
+    /// Lets keys that were handed out open another place; returns where that is said.
+    fn forged(&self, snippet: &str, own: &str, other: &str) -> String {
+        let (forged, text) = (self.world.path("forged"), snippet.replace(own, other));
+        assert_ne!(snippet, text);
+        fs::write(&forged, text).unwrap();
+        forged.display().to_string()
     }
 
     /// Has `weir keys reader` print what opens a table through the gate; returns where that is, and what it says.

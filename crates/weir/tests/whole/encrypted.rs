@@ -10,7 +10,7 @@ use crate::expected::Expected;
 use crate::program::Weir;
 use crate::world::{Settings, World, texts};
 
-/// What `weir keys reader` prints makes DuckDB and pyarrow read the rows of the reference, of several epochs, and of no other table or
+/// What `weir keys reader` prints makes DuckDB, Polars, pyarrow and Spark read the rows of the reference, of several epochs, and of no other table or
 /// epoch; without it they read nothing. The lake is never written in clear again.
 #[test]
 fn readers_read_encrypted_tables_with_their_keys_only() {
@@ -25,8 +25,13 @@ fn readers_read_encrypted_tables_with_their_keys_only() {
         let printed = |purpose: PurposeId, event: &str| printed(&world, &format!("{}/{event}", purpose.name()), reader);
         Expected::read_at(&world, engine, printed)
     };
-    for engine in [Engine::PyArrowKeys, Engine::DuckDbPyArrowKeys] {
-        assert_eq!(read(engine, "pyarrow"), expected, "{engine:?} reads other rows than the reference makes");
+    for (engine, reader) in [
+        (Engine::PyArrowKeys, "pyarrow"),
+        (Engine::DuckDbPyArrowKeys, "pyarrow"),
+        (Engine::PolarsKeys, "polars"),
+        (Engine::SparkKeys, "spark"),
+    ] {
+        assert_eq!(read(engine, reader), expected, "{engine:?} reads other rows than the reference makes");
     }
     // DuckDB by itself reads no arrays and structs of encrypted files.
     let flat = read(Engine::PyArrowFlatKeys, "pyarrow");
@@ -39,7 +44,9 @@ fn readers_read_encrypted_tables_with_their_keys_only() {
     for engine in [Engine::DuckDb, Engine::PyArrow] {
         engine.refusal(&world.path("lake/eu").join(&own));
     }
-    for (engine, reader) in [(Engine::DuckDbKeys, "duckdb"), (Engine::PyArrowKeys, "pyarrow")] {
+    for (engine, reader) in
+        [(Engine::DuckDbKeys, "duckdb"), (Engine::PolarsKeys, "polars"), (Engine::PyArrowKeys, "pyarrow")]
+    {
         let text = fs::read_to_string(printed(&world, &own, reader)).unwrap();
         let [here, there] = [&own, &other].map(|table| world.path("lake/eu").join(table).display().to_string());
         refused(&world, engine, &text.replace(&here, &there));
@@ -64,7 +71,8 @@ fn refused(world: &World, engine: Engine, text: &str) {
 
 /// Gives each epoch the keys of the next one.
 fn with_keys_of_other_epochs(text: &str) -> String {
-    let is_key = |line: &str| line.starts_with("PRAGMA add_parquet_key") || line.starts_with("    \"eu/");
+    let is_key =
+        |line: &str| ["PRAGMA add_parquet_key", "    \"eu/", "    (\""].iter().any(|start| line.starts_with(start));
     let key = |line: &str| line.rsplit(['\'', '"']).nth(1).unwrap().to_owned();
     let keys: Vec<_> = text.lines().filter(|line| is_key(line)).map(key).collect();
     assert!(keys.len() > 2, "the events are of several epochs");
