@@ -221,7 +221,9 @@ impl Inbox {
 #[test]
 fn consent_is_kept_on_the_broker_inside_the_process() {
     let mut inbox = Inbox::set();
-    ["a", "b", "c"].iter().for_each(|subject| inbox.say(subject));
+    for subject in ["a", "b", "c"] {
+        inbox.say(subject);
+    }
     inbox.until_current();
     // One more choice before each turn, so that the topics never stand still: what was said before is known all the same.
     let deadline = Instant::now() + Duration::from_secs(30);

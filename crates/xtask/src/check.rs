@@ -1,15 +1,16 @@
 //! `cargo xtask check`: everything that can be said about the tree without running it.
 
-use std::process::{Command, Stdio};
+use std::fs;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 
 use crate::machine::{self, Install, Need};
 use crate::test::{Selection, cargo};
-use crate::{process, report, tidy, tree};
+use crate::{process, report, tidy, tools, tree};
 
-/// Formats, lints, the house's own rules, documentation, and dependencies where the tool for them is installed.
+/// Formats, lints, the house's own rules, documentation, dependencies, and what the program is made of.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if !arguments.is_empty() {
         bail!("check takes no arguments");
@@ -20,7 +21,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     tidy::run(&[])?;
     step("clippy", clippy)?;
     step("documentation", documentation)?;
-    dependencies()
+    step("dependencies", dependencies)?;
+    step("bill of materials", materials)
 }
 
 fn clippy() -> Result<()> {
@@ -34,16 +36,47 @@ fn documentation() -> Result<()> {
     process::loudly(doc.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
-/// Licences, bans and duplicates; advisories come from a database that not every machine reaches.
+/// Licences, bans and sources; advisories come from a database that not every machine reaches.
 fn dependencies() -> Result<()> {
-    let is_installed = Command::new("cargo-deny").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !is_installed.is_ok_and(|status| status.success()) {
-        report::step("cargo-deny is not installed, so licences and bans are not checked: cargo install cargo-deny");
-        return Ok(());
+    let mut deny = Command::new(tools::deny()?);
+    deny.current_dir(tree::root()?);
+    process::loudly(deny.args([
+        "--log-level",
+        "error",
+        "--config",
+        ".config/deny.toml",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+}
+
+/// Writes what the program is made of, as `CycloneDX`, and sees to it that nothing of it is missing there.
+fn materials() -> Result<()> {
+    let root = tree::root()?;
+    let mut list = Command::new(tools::cyclonedx()?);
+    list.args(["cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5", "--override-filename", BILL]);
+    process::loudly(list.arg("--manifest-path").arg(root.join("crates/weir/Cargo.toml")))?;
+    // It writes one beside each manifest.
+    let bill = fs::read_to_string(root.join("crates/weir").join(format!("{BILL}.json")))?;
+    for folder in tree::package_folders()? {
+        fs::remove_file(folder.join(format!("{BILL}.json")))?;
     }
-    step("dependencies", || {
-        process::loudly(cargo("deny").args(["--config", ".config/deny.toml", "check", "bans", "licenses", "sources"]))
-    })
+    let mut depends = cargo("tree");
+    depends.args(["--package", "weir", "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+    for package in process::quietly(&mut depends)?.lines() {
+        let mut words = package.split(' ');
+        let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let purl = format!("pkg:cargo/{name}@{}", version.trim_start_matches('v'));
+        if !bill.contains(&purl) {
+            bail!("the bill of materials lacks {purl}");
+        }
+    }
+    let path = tree::target()?.join(format!("{BILL}.json"));
+    fs::write(&path, bill)?;
+    report::step(&format!("the bill of materials is {}", path.display()));
+    Ok(())
 }
 
 fn step(name: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
@@ -53,3 +86,6 @@ fn step(name: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
     report::done(name, started.elapsed());
     Ok(())
 }
+
+/// The name that releases give it, without its ending.
+const BILL: &str = "weir.cdx";

@@ -22,6 +22,7 @@ mod python;
 mod report;
 mod test;
 mod tidy;
+mod tools;
 mod tree;
 mod up;
 

@@ -79,8 +79,8 @@ impl Package {
     }
 }
 
-/// Returns the packages of the workspace, by name.
-pub(crate) fn packages() -> Result<Vec<Package>> {
+/// Returns the folders of the workspace's packages.
+pub(crate) fn package_folders() -> Result<Vec<PathBuf>> {
     let root = root()?;
     let folder = root.join("crates");
     let entries = fs::read_dir(&folder).with_context(|| format!("could not list {}", folder.display()))?;
@@ -88,8 +88,13 @@ pub(crate) fn packages() -> Result<Vec<Package>> {
     for entry in entries {
         folders.push(entry?.path());
     }
+    Ok(folders)
+}
+
+/// Returns the packages of the workspace, by name.
+pub(crate) fn packages() -> Result<Vec<Package>> {
     let mut packages = Vec::new();
-    for folder in folders {
+    for folder in package_folders()? {
         let manifest = folder.join("Cargo.toml");
         let text = fs::read_to_string(&manifest).with_context(|| format!("could not read {}", manifest.display()))?;
         packages.push(package(&text).with_context(|| format!("no package name in {}", manifest.display()))?);
