@@ -16,6 +16,7 @@ mod consent;
 pub(crate) mod custody;
 pub(crate) mod fill;
 mod intake;
+pub(crate) mod line;
 mod receipts;
 mod rules;
 pub(crate) mod shared;
@@ -35,7 +36,7 @@ use weir_keys::{KeyError, KeyRing};
 use weir_lake::{CommitError, LakeError};
 use weir_ledger::{Collector, LedgerError};
 use weir_policy::Policy;
-use weir_source::{AskError, Brokers, FirstOffset, Membership, Problem};
+use weir_source::{AskError, FirstOffset, Membership, Problem};
 
 use crate::api::clerk::Clerk;
 use crate::api::desk::{Batch, Ground};
@@ -50,6 +51,7 @@ use crate::{Health, Metrics, Obstacle, VERSION};
 use consent::Follower;
 use intake::Intake;
 use intake::retention::{REMEDY, Retention};
+use line::Line;
 use shared::Shared;
 use supervise::Supervisor;
 
@@ -89,7 +91,7 @@ pub enum Until {
 pub fn run(setup: Setup) -> Result<(), RunError> {
     let kafka = setup.config.kafka.clone().ok_or(RunError::NoSource)?;
     let (until, state_topic) = (setup.until, setup.state_topic);
-    let brokers = kafka.connection().map_err(RunError::Brokers)?;
+    let line = Arc::new(Line::new(kafka.clone()).map_err(RunError::Brokers)?);
 
     let (events, inbox) = sync_channel(EVENTS_MAX);
     let health = Health::default();
@@ -110,9 +112,9 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
     let (outcomes, receipts) = sync_channel(RECEIPTS_MAX);
     let mut api = None;
     if let ConsentSource::Topic(inbox) = &shared.config.consent {
-        api = open_api(&supervisor, &shared, &brokers, inbox)?;
+        api = open_api(&supervisor, &shared, &line, inbox)?;
         let (inbox, group) = (inbox.clone(), kafka.group.clone());
-        let follower = Follower::new(&shared, brokers.clone(), inbox, group, state_topic);
+        let follower = Follower::new(&shared, Arc::clone(&line), inbox, group, state_topic);
         supervisor.spawn("consent", move || {
             follower.run();
             Ok(())
@@ -123,12 +125,12 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
         deadline: kafka.erasure_deadline,
         allow_longer: kafka.allow_longer_retention,
     };
-    let intake = Intake::new(&shared, (brokers, membership(kafka), retention), until, closed, receipts);
+    let intake = Intake::new(&shared, (Arc::clone(&line), membership(kafka), retention), until, closed, receipts);
     supervisor.spawn("source", move || intake.run())?;
     let (for_commit, heart) = (Arc::clone(&shared), shared.heart("commit", COMMIT_STILL_MAX));
     supervisor.spawn("commit", move || commit::commit(&for_commit, &heart, &batches, &outcomes))?;
     supervisor.keep_secrets(&shared)?;
-    let ended = supervisor.watch(&shared, api.as_deref());
+    let ended = supervisor.watch(&shared, &line, api.as_deref());
     shared.over.store(true, Ordering::Relaxed);
     if let ConsentSource::Topic(_) = shared.config.consent {
         supervisor.see_off(&shared);
@@ -140,12 +142,12 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
 fn open_api(
     supervisor: &Supervisor,
     shared: &Arc<Shared>,
-    brokers: &Brokers,
+    line: &Arc<Line>,
     inbox: &str,
 ) -> Result<Option<Arc<Api>>, RunError> {
     let Some(settings) = shared.config.api.clone() else { return Ok(None) };
     let (batches, to_send) = sync_channel(BATCHES_MAX);
-    let sender = Sender::new(shared, brokers.clone(), inbox.to_owned(), to_send).map_err(RunError::Kafka)?;
+    let sender = Sender::new(shared, Arc::clone(line), inbox.to_owned(), to_send).map_err(RunError::Kafka)?;
     let listen = settings.rules.listen;
     let ground = Ground {
         store: Arc::clone(&shared.consent),

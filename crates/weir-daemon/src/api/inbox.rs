@@ -8,18 +8,21 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use tracing::warn;
-use weir_source::{AskError, Brokers, Outgoing, Producer, SendError};
+use weir_source::{AskError, Outgoing, Producer, SendError};
 
 use crate::api::desk::Batch;
 use crate::health::Heart;
 use crate::logging::Throttle;
+use crate::pipeline::line::Line;
 use crate::pipeline::shared::Shared;
 
 /// Sends what comes until the run is over.
 pub(crate) struct Sender {
     shared: Arc<Shared>,
     heart: Heart,
-    brokers: Brokers,
+    line: Arc<Line>,
+    /// The number of the producer's line.
+    number: u64,
     topic: String,
     batches: Receiver<Batch>,
     producer: Producer,
@@ -33,13 +36,14 @@ impl Sender {
     /// When librdkafka cannot be set up with these options.
     pub(crate) fn new(
         shared: &Arc<Shared>,
-        brokers: Brokers,
+        line: Arc<Line>,
         topic: String,
         batches: Receiver<Batch>,
     ) -> Result<Self, AskError> {
         let (heart, repeats) = (shared.heart("inbox", STILL_MAX), Throttle::new(REPEAT_MIN));
+        let (number, brokers) = line.current();
         let producer = Producer::connect(&brokers)?;
-        Ok(Self { shared: Arc::clone(shared), heart, brokers, topic, batches, producer, repeats })
+        Ok(Self { shared: Arc::clone(shared), heart, line, number, topic, batches, producer, repeats })
     }
 
     /// Sends batch after batch, those that wait together.
@@ -55,6 +59,9 @@ impl Sender {
     }
 
     fn send(&mut self, first: Batch) {
+        if self.number != self.line.number() {
+            self.connect();
+        }
         let mut messages = std::iter::once(first).chain(self.batches.try_iter()).flatten();
         let sent = messages.try_for_each(|message| self.producer.send(&Outgoing::of(&self.topic, &message)));
         if let Err(error) = sent.and_then(|()| self.producer.flush(FLUSH_PATIENCE)) {
@@ -67,8 +74,13 @@ impl Sender {
         if let Some(num_suppressed) = self.repeats.admit(self.shared.clock.elapsed_ms()) {
             warn!(%error, num_suppressed, "decisions do not reach the inbox");
         }
-        match Producer::connect(&self.brokers) {
-            Ok(producer) => self.producer = producer,
+        self.connect();
+    }
+
+    fn connect(&mut self) {
+        let (number, brokers) = self.line.current();
+        match Producer::connect(&brokers) {
+            Ok(producer) => (self.number, self.producer) = (number, producer),
             Err(error) => warn!(%error, "the client of the inbox cannot be made anew"),
         }
     }

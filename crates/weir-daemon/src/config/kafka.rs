@@ -93,6 +93,14 @@ impl Kafka {
         Ok(Brokers::new(&self.brokers, options)?)
     }
 
+    /// Returns the files that options name: certificates, keys and secrets.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.client.iter().filter_map(|(option, value)| match value.strip_prefix(FILE) {
+            Some(path) => Some(path),
+            None => option.ends_with(".location").then_some(value.as_str()),
+        })
+    }
+
     /// Returns what topics demand of their events, for those that demand anything.
     pub(crate) fn rules(&self) -> Vec<(String, TopicRules)> {
         let bound: BTreeSet<String> = self.topic_tenants.values().flatten().cloned().collect();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tracing::{debug, error, info, warn};
 use weir_consent::{ConsentStore, InboxFault, LoadError};
 use weir_source::{
-    AskError, Brokers, Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, Snapshot, SnapshotRefusal,
+    AskError, Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, Snapshot, SnapshotRefusal,
     StateTopicPolicy, Turned,
 };
 
@@ -23,6 +23,7 @@ use crate::config::{Config, ConsentSource};
 use crate::health::{Heart, Obstacle};
 use crate::logging::Throttle;
 use crate::metrics::labels::{RefusalLabels, SnapshotLabels};
+use crate::pipeline::line::Line;
 use crate::pipeline::receipts::ReceiptClerk;
 use crate::pipeline::rules::Rules;
 use crate::pipeline::shared::{Shared, chain, seconds};
@@ -39,7 +40,7 @@ pub(crate) fn first_store(config: &Config, rules: &Rules, now_ms: i64) -> Result
 pub(crate) struct Follower {
     shared: Arc<Shared>,
     heart: Heart,
-    brokers: Brokers,
+    line: Arc<Line>,
     settings: ConsentTopicsSettings,
     repeats: Throttle,
 }
@@ -48,7 +49,7 @@ impl Follower {
     /// Prepares the worker.
     pub(crate) fn new(
         shared: &Arc<Shared>,
-        brokers: Brokers,
+        line: Arc<Line>,
         inbox: String,
         group: String,
         creates: StateTopicPolicy,
@@ -56,7 +57,7 @@ impl Follower {
         let snapshot = shared.config.snapshot.clone();
         let settings = ConsentTopicsSettings { inbox, group, creates, ask_every: ASK_EVERY, snapshot };
         let (heart, repeats) = (shared.heart("consent", STILL_MAX), Throttle::new(REPEAT_MIN));
-        Self { shared: Arc::clone(shared), heart, brokers, settings, repeats }
+        Self { shared: Arc::clone(shared), heart, line, settings, repeats }
     }
 
     /// Follows the topics; opens them again for as long as that may help.
@@ -66,18 +67,19 @@ impl Follower {
             let keys = Arc::new(self.shared.rules.keys().without_pseudonyms());
             let store = Arc::clone(&self.shared.consent);
             let now_ms = self.shared.clock.now_ms();
-            let opened = ConsentTopics::open(&self.brokers, self.settings.clone(), store, keys, now_ms);
+            let (number, brokers) = self.line.current();
+            let opened = ConsentTopics::open(&brokers, self.settings.clone(), store, keys, now_ms);
             let opened = opened.and_then(|(topics, loaded)| Ok((self.with_receipts(topics)?, loaded)));
             let stop = match opened {
                 Ok((topics, loaded)) => {
                     if let Some(loaded) = loaded {
                         self.note_loaded(loaded);
                     }
-                    self.follow(topics)
+                    self.follow(topics, number)
                 }
                 Err(stop) => Some(stop),
             };
-            let Some(stop) = stop else { break };
+            let Some(stop) = stop else { continue };
             self.say(&stop);
             if is_final(&stop) {
                 error!(error = chain(&stop), "consent cannot be followed any more: the flow stops");
@@ -94,9 +96,9 @@ impl Follower {
         }
     }
 
-    /// Turns the crank until something stops it, or (`None`) the run is over.
-    fn follow(&mut self, mut topics: ConsentTopics) -> Option<ConsentStop> {
-        while !self.shared.is_over() {
+    /// Turns the crank until something stops it, or (`None`) the run is over or the line to the brokers another.
+    fn follow(&mut self, mut topics: ConsentTopics, number: u64) -> Option<ConsentStop> {
+        while !self.shared.is_over() && number == self.line.number() {
             self.heart.beat(self.shared.clock.elapsed_ms());
             if !self.shared.ring_is_current() {
                 self.rest();

@@ -26,6 +26,7 @@ use crate::metrics::labels::{Closing, ClosingLabels, PartitionLabels, QueueLabel
 use crate::pipeline::batch::{BatchLimits, Closed};
 use crate::pipeline::commit::Outcome;
 use crate::pipeline::fill::Filling;
+use crate::pipeline::line::Line;
 use crate::pipeline::shared::{Shared, seconds};
 use crate::pipeline::{RunError, Until};
 use caught_up::Goal;
@@ -35,6 +36,9 @@ use retention::Retention;
 pub(crate) struct Intake {
     shared: Arc<Shared>,
     heart: Heart,
+    line: Arc<Line>,
+    /// The number of the line that the membership has, and its brokers.
+    number: u64,
     brokers: Brokers,
     membership: Membership,
     retention: Retention,
@@ -107,13 +111,16 @@ impl Intake {
     /// Prepares the worker; nothing is read before [`Self::run`].
     pub(crate) fn new(
         shared: &Arc<Shared>,
-        (brokers, membership, retention): (Brokers, Membership, Retention),
+        (line, membership, retention): (Arc<Line>, Membership, Retention),
         until: Until,
         closed: SyncSender<Closed>,
         outcomes: Receiver<Outcome>,
     ) -> Self {
+        let (number, brokers) = line.current();
         Self {
             heart: shared.heart("source", STILL_MAX),
+            line,
+            number,
             brokers,
             membership,
             retention,
@@ -137,6 +144,7 @@ impl Intake {
     pub(crate) fn run(mut self) -> Result<(), RunError> {
         loop {
             self.session = Session::default();
+            (self.number, self.brokers) = self.line.current();
             if !self.await_retention()? {
                 return Ok(());
             }
@@ -184,6 +192,10 @@ impl Intake {
         if self.is_done(consumer) {
             return Ok(Turn::Done);
         }
+        if self.has_other_line() && self.is_at_rest() {
+            info!("the group is joined anew, with other certificates or secrets");
+            return Ok(Turn::Rejoin);
+        }
         self.show(consumer);
         if !self.is_blocked() {
             self.end_pause(consumer);
@@ -217,7 +229,7 @@ impl Intake {
         }
         if self.shared.stops() {
             Some(Closing::Shutdown)
-        } else if self.filling.is_outdated(&self.shared) {
+        } else if self.filling.is_outdated(&self.shared) || self.has_other_line() {
             Some(Closing::Reload)
         } else if self.holds_the_rest(consumer) {
             Some(Closing::CaughtUp)
@@ -267,19 +279,26 @@ impl Intake {
 
     /// Tells whether everything that was asked for is committed.
     fn is_done(&mut self, consumer: &Consumer) -> bool {
-        if self.in_flight.is_some() {
-            return false;
-        }
-        // What is open of an interrupted batch cannot be committed before its end is read; the next daemon reads it.
-        let is_empty = self.filling.open.is_empty() || !self.session.recovering.is_empty();
-        self.shared.stops() && is_empty || self.has_caught_up(consumer)
+        self.in_flight.is_none() && (self.shared.stops() && self.is_at_rest() || self.has_caught_up(consumer))
+    }
+
+    /// Tells whether nothing is held that could be committed.
+    fn is_at_rest(&self) -> bool {
+        // What is open of an interrupted batch cannot be committed before its end is read; the next member reads it.
+        self.in_flight.is_none() && (self.filling.open.is_empty() || !self.session.recovering.is_empty())
+    }
+
+    /// Tells whether the brokers are to be reached in another way than they are.
+    fn has_other_line(&self) -> bool {
+        self.number != self.line.number()
     }
 
     /// Tells whether no further record may be taken now.
     fn is_blocked(&mut self) -> bool {
         let now_ms = self.shared.clock.elapsed_ms();
-        let must_close =
-            self.filling.open.full(&self.limits, now_ms).is_some() || self.filling.is_outdated(&self.shared);
+        let must_close = self.filling.open.full(&self.limits, now_ms).is_some()
+            || self.filling.is_outdated(&self.shared)
+            || self.has_other_line();
         let is_full = must_close && self.in_flight.is_some();
         let is_blocked = is_full
             || self.shared.stops()

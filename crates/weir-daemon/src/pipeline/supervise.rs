@@ -17,6 +17,7 @@ use crate::clock::millis;
 use crate::custody::Layer;
 use crate::health::{Health, Obstacle};
 use crate::lake;
+use crate::pipeline::line::Line;
 use crate::pipeline::shared::{Shared, chain};
 use crate::pipeline::workers::{self, Event};
 use crate::pipeline::{RunError, Setup};
@@ -92,7 +93,7 @@ impl Supervisor {
     }
 
     /// Watches until the source worker is done.
-    pub(crate) fn watch(&self, shared: &Shared, api: Option<&Api>) -> Result<(), RunError> {
+    pub(crate) fn watch(&self, shared: &Shared, line: &Line, api: Option<&Api>) -> Result<(), RunError> {
         loop {
             let now_ms = shared.clock.elapsed_ms();
             // Nobody else may look for a while: secrets that lapsed are forgotten all the same.
@@ -110,6 +111,7 @@ impl Supervisor {
                 Ok(Event::Ended(worker, None)) => return Err(RunError::Panicked { worker }),
                 Ok(Event::Reload) => {
                     shared.reload();
+                    line.reload();
                     reload(api);
                     shared.custody.hurry();
                     shared.store_custody.hurry();

@@ -1,7 +1,10 @@
 //! Brokers by TLS, with certificates on both sides.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
 use std::thread;
+use std::time::Duration;
 
 use weir_testkit::corpus::Options;
 use weir_testkit::readers::Engine;
@@ -9,11 +12,11 @@ use weir_testkit::readers::Engine;
 use crate::broker::OwnBroker;
 use crate::expected::Expected;
 use crate::gate::{Ca, private};
-use crate::program::Weir;
+use crate::program::{Daemon, Weir, has_committed};
 use crate::world::{Kafka, Settings, World, name};
 
 /// What the broker has becomes the rows of the reference; a broker of another CA, or under a name that is not its own, is told nothing, and
-/// weir without a certificate of its own gets nothing.
+/// weir without a certificate of its own gets nothing. A daemon takes a new certificate without a restart.
 #[test]
 fn events_travel_by_tls_between_those_who_know_each_other() {
     let settings = Settings::of_kafka("localhost:1", &name("closed"));
@@ -33,10 +36,10 @@ fn events_travel_by_tls_between_those_who_know_each_other() {
     let options = options(&world, "clients-ca.pem", true);
     let broker = own.closed(options.clone());
     broker.create_topics(&settings, 2);
-    let corpus = world.corpus(41, Options { people: 50, tenants: 5, events: 500, ..Options::ending(0) });
-    let events = || (0..500).map(|number| corpus.event(number));
+    let corpus = world.corpus(41, Options { people: 50, tenants: 5, events: 600, ..Options::ending(0) });
+    let events = |range: Range<u64>| range.map(|number| corpus.event(number));
     broker.consent(&settings, world.consents(&corpus));
-    broker.produce(&settings.kafka.as_ref().unwrap().topic, 2, events());
+    broker.produce(&settings.kafka.as_ref().unwrap().topic, 2, events(0..500));
 
     let kafka = |brokers: &str, options: &BTreeMap<String, String>| {
         let client =
@@ -46,7 +49,7 @@ fn events_travel_by_tls_between_those_who_know_each_other() {
     };
     world.configure("weir.toml", &kafka(&broker.address, &options));
     Weir::new(&world, ["run", "--until-caught-up"]).run().assert_done();
-    let expected = Expected::of(&world, &corpus, world.consents(&corpus), events());
+    let expected = Expected::of(&world, &corpus, world.consents(&corpus), events(0..500));
     expected.assert_read_by(&world, &[Engine::Deltalake]);
     Weir::new(&world, ["audit", "--broker"]).run().assert_done();
 
@@ -67,6 +70,30 @@ fn events_travel_by_tls_between_those_who_know_each_other() {
             });
         }
     });
+
+    let mut daemon = Daemon::start(&world, []);
+    changes_its_certificate(&world, &mut daemon, [&another, &ours]);
+    broker.produce(&settings.kafka.as_ref().unwrap().topic, 2, events(500..600));
+    daemon.until("the rest is committed", |daemon| has_committed(daemon, 100));
+    daemon.signal("TERM");
+    daemon.end(Duration::from_mins(1)).assert_done();
+    let expected = Expected::of(&world, &corpus, world.consents(&corpus), events(0..600));
+    expected.assert_read_by(&world, &[Engine::Deltalake]);
+}
+
+/// Gives a daemon that runs a certificate that the broker does not know, and then one that it does.
+fn changes_its_certificate(world: &World, daemon: &mut Daemon, [another, ours]: [&Ca; 2]) {
+    daemon.until_ready();
+    let change = |daemon: &Daemon, ca: &Ca| {
+        let (key, certificate) = ca.certify("weir");
+        fs::write(world.path("client-key.pem"), key).unwrap();
+        fs::write(world.path("client.pem"), certificate).unwrap();
+        daemon.signal("HUP");
+    };
+    change(daemon, another);
+    daemon.until_stopped_by(&["kafka"]);
+    change(daemon, ours);
+    daemon.until_ready();
 }
 
 fn options(world: &World, ca: &str, with_certificate: bool) -> BTreeMap<String, String> {
