@@ -30,7 +30,7 @@ pub use kafka::{BrokersFault, Kafka};
 pub use page::default_file;
 pub use portal::{Portal, PortalRules, Provider};
 pub use setting::{ByteSize, Count, FileUrl, Files, Start, parse_duration};
-pub use vault::{AuthMethod, Vault, VaultRules};
+pub use vault::{AuthMethod, Make, Vault, VaultRules};
 
 use section::section;
 use tree::Environment;
@@ -275,7 +275,7 @@ impl Config {
             let shared = ring.as_ref().and_then(|ring| vault::shared(&ring.settings, &store.settings));
             let unused = lake.store_keys.is_none().then_some((
                 "vault_without_keys",
-                "`lake.store_vault` needs `lake.store_keys`",
+                "`lake.store_vault` needs `lake.store_keys`".to_owned(),
                 "the vault wraps the files in that folder; `weir keys init-store` makes them",
             ));
             for (code, message, hint) in shared.into_iter().chain(unused) {
@@ -376,7 +376,7 @@ const SPARE_PAGES: [section::SectionPage; 9] = [
 
 #[cfg(test)]
 mod tests {
-    use weir_vault::Auth;
+    use weir_vault::{Auth, Provider};
 
     use super::*;
 
@@ -410,7 +410,10 @@ mod tests {
         let (plain, spare) = written.split_at(written.find("# [keys.vault]").unwrap());
         let is_code =
             |line: &&str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
-        let spare: Vec<_> = spare.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_code).collect();
+        // They mean nothing to the provider that the file has.
+        let is_clouds = |line: &&str| line.starts_with("region") || line.starts_with("login_address");
+        let spare = spare.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_code);
+        let spare: Vec<_> = spare.filter(|line| !is_clouds(line)).collect();
         let config = load(&format!("{plain}\n{}", spare.join("\n")), &["lake.store_keys=file:store-keys"]).unwrap();
         let portal = config.portal.unwrap();
         assert_eq!(portal.rules.issuers.unwrap(), Path::new("/etc/weir/portal-issuers.toml"));
@@ -418,9 +421,12 @@ mod tests {
         let vault = config.vault.unwrap();
         let secret_file = PathBuf::from("/etc/weir/vault-secret-id");
         let auth = Auth::AppRole { mount: "approle".to_owned(), role: "0b1f9d1c-weir".to_owned(), secret_file };
-        assert_eq!((vault.settings.auth, vault.cache_ttl), (auth, Duration::from_mins(10)));
         let store = config.store_vault.unwrap();
-        assert_eq!((store.settings.mount.as_str(), store.cache_ttl), ("transit-store", Duration::from_mins(10)));
+        assert_eq!([vault.cache_ttl, store.cache_ttl], [Duration::from_mins(10); 2]);
+        let [Provider::Vault(vault), Provider::Vault(store)] = [vault.settings, store.settings] else {
+            panic!("no vaults")
+        };
+        assert_eq!((vault.auth, vault.mount.as_str(), store.mount.as_str()), (auth, "transit", "transit-store"));
         let api = config.api.unwrap();
         assert_eq!(api.rules.tokens, Path::new("/etc/weir/api-tokens.toml"));
         assert_eq!(api.rules.answers.unwrap(), Path::new("/etc/weir/answers"));

@@ -1,7 +1,7 @@
 //! Who wraps secrets, so that what lies on a disk opens nothing: the interface to a vault.
 //!
-//! A vault has keys with names, uses them for whom it knows, and never gives one away. Here is only what weir asks of one; the
-//! client is the crate `weir-vault`. Each use takes a client with a mount, a prefix and a login of its own.
+//! A vault has keys with names, uses them for whom it knows, and never gives one away: HashiCorp Vault, OpenBao, or a cloud's key
+//! service. Here is only what weir asks of one; the client is the crate `weir-vault`. Each use takes a client with a mount, a prefix and a login of its own.
 
 use zeroize::Zeroizing;
 
@@ -64,7 +64,7 @@ pub struct Versions {
     pub oldest: u64,
 }
 
-/// Returns the version of the key that wrapped a text such as `vault:v3:…`.
+/// Returns the version of the key that wrapped a text such as `vault:v3:…` or `aws-kms:v3:…`.
 pub fn version_of(wrapped: &str) -> Option<u64> {
     wrapped.split(':').nth(1)?.strip_prefix('v')?.parse().ok()
 }
@@ -80,6 +80,12 @@ pub enum WrapError {
         /// What it did instead.
         why: String,
     },
+    /// The key is there, and nobody may use it until somebody enables it.
+    #[error("the vault has the key {key}, but it is disabled: enable it, or destroy it with `weir keys destroy`")]
+    Disabled {
+        /// The key, with its prefix.
+        key: String,
+    },
     /// The text is not what the key wrapped.
     #[error("the vault's key {key} did not wrap this: it is damaged, or of another ring or store")]
     Foreign {
@@ -87,7 +93,9 @@ pub enum WrapError {
         key: String,
     },
     /// There is no such key.
-    #[error("the vault has no key {key}: it was destroyed, or the mount or prefix that is configured is another")]
+    #[error(
+        "the vault has no key {key}: it was destroyed, or the address, region, mount or prefix that is configured is another"
+    )]
     Gone {
         /// The key, with its prefix.
         key: String,
@@ -132,7 +140,8 @@ impl WrapError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Away { .. } => true,
-            Self::Foreign { .. }
+            Self::Disabled { .. }
+            | Self::Foreign { .. }
             | Self::Gone { .. }
             | Self::Login { .. }
             | Self::Refused { .. }

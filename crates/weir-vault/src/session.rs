@@ -3,9 +3,10 @@
 //! A login is made when it is first needed, renewed when a third of its time is left, and made anew when that fails, when the vault
 //! refuses it, or when the file of a token has changed. Times are those that the vault states as durations, so clocks may differ.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -15,7 +16,7 @@ use tracing::{info, warn};
 use weir_keys::WrapError;
 use zeroize::Zeroizing;
 
-use crate::http::{Answer, Http, Question, may_pass};
+use crate::http::{Answer, Http, Link, Question, WAIT_LAST, may_pass, secret_header};
 use crate::private;
 use crate::settings::{Auth, Settings};
 
@@ -79,14 +80,47 @@ impl Session {
     }
 
     async fn ask_with(&self, login: &Login, question: &Question<'_>) -> Result<Answer, WrapError> {
-        let answer = login.http.ask(question, Some(&login.token)).await.map_err(|why| self.away(why))?;
+        let answer = self.ask_as(&login.http, question, Some(&login.token)).await?;
         self.check_passing(answer)
     }
 
     /// Asks a question that needs no login.
     pub(crate) async fn ask_openly(&self, question: &Question<'_>) -> Result<Answer, WrapError> {
-        let http = Http::new(&self.settings).map_err(|why| self.refused_login(why))?;
-        http.ask(question, None).await.map_err(|why| self.away(why))
+        let http = self.http().map_err(|why| self.refused_login(why))?;
+        self.ask_as(&http, question, None).await
+    }
+
+    fn http(&self) -> Result<Http, String> {
+        let Settings { address, ca, certificate, timeout, .. } = &self.settings;
+        Http::new(Link {
+            base: format!("{}/v1/", address.text()),
+            ca: ca.as_deref(),
+            certificate: certificate.as_ref(),
+            timeout: *timeout,
+            wait_last: WAIT_LAST,
+            is_passing: |answer| may_pass(answer.status),
+        })
+    }
+
+    async fn ask_as(&self, http: &Http, question: &Question<'_>, token: Option<&str>) -> Result<Answer, WrapError> {
+        let headers = self.headers(token).map_err(|why| self.away(why))?;
+        http.ask(question, &headers).await.map_err(|why| self.away(why))
+    }
+
+    fn headers(&self, token: Option<&str>) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-vault-request", HeaderValue::from_static("true"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(namespace) = &self.settings.namespace {
+            let namespace = HeaderValue::from_str(namespace);
+            let namespace =
+                namespace.map_err(|_quotes| "cannot have that namespace: no header can carry it".to_owned())?;
+            headers.insert("x-vault-namespace", namespace);
+        }
+        if let Some(token) = token {
+            headers.insert("x-vault-token", secret_header(token)?);
+        }
+        Ok(headers)
     }
 
     fn check_passing(&self, answer: Answer) -> Result<Answer, WrapError> {
@@ -117,7 +151,7 @@ impl Session {
 
     async fn log_in(&self) -> Result<Login, WrapError> {
         let refused = |why| self.refused_login(why);
-        let http = Http::new(&self.settings).map_err(refused)?;
+        let http = self.http().map_err(refused)?;
         let (mount, body) = match &self.settings.auth {
             Auth::Token { file } => return self.take_token(http, private::closed(file).map_err(refused)?).await,
             Auth::AppRole { mount, role, secret_file } => {
@@ -133,7 +167,7 @@ impl Session {
         let body = Zeroizing::new(body.to_string());
         let path = format!("auth/{mount}/login");
         let question = Question { method: Method::POST, path: &path, body: Some(body.as_bytes()) };
-        let answer = http.ask(&question, None).await.map_err(|why| self.away(why))?;
+        let answer = self.ask_as(&http, &question, None).await?;
         let answer = self.check_passing(answer)?;
         let granted = serde_json::from_slice::<LoggedIn<'_>>(&answer.body).ok().filter(|_| answer.status.is_success());
         let Some(LoggedIn { auth }) = granted else {
@@ -150,7 +184,7 @@ impl Session {
     /// Takes a token of a file, if the vault knows it.
     async fn take_token(&self, http: Http, token: Zeroizing<String>) -> Result<Login, WrapError> {
         let question = Question { method: Method::GET, path: "auth/token/lookup-self", body: None };
-        let answer = http.ask(&question, Some(&token)).await.map_err(|why| self.away(why))?;
+        let answer = self.ask_as(&http, &question, Some(&token)).await?;
         let answer = self.check_passing(answer)?;
         let found = serde_json::from_slice::<LookedUp>(&answer.body).ok().filter(|_| answer.status.is_success());
         let Some(LookedUp { data }) = found else {
@@ -168,14 +202,14 @@ impl Session {
     }
 
     /// Renews the login if it is time to.
-    async fn renew(&self) {
+    pub(crate) async fn renew(&self) {
         let mut place = self.login.lock().await;
         let Some(login) = place.as_mut().filter(|login| login.renew_at.is_some_and(|due| Instant::now() >= due)) else {
             return;
         };
         if login.is_renewable {
             let question = Question { method: Method::POST, path: "auth/token/renew-self", body: Some(b"{}") };
-            let answer = login.http.ask(&question, Some(&login.token)).await.ok();
+            let answer = self.ask_as(&login.http, &question, Some(&login.token)).await.ok();
             let renewed = answer.as_ref().filter(|answer| answer.status.is_success());
             if let Some(renewed) = renewed.and_then(|answer| serde_json::from_slice::<LoggedIn<'_>>(&answer.body).ok())
             {
@@ -204,20 +238,9 @@ impl Session {
     }
 }
 
-/// Renews the login of a session for as long as somebody has it.
-pub(crate) async fn keep_fresh(session: Weak<Session>) {
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let Some(session) = session.upgrade() else { return };
-        session.renew().await;
-    }
-}
-
 /// Returns when two thirds of a login's time are over; never for one that does not end.
 fn renew_at(seconds: u64) -> Option<Instant> {
     (seconds > 0).then(|| Instant::now() + Duration::from_secs(seconds) * 2 / 3)
 }
 
-/// Logins last minutes and more.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RENEW_AGAIN: Duration = Duration::from_secs(10);

@@ -2,46 +2,62 @@
 //!
 //! The two layers hold apart only as far as their vaults do: both in one mount, or behind one login, are refused.
 
+mod aws;
+mod shared;
+mod transit;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use weir_policy::diagnostic::Diagnostic;
 use weir_policy::reader::{Node, Section};
-use weir_vault::{Address, Auth, Certificate, Settings};
+use weir_vault::{Address, Provider};
+
+pub(super) use shared::shared;
 
 use super::section::{KeyPage, SectionPage, section};
 use super::setting::Setting;
 
 section! {
-    /// A vault that wraps the secrets of the ring, so that its folder alone opens nothing: HashiCorp Vault or OpenBao, their transit
-    /// engine. Without this section the secrets lie in the folder in clear. Each ring needs a prefix of its own.
+    /// A vault that wraps the secrets of the ring, so that its folder alone opens nothing: HashiCorp Vault or OpenBao with their
+    /// transit engine, or a cloud's key service. Without this section the secrets lie in the folder in clear. Each ring needs a prefix
+    /// of its own. Which settings each provider wants: docs/security.md.
     pub struct VaultRules at "keys.vault" {
-        /// Where the vault is: https, or http to a loopback.
-        address: String = required(r#""https://vault.example.com:8200""#),
-        /// Where its transit engine is mounted.
-        mount: String = standard(r#""transit""#),
+        /// What it is: "vault" (HashiCorp Vault, OpenBao) or "aws-kms".
+        provider: Make = standard(r#""vault""#),
+        /// Where the vault is: https, or http to a loopback. "aws-kms" needs none, but for an endpoint of one's own.
+        address: Option<String> = proposed(r#""https://vault.example.com:8200""#),
+        /// Where its transit engine is mounted, if not at "transit"; only "vault" has one.
+        mount: Option<String> = proposed(r#""transit""#),
         /// What the names of weir's keys there begin with: "weir-ring", "weir-tenant-…", "weir-reliability-…", "weir-sealing-…".
         prefix: String = standard(r#""weir""#),
         /// The namespace, for vaults that have them.
         namespace: Option<String> = optional(r#""team-a""#),
+        /// The region of "aws-kms".
+        region: Option<String> = optional(r#""eu-central-1""#),
         /// The CA that the vault's certificate is of, in PEM; without it, those that the machine trusts.
         ca: Option<PathBuf> = optional(r#""vault-ca.pem""#),
         /// weir's own certificate and those between it and its CA, in PEM, for a vault that wants one,
         certificate: Option<PathBuf> = optional(r#""vault-client.pem""#),
         /// and its private key: a file that only its owner may read.
         key: Option<PathBuf> = optional(r#""vault-client-key.pem""#),
-        /// How weir logs in: "approle", "certificate", "jwt", "kubernetes" or "token".
+        /// How weir logs in: to "vault" by "approle", "certificate", "jwt", "kubernetes" or "token"; to "aws-kms" by "container",
+        /// "credentials-file", "environment", "instance" or "web-identity".
         auth: AuthMethod = required(r#""approle""#),
         /// Where that method is mounted; without it "approle", "cert", "jwt" or "kubernetes".
         auth_mount: Option<String> = optional(r#""approle""#),
-        /// The role: the role id of "approle", the name of a role elsewhere; "token" has none.
+        /// Where a cloud's logins are asked for, if not at the usual place: https, or http to a loopback.
+        login_address: Option<String> = optional(r#""https://sts.example.com""#),
+        /// The role: the role id of "approle", the ARN for "web-identity", the profile in a "credentials-file", the name of a role
+        /// elsewhere; "token", "container", "environment" and "instance" have none.
         role: Option<String> = proposed(r#""0b1f9d1c-weir""#),
-        /// The file of the secret id, of the JWT or of the token, which only its owner may read. It is read again at each login.
+        /// The file of the secret id, of the JWT, of the token or of the credentials, which only its owner may read. It is read again
+        /// at each login.
         secret: Option<PathBuf> = proposed(r#""vault-secret-id""#),
         /// How long secrets may be used after the vault last confirmed them; a third of it is the time between two confirmations.
         /// Longer bridges longer absences of the vault; shorter ends what was destroyed or revoked there sooner.
         cache_ttl: Duration = standard(r#""10m""#),
-        /// How long one request may take; what may pass is tried three times.
+        /// How long one request may take; what may pass is tried a few times.
         timeout: Duration = standard(r#""5s""#),
     }
 }
@@ -77,6 +93,27 @@ pub(crate) const STORE_PAGE: SectionPage = SectionPage {
     ],
 };
 
+/// What a vault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Make {
+    /// AWS KMS.
+    Aws,
+    /// HashiCorp Vault or OpenBao.
+    Vault,
+}
+
+impl Setting for Make {
+    const WANTS: &'static str = "\"vault\" or \"aws-kms\"";
+
+    fn read(node: &Node, folder: &Path) -> Option<Self> {
+        match String::read(node, folder)?.as_str() {
+            "aws-kms" => Some(Self::Aws),
+            "vault" => Some(Self::Vault),
+            _ => None,
+        }
+    }
+}
+
 /// How weir logs in to a vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthMethod {
@@ -84,24 +121,40 @@ pub enum AuthMethod {
     AppRole,
     /// weir's TLS certificate.
     Certificate,
+    /// What a container is told.
+    Container,
+    /// A file as a cloud's own tools have it.
+    CredentialsFile,
+    /// Variables of the environment.
+    Environment,
+    /// What an instance is told.
+    Instance,
     /// A JWT that somebody else signed.
     Jwt,
     /// The JWT that Kubernetes gives a pod.
     Kubernetes,
     /// A token.
     Token,
+    /// A JWT that a cloud takes for a role.
+    WebIdentity,
 }
 
 impl Setting for AuthMethod {
-    const WANTS: &'static str = "\"approle\", \"certificate\", \"jwt\", \"kubernetes\" or \"token\"";
+    const WANTS: &'static str = "\"approle\", \"certificate\", \"jwt\", \"kubernetes\" or \"token\"; of a cloud \"container\", \
+         \"credentials-file\", \"environment\", \"instance\" or \"web-identity\"";
 
     fn read(node: &Node, folder: &Path) -> Option<Self> {
         match String::read(node, folder)?.as_str() {
             "approle" => Some(Self::AppRole),
             "certificate" => Some(Self::Certificate),
+            "container" => Some(Self::Container),
+            "credentials-file" => Some(Self::CredentialsFile),
+            "environment" => Some(Self::Environment),
+            "instance" => Some(Self::Instance),
             "jwt" => Some(Self::Jwt),
             "kubernetes" => Some(Self::Kubernetes),
             "token" => Some(Self::Token),
+            "web-identity" => Some(Self::WebIdentity),
             _ => None,
         }
     }
@@ -111,7 +164,7 @@ impl Setting for AuthMethod {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vault {
     /// Which vault, and how weir logs in.
-    pub settings: Settings,
+    pub settings: Provider,
     /// How long secrets may be used after the vault last confirmed them.
     pub cache_ttl: Duration,
 }
@@ -120,7 +173,7 @@ pub struct Vault {
 pub(super) fn read(section: &mut Section<'_>, path: &str) -> Option<Vault> {
     let rules = VaultRules::read(section)?;
     let cache_ttl = rules.cache_ttl;
-    match settings(rules) {
+    match provider(rules) {
         Ok(settings) => Some(Vault { settings, cache_ttl }),
         Err((code, message, hint)) => {
             let message = message.replace("`keys.vault", &format!("`{path}"));
@@ -130,98 +183,42 @@ pub(super) fn read(section: &mut Section<'_>, path: &str) -> Option<Vault> {
     }
 }
 
-/// Says what two vaults have in common, so that who has one layer has both.
-pub(super) fn shared(ring: &Settings, store: &Settings) -> Option<Fault> {
-    let is_same_vault = ring.address.is_same(&store.address) && ring.namespace == store.namespace;
-    if is_same_vault && ring.mount == store.mount {
-        return Some((
-            "vault_shared",
-            "`keys.vault` and `lake.store_vault` name one mount of one vault, so that the layers would fall together",
-            "`bao secrets enable -path=transit-store transit` makes a mount for the store's keys; or use another vault",
-        ));
-    }
-    let is_same_role = is_same_vault && role(&ring.auth).is_some() && role(&ring.auth) == role(&store.auth);
-    (is_same_role || login(ring) == login(store)).then_some((
-        "vault_shared",
-        "`keys.vault` and `lake.store_vault` log in as one, so that the layers would fall together",
-        "give the store's keys a role and a secret of their own, whose policy is for their mount alone",
-    ))
-}
+/// A code, what is wrong and what to do.
+type Fault = (&'static str, String, &'static str);
 
-/// Returns the file that a login needs.
-fn login(settings: &Settings) -> Option<&Path> {
-    match &settings.auth {
-        Auth::AppRole { secret_file: file, .. } | Auth::Jwt { file, .. } | Auth::Token { file } => Some(file),
-        Auth::Certificate { .. } => settings.certificate.as_ref().map(|certificate| certificate.key.as_path()),
+fn provider(rules: VaultRules) -> Result<Provider, Fault> {
+    if !is_path(&rules.prefix) || rules.prefix.contains('/') {
+        return Err(fault("vault_name", "`keys.vault.prefix` cannot be one", "letters, digits, `-` and `_`"));
+    }
+    match rules.provider {
+        Make::Aws => aws::settings(rules).map(Provider::Aws),
+        Make::Vault => transit::settings(rules).map(Provider::Vault),
     }
 }
 
-/// Returns the role that a login has in its vault, and where it has it; a token says so itself.
-fn role(auth: &Auth) -> Option<(&str, &str)> {
-    match auth {
-        Auth::AppRole { mount, role, .. } | Auth::Jwt { mount, role, .. } => Some((mount, role)),
-        Auth::Certificate { mount, role } => role.as_deref().map(|role| (mount.as_str(), role)),
-        Auth::Token { .. } => None,
+fn fault(code: &'static str, message: impl Into<String>, hint: &'static str) -> Fault {
+    (code, message.into(), hint)
+}
+
+/// Refuses settings that mean nothing to a provider.
+fn refuse(provider: &str, given: &[(&str, bool)]) -> Result<(), Fault> {
+    match given.iter().find(|(_, is_there)| *is_there) {
+        Some((key, _)) => {
+            let hint = "take it away; `config/weir.toml` says which provider has what";
+            Err(fault("vault_setting", format!("`keys.vault.{key}` means nothing to {provider}"), hint))
+        }
+        None => Ok(()),
     }
 }
 
-type Fault = (&'static str, &'static str, &'static str);
-
-fn settings(rules: VaultRules) -> Result<Settings, Fault> {
-    let address = Address::parse(&rules.address).ok_or((
-        "vault_address",
-        "`keys.vault.address` is no address with https, or has more than a host and a port",
-        "https, or http to a loopback such as \"http://127.0.0.1:8200\": secrets would cross the network in clear",
-    ))?;
-    if !is_path(&rules.mount) || !is_path(&rules.prefix) || rules.prefix.contains('/') {
-        let hint = "letters, digits, `-` and `_`; a mount may have `/` between them";
-        return Err(("vault_name", "`keys.vault` has a mount or prefix that cannot be one", hint));
-    }
-    let certificate = match (&rules.certificate, &rules.key) {
-        (Some(chain), Some(key)) => Some(Certificate { chain: chain.clone(), key: key.clone() }),
-        (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => {
-            let hint = "name both files, or none";
-            return Err((
-                "vault_certificate",
-                "`keys.vault` has a certificate without its key, or the key alone",
-                hint,
-            ));
-        }
-    };
-    let auth = auth(&rules, certificate.is_some())?;
-    let VaultRules { mount, prefix, namespace, ca, timeout, .. } = rules;
-    Ok(Settings { address, mount, prefix, namespace, ca, certificate, auth, timeout })
-}
-
-fn auth(rules: &VaultRules, has_certificate: bool) -> Result<Auth, Fault> {
-    let missing = |what, hint| ("vault_auth", what, hint);
-    let role = || {
-        let hint = "name the role that weir is to have in the vault";
-        rules.role.clone().ok_or_else(|| missing("`keys.vault.role` is missing", hint))
-    };
-    let secret = || {
-        let hint = "name the file of the secret id, the JWT or the token; it is never in the configuration itself";
-        rules.secret.clone().ok_or_else(|| missing("`keys.vault.secret` is missing", hint))
-    };
-    let mount = |usual: &str| rules.auth_mount.clone().unwrap_or_else(|| usual.to_owned());
-    if rules.auth_mount.as_deref().is_some_and(|mount| !is_path(mount)) {
-        return Err(("vault_name", "`keys.vault.auth_mount` cannot be a mount", "letters, digits, `-`, `_` and `/`"));
-    }
-    Ok(match rules.auth {
-        AuthMethod::AppRole => Auth::AppRole { mount: mount("approle"), role: role()?, secret_file: secret()? },
-        AuthMethod::Certificate if has_certificate => {
-            Auth::Certificate { mount: mount("cert"), role: rules.role.clone() }
-        }
-        AuthMethod::Certificate => {
-            return Err(missing("`keys.vault.certificate` is missing", "name weir's certificate and its key"));
-        }
-        AuthMethod::Jwt => Auth::Jwt { mount: mount("jwt"), role: role()?, file: secret()?, is_private: true },
-        AuthMethod::Kubernetes => {
-            let file = rules.secret.clone().unwrap_or_else(|| PathBuf::from(KUBERNETES_TOKEN));
-            Auth::Jwt { mount: mount("kubernetes"), role: role()?, file, is_private: false }
-        }
-        AuthMethod::Token => Auth::Token { file: secret()? },
+/// Reads an address that has to be one which nobody listens to on the way.
+fn address(key: &str, text: &str) -> Result<Address, Fault> {
+    Address::parse(text).ok_or_else(|| {
+        fault(
+            "vault_address",
+            format!("`keys.vault.{key}` is no address with https, or has more than a host and a port"),
+            "https, or http to a loopback such as \"http://127.0.0.1:8200\": secrets would cross the network in clear",
+        )
     })
 }
 
@@ -233,93 +230,5 @@ fn is_path(text: &str) -> bool {
     text.split('/').all(is_word)
 }
 
-/// Where Kubernetes puts the token of a pod, which is open to everybody in it.
-const KUBERNETES_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rules() -> VaultRules {
-        VaultRules {
-            address: "https://vault.example.com:8200".to_owned(),
-            mount: "transit".to_owned(),
-            prefix: "weir".to_owned(),
-            namespace: None,
-            ca: None,
-            certificate: None,
-            key: None,
-            auth: AuthMethod::AppRole,
-            auth_mount: None,
-            role: Some("r".to_owned()),
-            secret: Some("s".into()),
-            cache_ttl: Duration::from_mins(10),
-            timeout: Duration::from_secs(5),
-        }
-    }
-
-    #[test]
-    fn vault_is_reached_by_tls_and_has_a_whole_login() {
-        let code = |change: &dyn Fn(&mut VaultRules)| {
-            let mut rules = rules();
-            change(&mut rules);
-            settings(rules).map_or_else(|(code, ..)| code, |_| "none")
-        };
-        assert_eq!(code(&|_| {}), "none");
-        assert_eq!(code(&|rules| rules.address = "http://vault.example.com:8200".to_owned()), "vault_address");
-        assert_eq!(code(&|rules| rules.address = "http://127.0.0.1:8200".to_owned()), "none");
-        assert_eq!(code(&|rules| rules.prefix = "a/b".to_owned()), "vault_name");
-        assert_eq!(code(&|rules| rules.mount = "a/../sys".to_owned()), "vault_name");
-        assert_eq!(code(&|rules| rules.auth_mount = Some("a?b".to_owned())), "vault_name");
-        assert_eq!(code(&|rules| rules.key = Some("k".into())), "vault_certificate");
-        assert_eq!(code(&|rules| rules.secret = None), "vault_auth");
-        assert_eq!(code(&|rules| rules.role = None), "vault_auth");
-        assert_eq!(code(&|rules| rules.auth = AuthMethod::Certificate), "vault_auth");
-        assert_eq!(code(&|rules| (rules.auth, rules.role) = (AuthMethod::Token, None)), "none");
-    }
-
-    /// One vault with two mounts and two logins is two layers, and so are two vaults; one mount or one login is not.
-    #[test]
-    fn layers_share_neither_mount_nor_login() {
-        let code = |change: &dyn Fn(&mut VaultRules)| {
-            let mut store = VaultRules {
-                mount: "transit-store".to_owned(),
-                role: Some("s".to_owned()),
-                secret: Some("/etc/weir/t".into()),
-                ..rules()
-            };
-            change(&mut store);
-            let ring = settings(VaultRules { secret: Some("/etc/weir/s".into()), ..rules() }).unwrap();
-            let store = settings(store).unwrap();
-            shared(&ring, &store).map_or("none", |(code, message, _)| {
-                assert_eq!(code, "vault_shared");
-                if message.contains("one mount") { "mount" } else { "login" }
-            })
-        };
-        assert_eq!(code(&|_| {}), "none");
-        assert_eq!(code(&|store| store.mount = "transit".to_owned()), "mount");
-        // A policy for `weir-*` is one for `weir-store-*`, too.
-        assert_eq!(
-            code(&|store| (store.mount, store.prefix) = ("transit".to_owned(), "weir-store".to_owned())),
-            "mount"
-        );
-        let same_mount_elsewhere =
-            |address: &str| code(&|store| (store.mount, store.address) = ("transit".to_owned(), address.to_owned()));
-        assert_eq!(same_mount_elsewhere("https://other.example.com:8200"), "none");
-        assert_eq!(same_mount_elsewhere("https://Vault.example.com:8200/"), "mount");
-        assert_eq!(code(&|store| store.secret = Some("/etc/weir/./s".into())), "login");
-        assert_eq!(code(&|store| store.role = Some("r".to_owned())), "login");
-        let other_vault = |store: &mut VaultRules| store.address = "https://other.example.com:8200".to_owned();
-        assert_eq!(code(&|store| (other_vault(store), store.role = Some("r".to_owned())).1), "none");
-        assert_eq!(code(&|store| (other_vault(store), store.secret = Some("/etc/weir/s".into())).1), "login");
-    }
-
-    #[test]
-    fn kubernetes_puts_the_token_where_it_always_does() {
-        let found =
-            settings(VaultRules { auth: AuthMethod::Kubernetes, secret: None, ..rules() }).map(|found| found.auth);
-        let file = PathBuf::from(KUBERNETES_TOKEN);
-        let expected = Auth::Jwt { mount: "kubernetes".to_owned(), role: "r".to_owned(), file, is_private: false };
-        assert_eq!(found, Ok(expected));
-    }
-}
+mod tests;

@@ -61,6 +61,7 @@ impl Known {
         };
         self.say(&format!("{of}provider"), client.place());
         let seal = match client.seal() {
+            Ok(Seal::Answers) => "answers".to_owned(),
             Ok(Seal::Open { version }) => format!("open, version {version}"),
             Ok(Seal::Sealed) => "sealed".to_owned(),
             Err(error) => error.to_string(),

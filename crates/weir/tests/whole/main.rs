@@ -11,6 +11,7 @@
 
 mod backfill;
 mod canary;
+mod clouds;
 mod consent_file;
 mod program;
 mod sealed;

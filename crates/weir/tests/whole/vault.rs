@@ -11,7 +11,7 @@ use weir_policy::PurposeId;
 use weir_testkit::corpus::{Corpus, Options, Produced};
 use weir_testkit::readers::{Endpoint, Engine};
 use weir_testkit::vault::Vault;
-use weir_vault::{Settings as VaultSettings, Vault as Client};
+use weir_vault::{Provider, Settings as VaultSettings, Vault as Client};
 
 use crate::broker::Broker;
 use crate::expected::{Expected, covered};
@@ -347,7 +347,8 @@ impl Scene {
     /// Each login of a configuration opens its own layer, and the vault refuses it the other.
     fn assert_apart(&self, file: &str) {
         let config = Config::load(&[self.world.path(file)], &[]).unwrap_or_else(|report| panic!("{report}"));
-        let (ring, store) = (config.vault.unwrap().settings, config.store_vault.unwrap().settings);
+        let both = [config.vault.unwrap().settings, config.store_vault.unwrap().settings];
+        let [Provider::Vault(ring), Provider::Vault(store)] = both else { panic!("both are in a vault") };
         let asked = |path, key: &str| (key.to_owned(), wrapped(&self.world.path(path)));
         let (of_ring, of_store) = (asked("keys/ring", "ring"), asked("store-keys/1", "store-1"));
         for (login, mount, asked, is_own) in [
