@@ -86,12 +86,15 @@ impl<T: Copy> Names<T> {
         if self.is_perfect {
             return self.nothing;
         }
-        self.find_further(probe, first, &text[start..end])
+        self.find_further(text, start, end)
     }
 
     /// Looks for a name that may not be in its own slot, or that a probe does not see whole.
     #[inline(never)]
-    fn find_further(&self, probe: Probe, first: usize, name: &[u8]) -> T {
+    fn find_further(&self, text: &[u8], start: usize, end: usize) -> T {
+        // Made again, so that the short way need not keep the probe in memory.
+        let (probe, name) = (Probe::of(text, start, end), &text[start..end]);
+        let first = probe.place(self.multiplier, self.shift);
         for slot in &self.slots[first..=first + self.reach] {
             if slot.probe() == probe && (probe.is_whole() || *self.long[index(slot.long)] == *name) {
                 return slot.meaning;
@@ -121,16 +124,13 @@ impl Probe {
     #[inline(always)]
     pub(crate) fn of(text: &[u8], start: usize, end: usize) -> Self {
         let length = end - start;
-        let bytes = match text.get(start..start + Probe::SEEN) {
-            Some(bytes) => bytes.try_into().expect("the range has this length"),
-            None => tail(text, start),
+        // Two words, because a wide register would be written to memory before it could be taken apart.
+        let [low, high] = match text.get(start..start + Probe::SEEN).map(|seen| seen.as_chunks().0) {
+            Some([low, high]) => [*low, *high].map(u64::from_le_bytes),
+            Some(_) | None => tail(text, start),
         };
-        let seen = u128::from_le_bytes(bytes) & MASKS[length.min(Probe::SEEN)];
-        let [mut low, high] = [seen, seen >> 64].map(|word| {
-            #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the lower half is meant")]
-            let half = word as u64;
-            half
-        });
+        let [of_low, of_high] = MASKS[length.min(Probe::SEEN)];
+        let (mut low, high) = (low & of_low, high & of_high);
         if length > Probe::SEEN {
             // Long names often begin alike, and differ at their ends.
             let end = text[..end].last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -153,19 +153,20 @@ impl Probe {
 
 /// Returns the 16 bytes at `start`, with zeros for those past the end.
 #[cold]
-fn tail(text: &[u8], start: usize) -> [u8; Probe::SEEN] {
-    let mut bytes = [0; Probe::SEEN];
+fn tail(text: &[u8], start: usize) -> [u64; 2] {
+    let mut words = [[0; 8]; 2];
     let left = text.len().saturating_sub(start).min(Probe::SEEN);
-    bytes[..left].copy_from_slice(&text[start..start + left]);
-    bytes
+    words.as_flattened_mut()[..left].copy_from_slice(&text[start..start + left]);
+    words.map(u64::from_le_bytes)
 }
 
-/// For each length, the bytes that belong to a name: a look-up takes fewer steps than shifts of 128 bits.
-static MASKS: [u128; Probe::SEEN + 1] = {
-    let mut masks = [u128::MAX; Probe::SEEN + 1];
+/// For each length, the bytes of two words that belong to a name: a look-up takes fewer steps than shifts.
+static MASKS: [[u64; 2]; Probe::SEEN + 1] = {
+    let mut masks = [[u64::MAX; 2]; Probe::SEEN + 1];
     let mut length = 0;
-    while length < Probe::SEEN {
-        masks[length] = (1 << (8 * length)) - 1;
+    while length < 8 {
+        masks[length] = [(1 << (8 * length)) - 1, 0];
+        masks[length + 8] = [u64::MAX, (1 << (8 * length)) - 1];
         length += 1;
     }
     masks

@@ -3,10 +3,13 @@
 //! Its dotted paths become a tree of objects, each with a table of the names it declares. Compiled once per policy, so
 //! that the walk asks one question a key and never compares a path.
 
+use crate::decode::Value;
 use crate::names::Names;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use weir_policy::{Contract, ContractIx, Field, FieldClass, FieldType, Policy, PurposeId, PurposeSet, Range, Storage};
+use weir_policy::{
+    Contract, ContractIx, Field, FieldClass, FieldType, Policy, PurposeId, PurposeSet, Range, Storage, Token,
+};
 
 /// The contracts of a policy, compiled; in the order of their places.
 pub(crate) struct Plans {
@@ -27,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) ways: Vec<Ways>,
     /// The contract's fields, as the walk needs them.
     pub(crate) slots: Vec<Slot>,
+    /// What the fields hold before the walk.
+    pub(crate) absent: Box<[Value]>,
     /// For each purpose, the columns of identifiers, in their order.
     pub(crate) identifiers: [Vec<usize>; 3],
     /// For each set of purposes, the fields that none of them has; content is never among them.
@@ -39,6 +44,8 @@ pub(crate) struct Slot {
     pub(crate) bounds: Bounds,
     /// The number of its closed list; 0 where it has none.
     pub(crate) list: u32,
+    /// The words of its list, if they are a contract's own and few.
+    pub(crate) words: Option<Arc<Names<Token>>>,
     /// The number of its kind of identifier; 0 where it has none.
     pub(crate) kind: u32,
     /// Its place among the values of the event or, inside an array, of the item.
@@ -214,7 +221,8 @@ impl Plan {
         let slots = contract.fields.iter().enumerate().map(|(place, field)| Slot {
             field_type: field.field_type.clone(),
             bounds: Bounds::of(field),
-            list: lists.number(&field.field_type),
+            list: lists.of(&field.field_type).number,
+            words: lists.of(&field.field_type).words.clone(),
             kind: number_of_kind(field, kinds),
             at: place,
             item_values: 1,
@@ -222,7 +230,8 @@ impl Plan {
             is_content: field.class == FieldClass::Content,
             is_subject: contract.subject == Some(place),
         });
-        let slots = slots.collect();
+        let slots: Vec<_> = slots.collect();
+        let absent = vec![Value::ABSENT; slots.len()].into();
         let identifiers = PurposeId::ALL.map(|purpose| {
             let columns = contract.columns(purpose);
             columns.filter(|(_, field)| field.class == FieldClass::Identifier).map(|(place, _)| place).collect()
@@ -237,7 +246,7 @@ impl Plan {
             let fields = fields.filter(|(_, field)| field.purposes.and(written).is_empty());
             lost[place_of(written)] = fields.map(|(place, _)| place).collect();
         }
-        let mut plan = Self { objects: Vec::new(), ways: Vec::new(), slots, identifiers, lost };
+        let mut plan = Self { objects: Vec::new(), ways: Vec::new(), slots, absent, identifiers, lost };
         plan.compile(&root);
         plan
     }
@@ -291,18 +300,31 @@ fn small(number: usize) -> u32 {
 
 /// The closed lists of a policy, but routes: contracts repeat each other's, and share what was looked up lately.
 #[derive(Default)]
-struct Lists(HashMap<Vec<String>, u32>);
+struct Lists(HashMap<Vec<String>, List>);
+
+struct List {
+    number: u32,
+    words: Option<Arc<Names<Token>>>,
+}
 
 impl Lists {
-    fn number(&mut self, field_type: &FieldType) -> u32 {
+    fn of(&mut self, field_type: &FieldType) -> &List {
         let next = small(self.0.len());
         let list = if let FieldType::Words(words) = field_type {
             words.words().map(str::to_owned).collect()
         } else {
             vec![format!("{:?}", std::mem::discriminant(field_type))]
         };
-        *self.0.entry(list).or_insert(next)
+        self.0.entry(list).or_insert_with(|| List { number: next, words: few_words(field_type).map(Arc::new) })
     }
+}
+
+/// Makes the table of a contract's own words, unless they are many.
+fn few_words(field_type: &FieldType) -> Option<Names<Token>> {
+    const FEW: usize = 64;
+    let FieldType::Words(list) = field_type else { return None };
+    let words = list.words().filter_map(|word| Some((word.as_bytes(), list.token(word.as_bytes())?)));
+    (list.words().len() <= FEW).then(|| Names::new(words, Token::OTHER))
 }
 
 fn number_of_kind(field: &Field, kinds: &mut Vec<Arc<str>>) -> u32 {

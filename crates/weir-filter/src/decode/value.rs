@@ -258,9 +258,11 @@ impl Reader<'_> {
     /// Reads a text as a word of the field's closed list, which is none of routes.
     #[inline(always)]
     pub(super) fn listed(&mut self, slot: &Slot, place: Place) -> Value {
-        let find = |text: &[u8]| slot.field_type.token(text);
-        let token = self.words.find(slot.list, self.bytes.around(place), find);
-        let value = token_value(token.unwrap_or(Token::OTHER));
+        let (text, start, end) = self.bytes.around(place);
+        let value = token_value(match &slot.words {
+            Some(words) => words.find(text, start, end),
+            None => self.lately(slot, place),
+        });
         self.counts.other_word += u64::from(value.as_token() == Token::OTHER);
         value
     }
@@ -288,17 +290,20 @@ impl Reader<'_> {
         self.counted(value)
     }
 
-    /// A word's text is of its closed list, mostly: those that came lately are known.
     #[inline]
     fn word(&mut self, slot: &Slot, place: Place) -> Value {
-        let find = |text: &[u8]| slot.field_type.token(text);
-        let token = if let FieldType::Route(_) = slot.field_type {
+        token_value(if let FieldType::Route(_) = slot.field_type {
             // What fits a template is not the list's text but the event's own, and is not remembered.
-            find(self.bytes.at(place))
+            slot.field_type.token(self.bytes.at(place)).unwrap_or(Token::OTHER)
         } else {
-            self.words.find(slot.list, self.bytes.around(place), find)
-        };
-        token_value(token.unwrap_or(Token::OTHER))
+            self.lately(slot, place)
+        })
+    }
+
+    /// A word's text is of its closed list, mostly: those that came lately are known.
+    fn lately(&mut self, slot: &Slot, place: Place) -> Token {
+        let find = |text: &[u8]| slot.field_type.token(text);
+        self.words.find(slot.list, self.bytes.around(place), find).unwrap_or(Token::OTHER)
     }
 
     fn token(&self, slot: &Slot, place: Place) -> Value {
@@ -354,7 +359,8 @@ impl Reader<'_> {
 
 /// Returns the three numbers that a version's wide number holds.
 pub(crate) fn unpack_version(packed: i128) -> [i32; 3] {
-    [64, 32, 0].map(|shift| i32::try_from(packed >> shift & i128::from(u32::MAX)).unwrap_or_default())
+    let [patch, minor, major, _] = *packed.to_le_bytes().as_chunks().0 else { return [0; 3] };
+    [major, minor, patch].map(i32::from_le_bytes)
 }
 
 #[inline]

@@ -35,7 +35,7 @@ impl Walk<'_, '_> {
     /// Forgets what was found along another plan.
     pub(super) fn begin(&mut self, plan: &Plan) {
         self.found.clear();
-        self.found.values.resize(self.found.first_value + plan.slots.len(), Value::ABSENT);
+        self.found.values.extend_from_slice(&plan.absent);
         self.reader.counts = FieldCounts::default();
         self.subject = None;
         self.is_doubled = false;

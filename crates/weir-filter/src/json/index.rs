@@ -45,7 +45,7 @@ impl Index {
         self.len = scan.marks;
         self.marks[self.len..self.len + ENDS].fill(END);
         self.escapes = scan.any_backslash != 0;
-        if scan.high != 0 && std::str::from_utf8(text).is_err() {
+        if !scan.is_utf8(text) {
             return Err(MalformedCode::Utf8);
         }
         if scan.in_string != 0 || scan.controls != 0 {
@@ -60,20 +60,22 @@ impl Index {
     }
 
     /// Returns the position of the first backslash from `start` on; [`END`] if there is none.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn next_escape(&self, start: u32) -> u32 {
-        if !self.escapes {
-            return END;
-        }
+        if self.escapes { self.next_of_escapes(start) } else { END }
+    }
+
+    #[inline(never)]
+    fn next_of_escapes(&self, start: u32) -> u32 {
         let at = usize_of(start);
-        let first = at / BLOCK;
-        let mut ignored = !(u64::MAX << (at % BLOCK));
-        for (word, place) in self.backslashes[..self.blocks].iter().zip(0..).skip(first) {
-            let ahead = word & !ignored;
+        let mut ahead = u64::MAX << (at % BLOCK);
+        for (word, base) in self.backslashes[at / BLOCK..self.blocks].iter().zip((at / BLOCK * BLOCK..).step_by(BLOCK))
+        {
+            ahead &= word;
             if ahead != 0 {
-                return small(place * BLOCK) + ahead.trailing_zeros();
+                return small(base) + ahead.trailing_zeros();
             }
-            ignored = 0;
+            ahead = u64::MAX;
         }
         END
     }
@@ -194,7 +196,10 @@ struct Scan {
     escaped: u64,
     /// Control characters inside strings, of any block.
     controls: u64,
+    /// Bytes that are not ASCII, of any block.
     high: u64,
+    /// How many blocks come before the first that has such bytes.
+    ascii: usize,
     any_backslash: u64,
 }
 
@@ -204,10 +209,17 @@ struct Strings {
 }
 
 impl Scan {
+    /// Tells whether the text is UTF-8. What comes before the first block that is not ASCII all through need not be looked at.
+    #[inline]
+    fn is_utf8(&self, text: &[u8]) -> bool {
+        self.high == 0 || std::str::from_utf8(&text[self.ascii * BLOCK..]).is_ok()
+    }
+
     #[inline(always)]
     fn strings(&mut self, block: &Block, prefix_xor: impl Fn(u64) -> u64) -> Strings {
         self.any_backslash |= block.backslashes;
         self.high |= block.high;
+        self.ascii += usize::from(self.high == 0);
         let quotes = block.quotes & !self.escaped_bytes(block.backslashes);
         // From each opening quote to the byte before its closing one.
         let inside = prefix_xor(quotes) ^ self.in_string;

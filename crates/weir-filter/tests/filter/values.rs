@@ -175,3 +175,53 @@ fn each_purpose_gets_its_own_precision_and_fields() {
     assert_eq!(out.personalization.tables()[0].times(), [1_795_392_000_000_000]);
     assert_eq!(out.personalization.tables()[0].date(), 20_780);
 }
+
+/// Every member of large objects, beside, inside and around each other, is told from the others, and met twice it is a fault.
+#[test]
+fn members_of_large_objects_are_told_apart() {
+    let names: Vec<_> = (0..70).map(|number| format!("m{number}")).collect();
+    let (head, _) = TYPES.split_once("[fields.\"friend\"]").unwrap();
+    let ways = ["", "a.", "a.b.", "list[]."].into_iter();
+    let fields = ways.flat_map(|way| names.iter().map(move |name| number_field(&format!("{way}{name}"))));
+    let world = World::new(&[&format!("{head}{}", fields.collect::<String>())]);
+    world.permit("u-1");
+    let run = |twice: [&str; 4]| {
+        let members = |at: usize| {
+            let again = Some(twice[at]).filter(|name| !name.is_empty());
+            let all = names.iter().map(String::as_str).chain(again);
+            all.map(|name| format!("\"{name}\":{at}")).collect::<Vec<_>>().join(",")
+        };
+        let [data, a, b, item] = [0, 1, 2, 3].map(members);
+        let list = format!(r#""list":[{{{item}}},{{{item}}}]"#);
+        world.run(&[event(&format!(r#""a":{{"empty":{{}},"b":{{{b}}},{a}}},{list},{data}"#))])
+    };
+    let out = run([""; 4]);
+    assert_eq!(fates(&out, PurposeId::Troubleshooting), ["written"]);
+    let written = row(&world.policy, &out.troubleshooting.tables()[0], 0);
+    for name in &names {
+        for want in [format!("{name}=0"), format!("a_{name}=1"), format!("a_b_{name}=2"), format!("list_{name}=[3,3]")]
+        {
+            assert!(written.contains(&want), "{want} in {written:?}");
+        }
+    }
+    // Of these some are among the last by name, of which a walk keeps account in another way.
+    for name in ["m0", "m35", "m69", "m7", "m9"] {
+        for at in 0..4 {
+            let mut twice = [""; 4];
+            twice[at] = name;
+            assert_eq!(fates(&run(twice), PurposeId::Troubleshooting), ["duplicate_key"], "{name} in object {at}");
+        }
+    }
+}
+
+fn number_field(path: &str) -> String {
+    format!(
+        r#"
+[fields."{path}"]
+class    = "measure"
+type     = "int64"
+category = "system.operations"
+purposes = ["troubleshooting"]
+"#
+    )
+}
