@@ -34,6 +34,8 @@ pub const TO_PARQUET: &str = "filter → committed Parquet";
 pub const MEMCPY: &str = "memcpy";
 
 /// The filter, from records to columns and on to record batches: results of one run.
+///
+/// Rows leave in batches as large as the daemon's, so that buffers are used again as they are there.
 pub fn weir<'c>(world: &'c World, events: &'c Events, suffix: &str) -> Vec<Contestant<'c>> {
     let mut filter = world.filter();
     let records = events.records();
@@ -41,15 +43,25 @@ pub fn weir<'c>(world: &'c World, events: &'c Events, suffix: &str) -> Vec<Conte
     let to_arrow = Rc::clone(&whole);
     let filter_alone = move || {
         let view = world.consent.view(NOW_MS, i64::MAX).expect("the store is current for ever");
-        let mut out = Filtered::default();
-        let (nanos, ()) = timed(|| {
-            for poll in records.chunks(POLL) {
-                filter.apply(poll, &view, NOW_MS, &mut out);
-            }
-        });
-        assert!(out.rows() > events.len(), "most events are written");
-        to_arrow.set(nanos + arrow_nanos(world, &view, &out));
-        nanos
+        let (mut in_filter, mut in_arrow, mut rows) = (0, 0, 0);
+        let mut polls = records.chunks(POLL).peekable();
+        while polls.peek().is_some() {
+            let (nanos, out) = timed(|| {
+                let mut out = Filtered::default();
+                while out.memory() < BATCH_BYTES
+                    && let Some(poll) = polls.next()
+                {
+                    filter.apply(poll, &view, NOW_MS, &mut out);
+                }
+                out
+            });
+            in_filter += nanos;
+            rows += out.rows();
+            in_arrow += arrow_nanos(world, &view, out);
+        }
+        assert!(rows > events.len(), "most events are written");
+        to_arrow.set(in_filter + in_arrow);
+        in_filter
     };
     let mut both = vec![contestant(format!("{FILTER}{suffix}"), events, filter_alone)];
     if cfg!(feature = "lake") {
@@ -58,30 +70,32 @@ pub fn weir<'c>(world: &'c World, events: &'c Events, suffix: &str) -> Vec<Conte
     both
 }
 
-/// Turns all rows into record batches, drops them, and returns how long that took.
+/// Turns all rows into record batches, drops both, and returns how long that took.
 #[cfg(feature = "lake")]
-fn arrow_nanos(world: &World, view: &weir_consent::ConsentView<'_>, out: &Filtered) -> u64 {
+fn arrow_nanos(world: &World, view: &weir_consent::ConsentView<'_>, out: Filtered) -> u64 {
     use weir_filter::Batch;
     use weir_policy::{Policy, Purpose};
 
     type Names<'n> = &'n dyn Fn(weir_consent::TenantIx) -> String;
-    fn rows<P: Purpose>(policy: &Policy, batch: &Batch<P>, tenant: Names<'_>) -> usize {
-        let tables = batch.tables().iter();
-        let made = tables.flat_map(|rows| weir_lake::record_batches(rows, policy.contract(rows.contract()), tenant));
-        made.map(|batch| batch.expect("columns fit together").num_rows()).sum()
+    fn rows<P: Purpose>(policy: &Policy, batch: Batch<P>, tenant: Names<'_>) -> usize {
+        let made = |rows| -> usize {
+            let made = weir_lake::record_batches(&rows, policy.contract(rows.contract()), tenant);
+            made.map(|batch| batch.expect("columns fit together").num_rows()).sum()
+        };
+        batch.into_tables().into_iter().map(made).sum()
     }
-    let tenant = |tenant| view.tenant_name(tenant).to_owned();
+    let (expected, tenant) = (out.rows(), |tenant| view.tenant_name(tenant).to_owned());
     let (nanos, made) = timed(|| {
-        rows(&world.policy, &out.troubleshooting, &tenant)
-            + rows(&world.policy, &out.reliability, &tenant)
-            + rows(&world.policy, &out.personalization, &tenant)
+        rows(&world.policy, out.troubleshooting, &tenant)
+            + rows(&world.policy, out.reliability, &tenant)
+            + rows(&world.policy, out.personalization, &tenant)
     });
-    assert_eq!(made, out.rows(), "every row becomes a row of Arrow");
+    assert_eq!(made, expected, "every row becomes a row of Arrow");
     nanos
 }
 
 #[cfg(not(feature = "lake"))]
-fn arrow_nanos(_: &World, _: &weir_consent::ConsentView<'_>, _: &Filtered) -> u64 {
+fn arrow_nanos(_: &World, _: &weir_consent::ConsentView<'_>, _: Filtered) -> u64 {
     0
 }
 
@@ -220,7 +234,9 @@ fn contestant<'c>(name: String, events: &Events, round: impl FnMut() -> u64 + 'c
 }
 
 /// Records that a poll hands over at once.
-const POLL: usize = 512;
+const POLL: usize = 4096;
+/// At which size of its columns a batch closes: half of what `lake.memory` allows, as in the daemon.
+const BATCH_BYTES: usize = 96 << 20;
 /// A key of records that erase.
 const ERASED: &[u8] = b"erased_before";
 /// What buffers are made for at first; they grow.
