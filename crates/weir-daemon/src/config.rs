@@ -9,6 +9,7 @@ mod gate;
 mod kafka;
 mod page;
 mod portal;
+mod s3;
 mod section;
 mod setting;
 mod tree;
@@ -29,7 +30,8 @@ pub use gate::{Gate, GateRules, GateTls};
 pub use kafka::{BrokersFault, Kafka};
 pub use page::default_file;
 pub use portal::{Portal, PortalRules, Provider};
-pub use setting::{ByteSize, Count, FileUrl, Files, Start, parse_duration};
+pub use s3::{S3, S3Rules};
+pub use setting::{ByteSize, Count, FileUrl, Files, LakeUrl, NamedSecret, Start, StoreLayer, parse_duration};
 pub use vault::{AuthMethod, Make, Vault, VaultRules};
 
 use section::section;
@@ -108,8 +110,8 @@ section! {
     /// Where rows go. A batch is committed at the first of the four limits; short ones make small files and
     /// let rows be matched across purposes.
     pub struct Lake at "lake" {
-        /// The folder of the lake, as "file:" and a path.
-        root: FileUrl = required(r#""file:lake""#),
+        /// Where the lake lies: a folder, as `file:` and a path, or a bucket, as `s3://BUCKET/PREFIX`.
+        root: LakeUrl = required(r#""file:lake""#),
         /// How files of rows are written: "clear", or "encrypted" as Parquet that only its keys open. A lake that was
         /// encrypted once is never written in clear again.
         files: Files = standard(r#""clear""#),
@@ -124,6 +126,9 @@ section! {
         /// A folder with keys of the store's own, apart from the ring: with it every object of the lake is sealed, also the log, the coverage
         /// and the indexes, and readers come through `weir gate`. `weir keys init-store` makes it. A lake is sealed from its start or not at all.
         store_keys: Option<FileUrl> = optional(r#""file:store-keys""#),
+        /// "provider": the store of a bucket must encrypt every object with the key of `[lake.s3]`. What it does not confirm to encrypt is
+        /// taken back and does not count, and what it does not say is encrypted is not read.
+        store: Option<StoreLayer> = optional(r#""provider""#),
         /// Tables that are not written: their rows are denied as `table_refused`, and counted, for good.
         skip: Vec<TableName> = optional(r#"["reliability/com.example.checkout.completed"]"#),
     }
@@ -188,6 +193,8 @@ pub struct Config {
     pub receipts: Option<Receipts>,
     /// Where rows go.
     pub lake: Lake,
+    /// How the bucket of the lake is spoken to; absent where everything is as usual, and where the lake is a folder.
+    pub s3: Option<S3>,
     /// Who wraps the store's own keys; without a vault they lie in clear.
     pub store_vault: Option<Vault>,
     /// The key ring.
@@ -249,10 +256,7 @@ impl Config {
             Some((source?, consent.max_staleness, snapshot))
         });
         let receipts = if_there(&mut root, "receipts", Receipts::read);
-        let lake = within(&mut root, "lake", |section| {
-            let vault = if_there(section, "store_vault", |section| vault::read(section, "lake.store_vault"));
-            Some((Lake::read(section)?, vault?))
-        });
+        let lake = within(&mut root, "lake", read_lake);
         let keys = within(&mut root, "keys", |section| {
             let vault = if_there(section, "vault", |section| vault::read(section, "keys.vault"));
             Some((Keys::read(section)?, vault?))
@@ -271,7 +275,7 @@ impl Config {
             let fault = Diagnostic::error(root.place(), "api_without_topic", "`api` needs `consent.topic`");
             faults.add(fault.hint("decisions go to the inbox topic; a file of records is nobody's to write"));
         }
-        if let (Some((lake, Some(store))), Some((_, ring))) = (&lake, &keys) {
+        if let (Some((lake, Some(store), _)), Some((_, ring))) = (&lake, &keys) {
             let shared = ring.as_ref().and_then(|ring| vault::shared(&ring.settings, &store.settings));
             let unused = lake.store_keys.is_none().then_some((
                 "vault_without_keys",
@@ -284,7 +288,7 @@ impl Config {
         }
         root.finish();
         let (consent, max_staleness, snapshot) = consent?;
-        let ((lake, store_vault), (keys, vault)) = (lake?, keys?);
+        let ((lake, store_vault, s3), (keys, vault)) = (lake?, keys?);
         Some(Self {
             general: general?,
             kafka: kafka?,
@@ -293,6 +297,7 @@ impl Config {
             snapshot,
             receipts: receipts?,
             lake,
+            s3,
             store_vault,
             keys,
             vault,
@@ -303,6 +308,18 @@ impl Config {
             limits: limits?,
         })
     }
+}
+
+/// Reads the section of the lake, with those below it.
+fn read_lake(section: &mut Section<'_>) -> Option<(Lake, Option<Vault>, Option<S3>)> {
+    let vault = if_there(section, "store_vault", |section| vault::read(section, "lake.store_vault"));
+    let s3 = if_there(section, "s3", s3::read);
+    let (lake, vault, s3) = (Lake::read(section)?, vault?, s3?);
+    if let Some((code, message, hint)) = s3::mismatch(&lake, s3.as_ref()) {
+        section.faults().add(Diagnostic::error(section.place(), code, message).hint(hint));
+        return None;
+    }
+    Some((lake, vault, s3))
 }
 
 fn text_of(file: &Path, faults: &Faults) -> Option<tree::File> {
@@ -362,9 +379,10 @@ const PAGES: [section::SectionPage; 7] =
     [General::PAGE, Kafka::PAGE, Consent::PAGE, Lake::PAGE, Keys::PAGE, Http::PAGE, Limits::PAGE];
 
 /// What is off without its section.
-const SPARE_PAGES: [section::SectionPage; 9] = [
+const SPARE_PAGES: [section::SectionPage; 10] = [
     VaultRules::PAGE,
     vault::STORE_PAGE,
+    S3Rules::PAGE,
     Receipts::PAGE,
     ApiRules::PAGE,
     ApiTls::PAGE,
@@ -390,7 +408,7 @@ mod tests {
     #[test]
     fn default_file_is_a_configuration() {
         let config = load(&default_file(), &[]).unwrap();
-        assert_eq!(config.lake.root, FileUrl("/etc/weir/lake".into()));
+        assert_eq!(config.lake.root, LakeUrl::Folder("/etc/weir/lake".into()));
         assert_eq!(config.lake.commit_interval, Duration::from_mins(5));
         let table = "reliability/com.example.checkout.completed";
         let skip = format!("lake.skip=[\"{table}\"]");
@@ -414,7 +432,8 @@ mod tests {
         let is_clouds = |line: &&str| line.starts_with("region") || line.starts_with("login_address");
         let spare = spare.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_code);
         let spare: Vec<_> = spare.filter(|line| !is_clouds(line)).collect();
-        let config = load(&format!("{plain}\n{}", spare.join("\n")), &["lake.store_keys=file:store-keys"]).unwrap();
+        let set = ["lake.store_keys=file:store-keys", "lake.root=s3://bucket", "lake.store=provider"];
+        let config = load(&format!("{plain}\n{}", spare.join("\n")), &set).unwrap();
         let portal = config.portal.unwrap();
         assert_eq!(portal.rules.issuers.unwrap(), Path::new("/etc/weir/portal-issuers.toml"));
         assert_eq!(portal.provider.unwrap().claim, "sub");
@@ -427,6 +446,9 @@ mod tests {
             panic!("no vaults")
         };
         assert_eq!((vault.auth, vault.mount.as_str(), store.mount.as_str()), (auth, "transit", "transit-store"));
+        let s3 = config.s3.unwrap();
+        assert_eq!(s3.endpoint.unwrap().text(), "https://s3.example.com");
+        assert_eq!(s3.rules.timeout, Duration::from_secs(20));
         let api = config.api.unwrap();
         assert_eq!(api.rules.tokens, Path::new("/etc/weir/api-tokens.toml"));
         assert_eq!(api.rules.answers.unwrap(), Path::new("/etc/weir/answers"));

@@ -3,12 +3,14 @@
 //! The daemon and every verb that opens the lake ask here: with another key or group it would be another lake.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use weir_bucket::{Bucket, Credentials, Root, Settings};
 use weir_keys::{KeyError, KeyRing, LakeKey, StoreKeys};
 use weir_lake::{DataFiles, Lake, LakeConfig, LakeError};
 use weir_ledger::Ledger;
 
-use crate::config::{Config, Files};
+use crate::config::{Config, Files, LakeUrl};
 use crate::keys;
 
 /// Opens the lake that a configuration names; an absent folder is made.
@@ -55,7 +57,27 @@ pub fn store_keys(config: &Config) -> Result<Option<Arc<StoreKeys>>, KeyError> {
 
 fn place(config: &Config) -> LakeConfig {
     let group = config.kafka.as_ref().map_or(FILES_GROUP, |kafka| &kafka.group);
-    LakeConfig::new(&config.lake.root.0, &config.general.region, group)
+    LakeConfig::new(root(config), &config.general.region, group)
+}
+
+/// Returns where the lake of a configuration lies; nothing is asked of a store yet.
+pub fn root(config: &Config) -> Root {
+    let (bucket, prefix) = match &config.lake.root {
+        LakeUrl::Folder(folder) => return folder.into(),
+        LakeUrl::Bucket { bucket, prefix } => (bucket.clone(), prefix.clone()),
+    };
+    let s3 = config.s3.as_ref();
+    let rules = s3.map(|s3| &s3.rules);
+    Root::Bucket(Bucket::new(Settings {
+        bucket,
+        prefix,
+        endpoint: s3.and_then(|s3| s3.endpoint.clone()),
+        region: rules.map_or_else(|| REGION.to_owned(), |rules| rules.region.clone()),
+        credentials: s3.map_or(Credentials::Environment, |s3| s3.credentials.clone()),
+        ca: rules.and_then(|rules| rules.ca.clone()),
+        timeout: rules.map_or(TIMEOUT, |rules| rules.timeout),
+        kms_key: rules.and_then(|rules| rules.kms_key.clone()),
+    }))
 }
 
 /// Returns the key that seals the logs of every lake of a ring.
@@ -69,6 +91,9 @@ pub fn ledger(config: &Config, ring: &KeyRing) -> Ledger {
     place(config).ledger(key, ring.head_file(&config.general.region))
 }
 
+/// What `[lake.s3]` has where it says nothing.
+const REGION: &str = "us-east-1";
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// The group of a lake that is filled from files only; the default file names the same.
 const FILES_GROUP: &str = "weir";
 /// The lake's keys are its own; another use of the ring must take another word.

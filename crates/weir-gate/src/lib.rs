@@ -37,6 +37,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tracing::{error, info};
+use weir_bucket::Root;
 use weir_daemon::config::Gate as Settings;
 use weir_daemon::custody::{Custody, Ground, Secrets};
 use weir_daemon::metrics::labels::{ReloadLabels, ReloadOutcome, Word, Words as _};
@@ -59,8 +60,8 @@ pub struct Setup {
     pub settings: Settings,
     /// Where the purposes are, and with them who may be granted what.
     pub policy: PolicySource,
-    /// The folder of the lake.
-    pub lake: PathBuf,
+    /// The folder or bucket of the lake.
+    pub lake: Root,
     /// The region, which is the bucket.
     pub region: String,
     /// What its objects are sealed with, if they are.
@@ -168,7 +169,7 @@ impl Gate {
         Ok(Self {
             settings,
             policy,
-            objects: Objects::new(&lake, &region, store_keys),
+            objects: Objects::new(lake, &region, store_keys),
             region,
             sessions: Sessions::new(ledger, Arc::clone(&clock), Arc::clone(&metrics)),
             in_force: RwLock::new(Arc::new(in_force)),

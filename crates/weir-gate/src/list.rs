@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn pages_together_are_the_whole_list() {
         let (folder, keys) = lake();
-        let objects = Objects::new(folder.path(), "", None);
+        let objects = Objects::new(folder.path().into(), "", None);
         let prefixes = [
             "",
             "r",
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn list_begins_after_any_text() {
         let (folder, keys) = lake();
-        let objects = Objects::new(folder.path(), "", None);
+        let objects = Objects::new(folder.path().into(), "", None);
         for after in
             ["a", "reliability/a", "reliability/a/", "reliability/a/date=2026-11-27/3", "reliability/\u{10FFFF}", "z"]
         {
@@ -273,7 +273,7 @@ mod tests {
         }
         let none = Asked { entries_max: 0, ..Asked::default() };
         assert_eq!(page(&objects, PurposeSet::ALL, none).unwrap(), Page::default());
-        let nowhere = Objects::new(folder.path(), "nowhere", None);
+        let nowhere = Objects::new(folder.path().into(), "nowhere", None);
         let asked = Asked { entries_max: 5, ..Asked::default() };
         assert_eq!(page(&nowhere, PurposeSet::ALL, asked).unwrap(), Page::default());
     }

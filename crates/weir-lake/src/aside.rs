@@ -251,7 +251,7 @@ impl Lake {
 
     /// Does what the commits of a table say about files of rows that are set aside, unless it is done.
     pub(crate) fn settle(log: &TableLog) -> Result<(), TableError> {
-        if !log.folder.asides.exists() {
+        if !log.folder.asides.exists()? {
             return Ok(());
         }
         let cells: Vec<_> = log.history()?.into_iter().filter_map(|(_, cell)| cell).collect();

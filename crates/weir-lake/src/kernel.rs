@@ -29,8 +29,22 @@ use crate::delta_type::{ColumnType, DeltaType};
 
 /// The kernel said no. Its text names files and columns, never values.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct KernelRefusal(String);
+#[error("{text}")]
+pub struct KernelRefusal {
+    text: String,
+    is_away: bool,
+}
+
+impl KernelRefusal {
+    fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_away: false }
+    }
+
+    /// Tells whether an object store did not do what it was asked, rather than what is in it being wrong.
+    pub const fn is_away(&self) -> bool {
+        self.is_away
+    }
+}
 
 /// The kernel and the store it works on; cheap to share.
 #[derive(Clone)]
@@ -192,7 +206,7 @@ impl Kernel {
             let data = ArrowEngineData::try_from_engine_data(data)?;
             let batch = data.record_batch();
             let rows = batch.column_by_name("path").and_then(|column| column.as_any().downcast_ref::<StringArray>());
-            let rows = rows.ok_or_else(|| KernelRefusal("a scan has no paths".into()))?;
+            let rows = rows.ok_or_else(|| KernelRefusal::new("a scan has no paths"))?;
             selected.resize(batch.num_rows(), true);
             for (row, selected) in selected.iter_mut().enumerate() {
                 *selected = *selected && paths.contains(rows.value(row));
@@ -203,7 +217,7 @@ impl Kernel {
                 transaction.remove_files(FilteredEngineData::try_new(data, selected)?);
             }
         }
-        if found == paths.len() { Ok(()) } else { Err(KernelRefusal("a file to remove is gone already".into())) }
+        if found == paths.len() { Ok(()) } else { Err(KernelRefusal::new("a file to remove is gone already")) }
     }
 }
 
@@ -228,8 +242,22 @@ pub(crate) fn type_text(column: &ColumnType) -> Result<String, KernelRefusal> {
 
 impl From<KernelError> for KernelRefusal {
     fn from(error: KernelError) -> Self {
-        refusal(&error)
+        Self { is_away: is_away(&error), ..refusal(&error) }
     }
+}
+
+/// The errors of a bucket bear one name, whatever was the matter with it.
+fn is_away(error: &KernelError) -> bool {
+    if let KernelError::Backtraced { source, .. } = error {
+        return is_away(source);
+    }
+    let KernelError::ObjectStore(error) = error else { return false };
+    matches!(
+        error,
+        object_store::Error::Generic { store: "s3", .. }
+            | object_store::Error::PermissionDenied { .. }
+            | object_store::Error::Unauthenticated { .. }
+    )
 }
 
 impl From<ArrowError> for KernelRefusal {
@@ -239,7 +267,7 @@ impl From<ArrowError> for KernelRefusal {
 }
 
 fn refusal(error: &dyn std::error::Error) -> KernelRefusal {
-    KernelRefusal(error.to_string())
+    KernelRefusal::new(error.to_string())
 }
 
 /// The text of version 0: reader 1, writer 2, no features, so that every engine reads the table.

@@ -1,13 +1,13 @@
 //! A lake that is open for use: its folder, its keys, and what is known of its tables.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use parking_lot::Mutex;
 use uuid::Uuid;
+use weir_bucket::Root;
 use weir_keys::{HeadFile, KeyError, LakeKey, SigningKey, StoreKeys};
 use weir_ledger::{Decision, Entry as Told, Ledger, LedgerError};
 
@@ -16,6 +16,7 @@ use crate::coverage::Coverage;
 use crate::encryption::DataFiles;
 use crate::kernel::{Kernel, KernelRefusal};
 use crate::layout::TableName;
+use crate::log::LogError;
 use crate::partition::PartitionId;
 use crate::positions::Owned;
 use crate::secrets::Secrets;
@@ -26,8 +27,8 @@ use crate::table_log::{Attempt, TableError, TableLog};
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "holds secrets")]
 pub struct LakeConfig {
-    /// The folder of all regions.
-    pub root: PathBuf,
+    /// The folder of all regions, or the bucket.
+    pub root: Root,
     /// The region whose tables are used.
     pub region: String,
     /// The consumer group that the lake belongs to.
@@ -45,7 +46,7 @@ pub struct LakeConfig {
 impl LakeConfig {
     /// Returns the ledger that lies in the lake.
     pub fn ledger(&self, key: SigningKey, head_file: HeadFile) -> Ledger {
-        Ledger::new(self.root.join(&self.region).join(LEDGER), key, head_file)
+        Ledger::new(self.root.below(&self.region).below(LEDGER), key, head_file)
     }
 
     /// Returns what the coverage keeps of these settings.
@@ -55,7 +56,7 @@ impl LakeConfig {
     }
 
     /// Returns the usual settings for a folder, region and group.
-    pub fn new(root: impl Into<PathBuf>, region: impl Into<String>, group: impl Into<String>) -> Self {
+    pub fn new(root: impl Into<Root>, region: impl Into<String>, group: impl Into<String>) -> Self {
         let (root, region, group) = (root.into(), region.into(), group.into());
         let (skip, files) = (BTreeSet::new(), DataFiles::Clear);
         Self { root, region, group, skip, commit_threads: COMMIT_THREADS, store_keys: None, files }
@@ -69,7 +70,7 @@ impl LakeConfig {
 /// # Errors
 ///
 /// A folder or an object can't be read.
-pub fn sealed_with(root: &std::path::Path, version: u32) -> Result<u64, LakeError> {
+pub fn sealed_with(root: &Root, version: u32) -> Result<u64, LakeError> {
     Ok(store::sealed_with(root, version)?)
 }
 
@@ -129,6 +130,27 @@ pub enum LakeError {
 }
 
 impl LakeError {
+    /// Tells whether the place of the lake did not do what it was asked, which may pass by itself, rather than what is there being wrong.
+    pub fn may_pass(&self) -> bool {
+        let is_away = |store: &StoreError| matches!(store, StoreError::Io { source, .. } if source.kind() != ErrorKind::InvalidData);
+        match self {
+            Self::Store(store)
+            | Self::Table { source: TableError::Store(store) | TableError::Log(LogError::Store(store)), .. } => {
+                is_away(store)
+            }
+            Self::Table { source: TableError::Kernel(refusal), .. } => refusal.is_away(),
+            Self::Ledger(ledger) => !ledger.is_refusal(),
+            Self::StoreKeys(keys) => keys.may_pass(),
+            Self::Encrypted
+            | Self::Kernel(_)
+            | Self::MadeAnew { .. }
+            | Self::NoCoverage
+            | Self::OpenBatch { .. }
+            | Self::OtherGroup { .. }
+            | Self::Table { .. } => false,
+        }
+    }
+
     /// Returns the table that stands in the way, if it is one.
     pub fn table(&self) -> Option<&TableName> {
         match self {
@@ -165,8 +187,8 @@ impl Lake {
     ///
     /// The folder can't be used, or it holds a lake of another key ring or consumer group.
     pub fn open(config: LakeConfig, key: &LakeKey, ledger: Ledger) -> Result<Self, LakeError> {
-        // `fsync`: a commit that a receipt was given for must survive the machine.
-        Self::open_with_store(config, key, ledger, Arc::new(LocalFileSystem::new().with_fsync(true)))
+        let objects = store::kernel_store(&config.root)?;
+        Self::open_with_store(config, key, ledger, objects)
     }
 
     /// Opens the lake with another way to write log entries, for tests of what can go wrong there.
@@ -197,9 +219,9 @@ impl Lake {
         Ok(lake)
     }
 
-    /// Returns the path of the region's folder.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+    /// Returns the path of the region's folder, as readers name it.
+    pub fn folder(&self) -> String {
+        self.folder.shown()
     }
 
     /// Returns what the objects are sealed with, if they are.
@@ -220,7 +242,7 @@ impl Lake {
     pub fn take_over(config: LakeConfig, key: &LakeKey, ledger: &Ledger, now_ms: i64) -> Result<(), LakeError> {
         let folder = RegionFolder::open(&config.root, &config.region, &config.files, config.store_keys.clone())?;
         let secrets = Arc::new(Secrets::new(key.expose()));
-        let objects = Arc::new(LocalFileSystem::new().with_fsync(true));
+        let objects = store::kernel_store(&config.root)?;
         let kernel = Kernel::new(SealedStore::over(objects, folder.objects()))?;
         let log = TableLog::new(TableName::Coverage, folder.table(&TableName::Coverage)?, secrets.clone());
         let mut coverage = Coverage::new(log, secrets);

@@ -86,7 +86,7 @@ impl Lake {
             bytes: files.iter().map(|file| file.bytes).sum(),
             days: dates().min().zip(dates().max()),
             columns: head.columns(),
-            path: log.folder.path().display().to_string(),
+            path: log.folder.shown("").display().to_string(),
         }))
     }
 }

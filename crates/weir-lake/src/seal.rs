@@ -211,7 +211,7 @@ impl PlainFile {
         let encryption = table.encryption.writing(day)?;
         let (place, is_encrypted) = (FilePlace::new(day), encryption.is_some());
         let file = table.create_staged(&place)?;
-        let path = table.path().join(place.staged_path());
+        let path = table.shown(&place.staged_path());
         let output = Hashing { file, hasher: Sha256::new(), bytes: 0 };
         let writer = ArrowWriter::try_new_with_options(output, schema.clone().into(), options(properties, encryption));
         let writer = writer.map_err(SealError::Parquet)?;

@@ -1,16 +1,22 @@
-//! The folder that the lake lives in: the only module that touches the file system.
+//! The folder or bucket that the lake lives in: the only module that touches the file system, or asks an object store.
 //!
 //! A data file is written under a dot name, synced, and renamed just before the commit that names it; folders are synced
 //! after names change in them. So a crash leaves either a file that no commit names (vacuum takes it) or a whole one.
+//!
+//! A bucket has no renames and no folders. A data file is written straight under its name there: it appears whole, and readers see it
+//! when a commit names it. A crash leaves the same two things.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
 use parquet::file::reader::Length as _;
 use url::Url;
+use weir_bucket::{Root, is_key};
 use weir_keys::StoreKeys;
 use weir_ledger::Sha256;
 use weir_policy::PurposeId;
@@ -19,16 +25,18 @@ use crate::encryption::{DataFiles, Encryption};
 use crate::layout::{FilePlace, TableName};
 
 mod asides;
+mod entry;
 mod objects;
 mod reseal;
 mod sealed_store;
 
 pub(crate) use asides::AsideFolder;
+use entry::{Entry, entries};
 pub(crate) use objects::{Input, Objects, Output};
 pub(crate) use reseal::sealed_with;
 pub(crate) use sealed_store::SealedStore;
 
-/// The folder could not be read or written.
+/// The folder or bucket could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system refused; the message says what was tried.
@@ -46,6 +54,20 @@ pub enum StoreError {
     NoHardLinks {
         /// The folder.
         path: String,
+    },
+    /// The store has no put that only succeeds where nothing is, which the commits need to be all or nothing.
+    #[error(
+        "the store of {path} puts an object in the place of another although it was told not to (If-None-Match), so two writers could overwrite each other's commits"
+    )]
+    NoConditionalPut {
+        /// The folder.
+        path: String,
+    },
+    /// The name of a region cannot be part of the name of an object.
+    #[error("region {region:?} cannot be part of an object's name: letters, digits, `.`, `_` and `-` can")]
+    NoKey {
+        /// The region.
+        region: String,
     },
     /// The store's keys are not given, and the object is sealed with them.
     #[error("{path} is sealed with store keys: name their folder as lake.store_keys")]
@@ -71,19 +93,34 @@ pub(crate) struct RegionFolder {
 }
 
 impl RegionFolder {
-    /// Opens the folder, makes it if it is absent, and tries whether hard links work in it.
+    /// Opens the folder, makes it if it is absent, and tries whether hard links work in it; in a bucket, whether the store puts an
+    /// object only where none is.
     pub(crate) fn open(
-        root: &Path,
+        root: &Root,
         region: &str,
         files: &DataFiles,
         keys: Option<Arc<StoreKeys>>,
     ) -> Result<Self, StoreError> {
-        let path = root.join(region);
-        make_folder(&path)?;
-        let root = fs::canonicalize(root).map_err(io_error("open", root))?;
-        let path = root.join(region);
-        probe_hard_links(&path)?;
-        Ok(Self { path, region: region.into(), files: files.clone(), objects: Objects::new(root, keys) })
+        let root = match root {
+            Root::Folder(folder) => {
+                make_folder(&folder.join(region))?;
+                let folder = fs::canonicalize(folder).map_err(io_error("open", folder))?;
+                probe_hard_links(&folder.join(region))?;
+                Root::Folder(folder)
+            }
+            Root::Bucket(_) if !is_key(region) => return Err(StoreError::NoKey { region: region.to_owned() }),
+            Root::Bucket(_) => root.clone(),
+        };
+        let path = root.path().join(region);
+        let objects = Objects::new(root, keys);
+        if let Some(bucket) = objects.bucket() {
+            let probe = path.join(format!(".{}.probe", uuid::Uuid::new_v4()));
+            let puts = bucket.puts_if_absent(&probe).map_err(objects.failed("try a put in", &path))?;
+            if !puts {
+                return Err(StoreError::NoConditionalPut { path: objects.root().shown(&path) });
+            }
+        }
+        Ok(Self { path, region: region.into(), files: files.clone(), objects })
     }
 
     pub(crate) fn objects(&self) -> &Objects {
@@ -92,7 +129,8 @@ impl RegionFolder {
 
     pub(crate) fn table(&self, name: &TableName) -> Result<TableFolder, StoreError> {
         let path = self.path.join(name.to_string());
-        let url = Url::from_directory_path(&path).map_err(|()| StoreError::NoUrl { path: shown(&path) })?;
+        let no_url = || StoreError::NoUrl { path: self.objects.root().shown(&path) };
+        let url = self.objects.root().folder_url(&path).ok_or_else(no_url)?;
         let beside = |folder: &str| self.path.join(folder).join(name.to_string());
         let encryption = Encryption::new(&self.files, &self.region, name);
         let objects = self.objects.clone();
@@ -100,17 +138,18 @@ impl RegionFolder {
         Ok(TableFolder { path, url, indexes, asides, encryption, objects })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Writes the folder's path as people name it.
+    pub(crate) fn shown(&self) -> String {
+        self.objects.root().shown(&self.path)
     }
 
     /// Lists the event tables: every folder below a purpose's whose name is an event type.
     pub(crate) fn event_tables(&self) -> Result<Vec<TableName>, StoreError> {
         let mut tables = Vec::new();
         for purpose in PurposeId::ALL {
-            for entry in entries(&self.path.join(purpose.name()))? {
-                let name = format!("{}/{}", purpose.name(), entry.file_name().to_string_lossy());
-                if entry.path().is_dir()
+            for entry in self.objects.entries(&self.path.join(purpose.name()))? {
+                let name = format!("{}/{}", purpose.name(), entry.name());
+                if entry.is_folder()
                     && let Ok(table) = name.parse()
                 {
                     tables.push(table);
@@ -160,8 +199,9 @@ impl TableFolder {
         &self.url
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Writes the path of a file as people name it.
+    pub(crate) fn shown(&self, relative: &str) -> PathBuf {
+        self.objects.shown(&self.path.join(relative))
     }
 
     pub(crate) fn holds(&self) -> Result<Holds, StoreError> {
@@ -171,22 +211,21 @@ impl TableFolder {
         if self.log_names()?.iter().any(is_entry) {
             return Ok(Holds::DeltaLog);
         }
-        let others = entries(&self.path)?.iter().any(|entry| {
-            let name = entry.file_name();
-            name != LOG && !is_dot(&name.to_string_lossy()) && !entry.path().is_dir()
+        let others = self.objects.entries(&self.path)?.iter().any(|entry| {
+            let name = entry.name();
+            name != LOG && !is_dot(&name) && !entry.is_folder()
         });
         Ok(if others { Holds::OtherFiles } else { Holds::Nothing })
     }
 
     /// Makes the table's log folder, durably.
     pub(crate) fn make_log(&self) -> Result<(), StoreError> {
-        make_folder(&self.log())
+        self.objects.make_folder(&self.log())
     }
 
     /// Lists the names in the log folder, sorted.
     pub(crate) fn log_names(&self) -> Result<Vec<String>, StoreError> {
-        let mut names: Vec<_> =
-            entries(&self.log())?.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<_> = self.objects.entries(&self.log())?.iter().map(Entry::name).collect();
         names.sort();
         Ok(names)
     }
@@ -203,13 +242,16 @@ impl TableFolder {
 
     /// Opens a new data file under its dot name.
     pub(crate) fn create_staged(&self, place: &FilePlace) -> Result<Output, StoreError> {
-        make_folder(&self.path.join(&place.folder))?;
+        self.objects.make_folder(&self.path.join(&place.folder))?;
         self.objects.create(&self.path.join(place.staged_path()), &self.path.join(place.path()))
     }
 
-    /// Renames staged, synced files to the names that a commit will give to readers.
+    /// Renames staged, synced files to the names that a commit will give to readers; in a bucket they have them already.
     pub(crate) fn publish<'p>(&self, places: impl IntoIterator<Item = &'p FilePlace>) -> Result<(), StoreError> {
-        let mut folders = std::collections::BTreeSet::new();
+        if self.objects.bucket().is_some() {
+            return Ok(());
+        }
+        let mut folders = BTreeSet::new();
         for place in places {
             let path = self.path.join(place.staged_path());
             match fs::rename(&path, self.path.join(place.path())) {
@@ -226,7 +268,9 @@ impl TableFolder {
 
     /// Removes a file that no commit names, under whichever of its names, and its index; absent is fine.
     pub(crate) fn discard(&self, place: &FilePlace) -> Result<(), StoreError> {
-        self.remove(&place.staged_path())?;
+        if self.objects.bucket().is_none() {
+            self.remove(&place.staged_path())?;
+        }
         self.remove(&place.path())?;
         self.remove_index(&place.path())
     }
@@ -236,7 +280,7 @@ impl TableFolder {
     /// It is not synced: one that a crash tears does not open, and its file is then read instead.
     pub(crate) fn write_index(&self, path: &str, sealed: &[u8]) -> Result<(), StoreError> {
         let index = self.index(path);
-        index.parent().map_or(Ok(()), make_folder)?;
+        index.parent().map_or(Ok(()), |folder| self.objects.make_folder(folder))?;
         self.objects.write(&index, &index, sealed)
     }
 
@@ -247,18 +291,21 @@ impl TableFolder {
 
     /// Removes the index of a data file; absent is fine.
     pub(crate) fn remove_index(&self, path: &str) -> Result<(), StoreError> {
-        remove(&self.index(path))
+        self.objects.remove(&self.index(path))
     }
 
     /// Removes the indexes whose data file is gone, and the folders that are empty then.
     pub(crate) fn remove_stray_indexes(&self) -> Result<(), StoreError> {
+        if self.objects.bucket().is_some() {
+            return self.remove_stray_objects();
+        }
         for folder in entries(&self.indexes)?.iter().filter(|entry| entry.path().is_dir()) {
             for index in entries(&folder.path())? {
                 let name = index.file_name().to_string_lossy().replace(INDEX_ENDING, DATA_ENDING);
                 let data = self.path.join(folder.file_name());
                 // In this order: a writer renames the staged file to the other name, never back.
                 if !data.join(format!(".{name}")).exists() && !data.join(&name).exists() {
-                    remove(&index.path())?;
+                    remove_file(&index.path())?;
                 }
             }
             if entries(&folder.path())?.is_empty() {
@@ -268,13 +315,27 @@ impl TableFolder {
         Ok(())
     }
 
-    /// Removes a file below the table; absent is fine.
-    pub(crate) fn remove(&self, relative: &str) -> Result<(), StoreError> {
-        remove(&self.path.join(relative))
+    /// The same in a bucket, where a file is there before its index is.
+    fn remove_stray_objects(&self) -> Result<(), StoreError> {
+        // In this order: an index that is listed here has a file that is listed then, unless that was removed.
+        let indexes = self.objects.all(&self.indexes)?;
+        let data: BTreeSet<_> = self.data_files()?.into_iter().map(|file| file.path).collect();
+        for index in indexes.iter().filter(|index| !data.contains(&index.path.replace(INDEX_ENDING, DATA_ENDING))) {
+            self.objects.remove(&self.indexes.join(&index.path))?;
+        }
+        Ok(())
     }
 
-    /// Removes the day folders that became empty.
+    /// Removes a file below the table; absent is fine.
+    pub(crate) fn remove(&self, relative: &str) -> Result<(), StoreError> {
+        self.objects.remove(&self.path.join(relative))
+    }
+
+    /// Removes the day folders that became empty; a bucket has none.
     pub(crate) fn remove_empty_folders(&self) -> Result<(), StoreError> {
+        if self.objects.bucket().is_some() {
+            return Ok(());
+        }
         for entry in entries(&self.path)? {
             let path = entry.path();
             if path.is_dir() && entry.file_name() != LOG && entries(&path)?.is_empty() {
@@ -287,16 +348,20 @@ impl TableFolder {
 
     /// Lists all files of the table outside its log, dot names too.
     pub(crate) fn data_files(&self) -> Result<Vec<FoundFile>, StoreError> {
+        if self.objects.bucket().is_some() {
+            let mut found = self.objects.all(&self.path)?;
+            found.retain(|file| !file.path.starts_with(LOG));
+            return Ok(found);
+        }
         let mut found = Vec::new();
-        let found_file = |entry: &fs::DirEntry, path| found_file(entry, path, &self.objects);
-        for entry in entries(&self.path)? {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !entry.path().is_dir() {
-                found.push(found_file(&entry, name)?);
+        for entry in self.objects.entries(&self.path)? {
+            let name = entry.name();
+            if !entry.is_folder() {
+                found.push(self.objects.found(&entry, name)?);
             } else if name != LOG {
-                for inner in entries(&entry.path())? {
-                    let path = format!("{name}/{}", inner.file_name().to_string_lossy());
-                    found.push(found_file(&inner, path)?);
+                for inner in self.objects.entries(&entry.path())? {
+                    let path = format!("{name}/{}", inner.name());
+                    found.push(self.objects.found(&inner, path)?);
                 }
             }
         }
@@ -305,10 +370,8 @@ impl TableFolder {
 
     /// Lists the files of the log with their times.
     pub(crate) fn log_files(&self) -> Result<Vec<FoundFile>, StoreError> {
-        let found = |entry: &fs::DirEntry| {
-            found_file(entry, format!("{LOG}/{}", entry.file_name().to_string_lossy()), &self.objects)
-        };
-        entries(&self.log())?.iter().filter(|entry| !entry.path().is_dir()).map(found).collect()
+        let found = |entry: &Entry| self.objects.found(entry, format!("{LOG}/{}", entry.name()));
+        self.objects.entries(&self.log())?.iter().filter(|entry| !entry.is_folder()).map(found).collect()
     }
 
     /// Hashes the bytes of a file of the data or of the log; returns hex.
@@ -317,8 +380,8 @@ impl TableFolder {
         let input = self.objects.open(&path)?;
         let (mut hasher, mut at) = (Sha256::new(), 0);
         while at < input.len() {
-            hasher.update(&input.read(at..at + HASH_BYTES).map_err(io_error("read", &path))?);
-            at += HASH_BYTES;
+            hasher.update(&input.read(at..at + input.step()).map_err(self.objects.failed("read", &path))?);
+            at += input.step();
         }
         Ok(hasher.hex())
     }
@@ -353,7 +416,7 @@ fn opened<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     }
 }
 
-fn remove(path: &Path) -> Result<(), StoreError> {
+fn remove_file(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
         Ok(()) | Err(_) => Ok(()),
@@ -363,22 +426,6 @@ fn remove(path: &Path) -> Result<(), StoreError> {
 /// Tells whether readers pass over a file of this name.
 pub(crate) fn is_dot(name: &str) -> bool {
     name.starts_with('.')
-}
-
-fn found_file(entry: &fs::DirEntry, path: String, objects: &Objects) -> Result<FoundFile, StoreError> {
-    let metadata = entry.metadata().map_err(io_error("read the size of", &entry.path()))?;
-    let modified = metadata.modified().map_err(io_error("read the time of", &entry.path()))?;
-    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let modified_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    Ok(FoundFile { path, bytes: objects.text_bytes(metadata.len()), modified_ms })
-}
-
-fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StoreError> {
-    match fs::read_dir(folder) {
-        Ok(entries) => entries.collect::<Result<_, _>>().map_err(io_error("list", folder)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(io_error("list", folder)(error)),
-    }
 }
 
 /// Makes a folder and those above it; each new name is synced into the folder that holds it.
@@ -424,6 +471,22 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
+impl Objects {
+    /// Makes a folder and those above it, durably; a bucket has none.
+    fn make_folder(&self, path: &Path) -> Result<(), StoreError> {
+        if self.bucket().is_some() { Ok(()) } else { make_folder(path) }
+    }
+}
+
+/// Returns the store that the kernel works on.
+pub(crate) fn kernel_store(root: &Root) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    match root {
+        // `fsync`: a commit that a receipt was given for must survive the machine.
+        Root::Folder(_) => Ok(Arc::new(LocalFileSystem::new().with_fsync(true))),
+        Root::Bucket(bucket) => bucket.store().map_err(io_error("use", Path::new(&root.to_string()))),
+    }
+}
+
 /// Where the ledger of the region is; not a purpose, so no table's folder.
 pub(crate) const LEDGER: &str = "_ledger";
 /// Where Delta keeps a table's log.
@@ -432,7 +495,6 @@ pub(crate) const LOG: &str = "_delta_log";
 pub(crate) const INDEXES: &str = "_index";
 /// Where the rows of all tables lie that are set aside.
 pub(crate) const ASIDES: &str = "_restricted";
-const HASH_BYTES: u64 = 1 << 18;
 const DATA_ENDING: &str = ".parquet";
 pub(crate) const INDEX_ENDING: &str = ".index";
 
@@ -443,7 +505,7 @@ mod tests {
     #[test]
     fn a_staged_file_shows_only_after_it_is_published() {
         let root = tempfile::tempdir().unwrap();
-        let region = RegionFolder::open(root.path(), "eu", &DataFiles::Clear, None).unwrap();
+        let region = RegionFolder::open(&root.path().into(), "eu", &DataFiles::Clear, None).unwrap();
         let table = region.table(&TableName::events(PurposeId::Reliability, "a")).unwrap();
         let place = FilePlace::new(Some(0));
         drop(table.create_staged(&place).unwrap());
@@ -459,12 +521,12 @@ mod tests {
     #[test]
     fn a_folder_of_other_files_is_told_apart() {
         let root = tempfile::tempdir().unwrap();
-        let region = RegionFolder::open(root.path(), "eu", &DataFiles::Clear, None).unwrap();
+        let region = RegionFolder::open(&root.path().into(), "eu", &DataFiles::Clear, None).unwrap();
         let table = region.table(&TableName::Coverage).unwrap();
         assert_eq!(table.holds().unwrap(), Holds::Nothing);
         table.make_log().unwrap();
         assert_eq!(table.holds().unwrap(), Holds::Nothing);
-        fs::write(table.path().join("notes.txt"), "x").unwrap();
+        fs::write(table.shown("notes.txt"), "x").unwrap();
         assert_eq!(table.holds().unwrap(), Holds::OtherFiles);
     }
 }

@@ -13,7 +13,7 @@ use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
 use crate::lines::damaged;
 use crate::log::LogError;
-use crate::store::{ASIDES, INDEX_ENDING, INDEXES, LOG, StoreError, TableFolder, is_dot};
+use crate::store::{ASIDES, INDEX_ENDING, INDEXES, Input, LOG, StoreError, TableFolder, io_error, is_dot};
 use crate::table_log::TableError;
 
 /// What reading every object came to.
@@ -110,9 +110,9 @@ fn read_entry(folder: &TableFolder, name: &str) -> Result<Option<()>, TableError
     let path = format!("{LOG}/{name}");
     if name.ends_with(".parquet") {
         // A checkpoint, which holds no rows and is never encrypted.
-        let opened = ParquetRecordBatchReaderBuilder::try_new(folder.open(&path)?);
-        let mut batches = encryption::batches(opened.ok().ok_or_else(|| damaged(&path))?, &path)?;
-        return batches.try_for_each(|batch| batch.map(drop)).map(Some);
+        let input = folder.open(&path)?;
+        let opened = ParquetRecordBatchReaderBuilder::try_new(input.clone());
+        return read_all(folder, &input, opened.ok().ok_or_else(|| damaged(&path)), &path);
     }
     let Some(bytes) = folder.read_log(name)? else { return Ok(None) };
     let is_json = |line: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
@@ -121,8 +121,25 @@ fn read_entry(folder: &TableFolder, name: &str) -> Result<Option<()>, TableError
 }
 
 fn read_rows(folder: &TableFolder, path: &str) -> Result<Option<()>, TableError> {
-    let mut batches = encryption::batches(encryption::open(folder, path)?, path)?;
-    batches.try_for_each(|batch| batch.map(drop)).map(Some)
+    let input = folder.open(path)?;
+    read_all(folder, &input, folder.encryption.open(input.clone(), path), path)
+}
+
+/// Reads all rows; what a store did not give is not for that damaged.
+fn read_all(
+    folder: &TableFolder,
+    input: &Input,
+    opened: Result<ParquetRecordBatchReaderBuilder<Input>, TableError>,
+    path: &str,
+) -> Result<Option<()>, TableError> {
+    let read = opened.and_then(|builder| {
+        let mut batches = encryption::batches(builder, path)?;
+        batches.try_for_each(|batch| batch.map(drop))
+    });
+    match input.trouble() {
+        Some(kind) => Err(io_error("read", &folder.shown(path))(kind.into()).into()),
+        None => read.map(Some),
+    }
 }
 
 fn is_damage(error: &TableError) -> bool {

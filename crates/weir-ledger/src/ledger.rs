@@ -3,9 +3,8 @@
 //! A ledger is read on from the head that the ring keeps, so opening one takes as long as others have added since. The
 //! first reading without such a head goes through all of it.
 
-use std::path::PathBuf;
-
 use parking_lot::Mutex;
+use weir_bucket::Root;
 use weir_keys::{HeadFile, KeyError, SigningKey};
 
 use crate::entry::{Collector, Entry, Opened};
@@ -91,7 +90,7 @@ pub struct Past<'l> {
 
 impl Ledger {
     /// Names a ledger; nothing is read or made yet.
-    pub fn new(folder: impl Into<PathBuf>, key: SigningKey, head_file: HeadFile) -> Self {
+    pub fn new(folder: impl Into<Root>, key: SigningKey, head_file: HeadFile) -> Self {
         Self { folder: Folder(folder.into()), key, head_file, tail: Mutex::new(None) }
     }
 
@@ -218,7 +217,7 @@ impl Ledger {
     }
 
     fn shown(&self) -> String {
-        self.folder.0.display().to_string()
+        self.folder.0.to_string()
     }
 }
 

@@ -9,15 +9,18 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use weir_daemon::Config;
+use weir_daemon::config::LakeUrl;
 
 /// Returns the folders that the daemons of a configuration write to, as far as they are there.
 ///
 /// # Errors
 /// When there is no lake and none can be made: who confined themselves now could never write to it.
 pub(crate) fn folders(config: &Config) -> io::Result<Vec<PathBuf>> {
-    let root = &config.lake.root.0;
-    std::fs::create_dir_all(root)?;
-    let mut folders = vec![root.clone(), config.keys.provider.0.clone(), std::env::temp_dir()];
+    let mut folders = vec![config.keys.provider.0.clone(), std::env::temp_dir()];
+    if let LakeUrl::Folder(root) = &config.lake.root {
+        std::fs::create_dir_all(root)?;
+        folders.push(root.clone());
+    }
     folders.extend(config.lake.store_keys.as_ref().map(|keys| keys.0.clone()));
     if let Some(answers) = config.api.as_ref().and_then(|api| api.rules.answers.clone()) {
         // Made later it could not be written to; what is wrong with it the API says.

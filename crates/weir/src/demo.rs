@@ -97,7 +97,7 @@ fn why(reason: &str) -> &'static str {
 fn what_next(world: &World, lake: &Lake) -> Result<String, Failure> {
     let mut tables = lake.tables().map_err(setup::lake_failure)?;
     let config = world.folder.join("weir.toml");
-    let mut text = format!("\nThe lake: {}\n\n{}\n", lake.folder().display(), lake::table(&tables));
+    let mut text = format!("\nThe lake: {}\n\n{}\n", lake.folder(), lake::table(&tables));
     tables.retain(|table| table.table.purpose().is_some());
     if let Some(fullest) = tables.into_iter().max_by_key(|table| table.rows) {
         text += &lines_to_paste(&fullest);

@@ -48,7 +48,7 @@ pub(crate) fn gate(global: &Global, _: &Args) -> Result<Exit, Failure> {
     let setup = Setup {
         settings,
         policy: setup::policy_source(&config),
-        lake: config.lake.root.0,
+        lake: lake::root(&config),
         region: config.general.region,
         store_keys,
         ledger,

@@ -198,7 +198,7 @@ fn noticed(vault: Option<&VaultSettings>, section: &str) -> String {
 
 /// Tells the ledger of the lake, if there is one, what is decided about secrets.
 fn tell(config: &Config, ring: &KeyRing, decision: Decision) -> Result<(), Failure> {
-    if !config.lake.root.0.is_dir() {
+    if !setup::has_lake(config)? {
         return Ok(());
     }
     let told = weir_daemon::lake::ledger(config, ring).append(setup::now_ms(), Entry::Decision(decision));

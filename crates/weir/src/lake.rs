@@ -160,7 +160,7 @@ fn ls(lake: &Lake, args: &LsArgs) -> Result<(), Failure> {
     }
     match args.format {
         OutputFormat::Json => output::print_json(&tables.iter().map(json).collect::<Vec<_>>()),
-        OutputFormat::Text => output::print(format_args!("{}\n{}", lake.folder().display(), table(&tables))),
+        OutputFormat::Text => output::print(format_args!("{}\n{}", lake.folder(), table(&tables))),
     }
 }
 

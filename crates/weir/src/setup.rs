@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tracing::{info, warn};
 use weir_daemon::config::Kafka;
 use weir_daemon::{Config, SystemClock};
@@ -108,11 +109,20 @@ pub(crate) fn instant(text: &str) -> Result<i64, String> {
 /// When there is none, or it belongs to another key ring or consumer group.
 pub(crate) fn lake(config: &Config) -> Result<Lake, Failure> {
     let ring = key_ring(config)?;
-    let root = &config.lake.root.0;
-    if !root.is_dir() {
-        return Err(Failure::new(Exit::NoInput, anyhow::anyhow!("no lake in {}", root.display())));
+    if !has_lake(config)? {
+        let root = weir_daemon::lake::root(config);
+        return Err(Failure::new(Exit::NoInput, anyhow::anyhow!("no lake in {root}")));
     }
     weir_daemon::lake::open(config, &ring).map_err(lake_failure)
+}
+
+/// Tells whether there is anything where the lake of a configuration lies.
+///
+/// # Errors
+/// When its store does not answer.
+pub(crate) fn has_lake(config: &Config) -> Result<bool, Failure> {
+    let root = weir_daemon::lake::root(config);
+    root.is_there().with_context(|| format!("look into {root}")).or_exit(Exit::Unavailable)
 }
 
 /// Confines a daemon to some folders, before it starts its first thread.

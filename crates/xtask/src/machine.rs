@@ -13,7 +13,7 @@ pub(crate) enum Need {
     Compiler,
     /// Runs Apache Kafka and Apache Spark.
     Java,
-    /// Builds peers of the bench that are written in it.
+    /// Builds the object store, and peers of the bench that are written in it.
     Go,
     /// Runs the build of OpenSSL and librdkafka.
     Make,
@@ -43,6 +43,8 @@ impl Need {
     /// What the readers of tables and pages need.
     pub(crate) const READERS: [Self; 5] = [Self::Python, Self::Chromium, Self::Java, Self::Maven, Self::Node];
 
+    /// What the object store needs, which is built from its source.
+    pub(crate) const STORE: [Self; 1] = [Self::Go];
     /// What the vault needs, which comes as a package of Python's.
     pub(crate) const VAULT: [Self; 1] = [Self::Python];
 
@@ -52,7 +54,7 @@ impl Need {
             Self::Chromium => "Chromium named chromium",
             Self::Compiler => "a C compiler named cc (gcc or clang)",
             Self::Java => "Java 17 or newer named java (OpenJDK from your system's packages, or adoptium.net)",
-            Self::Go => "Go (go.dev)",
+            Self::Go => "Go 1.21 or newer named go (go.dev)",
             Self::Make => "GNU make",
             Self::Node => "Node 20 or newer named node, with npm (nodejs.org)",
             Self::Maven => "Apache Maven named mvn (maven.apache.org)",
@@ -91,7 +93,8 @@ impl Need {
             Self::Java => {
                 said("java", &["-version"]).and_then(|text| java_version(&text)).is_some_and(|major| major >= 17)
             }
-            Self::Go => said("go", &["version"]).is_some(),
+            // From then on it fetches a newer one by itself, where a program asks for it.
+            Self::Go => said("go", &["version"]).and_then(|text| go_version(&text)).is_some_and(|minor| minor >= 21),
             Self::Make => said("make", &["--version"]).is_some(),
             Self::Maven => said("mvn", &["--version"]).is_some(),
             Self::Node => {
@@ -169,6 +172,11 @@ fn java_version(text: &str) -> Option<u32> {
     quoted.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
+/// Reads the minor version from `go version go1.26.8 linux/amd64`.
+fn go_version(text: &str) -> Option<u32> {
+    text.split("go1.").nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// Reads the major version from `v20.20.2`.
 fn node_version(text: &str) -> Option<u32> {
     text.strip_prefix('v')?.split('.').next()?.parse().ok()
@@ -184,6 +192,13 @@ mod tests {
         assert_eq!(java_version("java version \"1.8.0_292\""), Some(1));
         assert_eq!(java_version("openjdk version \"25\" 2025-09-16"), Some(25));
         assert_eq!(java_version("no java here"), None);
+    }
+
+    #[test]
+    fn go_tells_its_minor_version() {
+        assert_eq!(go_version("go version go1.26.8 linux/amd64"), Some(26));
+        assert_eq!(go_version("go version go1.19.8 linux/amd64"), Some(19));
+        assert_eq!(go_version("go: not found"), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod bench;
 mod broker;
 mod check;
 mod count;
+mod go;
 mod guard;
 mod jars;
 mod machine;

@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use crate::broker::{self, Broker, Wish};
 use crate::machine::{self, Install, Need};
 use crate::tree::{self, Package};
-use crate::{count, jars, model, node, process, python, report};
+use crate::{count, go, jars, model, node, process, python, report};
 
 /// Runs the tests.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -37,14 +37,15 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
         bail!("no Kafka answers at {address}, which WEIR_TEST_KAFKA names");
     }
 
-    let (built, kafka, readers, vault) = thread::scope(|scope| {
+    let (built, kafka, readers, vault, store) = thread::scope(|scope| {
         let kafka = scope.spawn(|| selection.wants_broker().then(Kafka::find_or_start).transpose());
         let readers = scope.spawn(|| selection.has(READERS).then(install_readers).transpose());
         let vault = scope.spawn(|| selection.has(VAULT).then(python::vault).transpose());
+        let store = scope.spawn(|| selection.has(STORE).then(build_store).transpose());
         let built = build(&selection);
-        (built, join(kafka), join(readers), join(vault))
+        (built, join(kafka), join(readers), join(vault), join(store))
     });
-    let (kafka, readers, vault) = (kafka?, readers?, vault?);
+    let (kafka, readers, vault, store) = (kafka?, readers?, vault?, store?);
     built?;
 
     let mut tests = selection.cargo("test");
@@ -66,6 +67,9 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
     }
     if let Some(vault) = &vault {
         tests.env("WEIR_TEST_VAULT", vault);
+    }
+    if let Some(store) = &store {
+        tests.env("WEIR_TEST_STORE", store);
     }
     let tally = run_tests(&mut tests)?;
     report::done("tests, with their build and the start of what they need", started.elapsed());
@@ -115,8 +119,11 @@ impl Selection {
             let package = all.iter().find(|package| package.is_stage(stage));
             packages.push(package.with_context(|| format!("no crate is called {stage}"))?.name.clone());
         }
-        let wanted: &[&str] =
-            if given_broker().is_some() { &[KAFKA, READERS, VAULT] } else { &[KAFKA, OWN_KAFKA, READERS, VAULT] };
+        let wanted: &[&str] = if given_broker().is_some() {
+            &[KAFKA, READERS, STORE, VAULT]
+        } else {
+            &[KAFKA, OWN_KAFKA, READERS, STORE, VAULT]
+        };
         let mut features = Vec::new();
         for package in all.iter().filter(|package| packages.is_empty() || packages.contains(&package.name)) {
             let real = package.features.iter().filter(|feature| wanted.contains(&feature.as_str()));
@@ -162,6 +169,9 @@ impl Selection {
         }
         if self.has(READERS) {
             needs.extend(Need::READERS);
+        }
+        if self.has(STORE) {
+            needs.extend(Need::STORE);
         }
         if self.has(VAULT) {
             needs.extend(Need::VAULT);
@@ -212,6 +222,13 @@ fn install_readers() -> Result<(PathBuf, PathBuf)> {
     jars::delta()?;
     report::done("DuckDB, deltalake, pyarrow, Spark and oauth2-mock-server", started.elapsed());
     Ok((python, provider))
+}
+
+fn build_store() -> Result<PathBuf> {
+    let started = Instant::now();
+    let store = go::store()?;
+    report::done(&format!("VersityGW {}", go::STORE_VERSION), started.elapsed());
+    Ok(store)
 }
 
 fn build(selection: &Selection) -> Result<()> {
@@ -285,6 +302,8 @@ const KAFKA: &str = "real-kafka";
 const OWN_KAFKA: &str = "own-kafka";
 /// The feature of a package that has tests with DuckDB, deltalake, pyarrow and Spark.
 const READERS: &str = "real-readers";
+/// The feature of a package that has tests on an object store.
+const STORE: &str = "real-store";
 /// The feature of a package that has tests with OpenBao.
 const VAULT: &str = "real-vault";
 

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use weir_bucket::{Secret, is_bucket, is_key};
 use weir_lake::TableName;
 use weir_policy::reader::{Node, Value};
 
@@ -119,7 +120,7 @@ impl Setting for PathBuf {
 pub struct FileUrl(pub PathBuf);
 
 impl Setting for FileUrl {
-    const WANTS: &'static str = "a folder of this machine such as \"file:lake\"; other stores are not there yet";
+    const WANTS: &'static str = "a folder of this machine such as \"file:keys\"";
 
     fn read(node: &Node, folder: &Path) -> Option<Self> {
         let text = String::read(node, folder)?;
@@ -127,6 +128,73 @@ impl Setting for FileUrl {
         // `file:///srv/lake` is the same folder as `file:/srv/lake`.
         let path = path.strip_prefix("//").unwrap_or(path);
         Some(Self(folder.join(path)))
+    }
+}
+
+/// Where a lake lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LakeUrl {
+    /// In a folder of this machine, written `file:DIR`.
+    Folder(PathBuf),
+    /// In a bucket, written `s3://BUCKET/PREFIX`.
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// What the names of all objects of the lake begin with; empty for the whole bucket.
+        prefix: String,
+    },
+}
+
+impl Setting for LakeUrl {
+    const WANTS: &'static str =
+        "a folder such as \"file:lake\", or a bucket such as \"s3://bucket/prefix\"; other stores are not there";
+
+    fn read(node: &Node, folder: &Path) -> Option<Self> {
+        let text = String::read(node, folder)?;
+        let Some(rest) = text.strip_prefix("s3://") else {
+            return FileUrl::read(node, folder).map(|folder| Self::Folder(folder.0));
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+        let is_one = is_bucket(bucket) && (prefix.is_empty() || is_key(prefix));
+        is_one.then(|| Self::Bucket { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+    }
+}
+
+/// What stands where a secret is to be named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamedSecret {
+    /// The place of a secret.
+    Named(Secret),
+    /// Something else, maybe the secret itself: it is forgotten, and a fault must not show its line.
+    Written,
+}
+
+impl Setting for NamedSecret {
+    const WANTS: &'static str = "the place of a secret: \"file:PATH\" (mode 0600) or \"env:NAME\"";
+
+    fn read(node: &Node, folder: &Path) -> Option<Self> {
+        let text = String::read(node, folder).unwrap_or_default();
+        Some(match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Self::Named(Secret::File(folder.join(path))),
+            Some(("env", name)) if !name.is_empty() => Self::Named(Secret::Variable(name.to_owned())),
+            Some(_) | None => Self::Written,
+        })
+    }
+}
+
+/// Who encrypts the objects of a bucket, below what weir does itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreLayer {
+    /// The store, with a key of its provider's.
+    Provider,
+}
+
+impl Setting for StoreLayer {
+    const WANTS: &'static str = "\"provider\"; `store_keys` says that weir seals the objects itself";
+
+    fn read(node: &Node, folder: &Path) -> Option<Self> {
+        (String::read(node, folder)? == "provider").then_some(Self::Provider)
     }
 }
 

@@ -172,6 +172,7 @@ fn obstacle_of(error: &LakeError) -> Obstacle {
         cause = error.source();
     }
     match error {
+        LakeError::Table { source: TableError::Kernel(refusal), .. } if refusal.is_away() => Obstacle::Lake,
         LakeError::Table { source: TableError::Store(_) | TableError::Seal(_) | TableError::Log(_), .. }
         | LakeError::Encrypted
         | LakeError::Kernel(_)

@@ -14,6 +14,7 @@ use weir_lake::{Lake, LakeError};
 
 use crate::api::Api;
 use crate::clock::millis;
+use crate::config::{Config, LakeUrl};
 use crate::custody::Layer;
 use crate::health::{Health, Obstacle};
 use crate::lake;
@@ -55,7 +56,7 @@ impl Supervisor {
                     return Ok(Some(lake));
                 }
                 Err(LakeError::Ledger(error)) if error.is_refusal() => return Err(RunError::Ledger(error)),
-                Err(error @ (LakeError::Ledger(_) | LakeError::Store(_))) => {
+                Err(error) if is_worth_waiting(&setup.config, &error) => {
                     if health.raise(Obstacle::Lake, chain(&error)) {
                         warn!(error = chain(&error), "the lake cannot be opened yet");
                     }
@@ -126,6 +127,22 @@ impl Supervisor {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
         }
+    }
+}
+
+/// Tells whether a lake that cannot be opened may be there later: a bucket can go away between any two questions.
+fn is_worth_waiting(config: &Config, error: &LakeError) -> bool {
+    let is_bucket = matches!(config.lake.root, LakeUrl::Bucket { .. });
+    match error {
+        LakeError::Ledger(_) | LakeError::Store(_) => true,
+        LakeError::Table { .. } => is_bucket && error.may_pass(),
+        LakeError::Encrypted
+        | LakeError::Kernel(_)
+        | LakeError::MadeAnew { .. }
+        | LakeError::NoCoverage
+        | LakeError::OpenBatch { .. }
+        | LakeError::OtherGroup { .. }
+        | LakeError::StoreKeys(_) => false,
     }
 }
 

@@ -87,7 +87,7 @@ impl World {
         let setup = Setup {
             settings: Settings { rules, tls: how.tls.map(|tls| tls(folder.path())) },
             policy: PolicySource { contracts, purposes: Some(path("purposes.toml")) },
-            lake: path("lake"),
+            lake: path("lake").into(),
             region: "eu".to_owned(),
             store_keys: keys,
             ledger,

@@ -1,5 +1,11 @@
 //! The tests of the lake once more, on lakes whose files are encrypted: whatever holds in clear holds there.
 
+/// Tests that are left out where each call is a request.
+#[cfg(test)]
+macro_rules! long {
+    ($($test:item)+) => { $($test)+ };
+}
+
 #[cfg(test)]
 #[path = "../lake/audit.rs"]
 mod audit;

@@ -17,7 +17,7 @@ use crate::world::{
 #[test]
 fn a_crash_before_the_coverage_is_finished_with_the_same_end() {
     let world = World::new(&[SHOP, SPEED]);
-    let faults = FaultyStore::new();
+    let faults = FaultyStore::new(&world);
     let lake = world.open_with(faults.clone());
     take(&lake, 0);
     let events = [shops(0..10), speeds(0..10)].concat();
@@ -50,7 +50,7 @@ fn a_crash_before_the_coverage_is_finished_with_the_same_end() {
 #[test]
 fn a_crash_keeps_what_is_in_quarantine() {
     let world = World::new(&[SHOP]);
-    let faults = FaultyStore::new();
+    let faults = FaultyStore::new(&world);
     let lake = world.open_with(faults.clone());
     take(&lake, 0);
     let events = [vec!["{".to_owned()], shops(0..3), vec![event("test.unknown", "{}")]].concat();
@@ -72,7 +72,7 @@ fn a_crash_keeps_what_is_in_quarantine() {
 /// Lets a first owner of partition 0 stall right before its put to `reliability/test.speed`, until a second has taken over.
 /// Returns the second, after the first woke up and its put succeeded.
 fn zombie(world: &World) -> Arc<Lake> {
-    let faults = FaultyStore::new();
+    let faults = FaultyStore::new(world);
     let first = world.open_with(faults.clone());
     // The table is there already, so that the put is the rows'.
     world.add(&first, 1, &speeds(0..1));
@@ -136,7 +136,7 @@ fn a_conflict_can_be_our_own_success() {
     for fault in [Fault::AfterAsConflict, Fault::After] {
         for place in ["test.shop/_delta_log", "_coverage/_delta_log"] {
             let world = World::new(&[SHOP]);
-            let faults = FaultyStore::new();
+            let faults = FaultyStore::new(&world);
             let lake = world.open_with(faults.clone());
             world.add(&lake, 0, &shops(0..3));
             take(&lake, 0);
@@ -152,7 +152,7 @@ fn a_conflict_can_be_our_own_success() {
 #[test]
 fn a_failed_batch_can_be_tried_again() {
     let world = World::new(&[SHOP, SPEED]);
-    let faults = FaultyStore::new();
+    let faults = FaultyStore::new(&world);
     let lake = world.open_with(faults.clone());
     take(&lake, 0);
     let events = [shops(0..5), speeds(0..5)].concat();
@@ -232,7 +232,7 @@ fn a_span_counts_once_even_for_its_owner() {
 #[test]
 fn two_owners_finish_one_batch() {
     let world = World::new(&[SHOP]);
-    let faults = FaultyStore::new();
+    let faults = FaultyStore::new(&world);
     let lake = world.open_with(faults.clone());
     lake.positions(&[partition(0), partition(1)], NOW_MS).unwrap();
     let (zero, one) = (shops(0..4), shops(4..10));

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use parking_lot::Mutex;
+
+use crate::world::World;
 
 /// What happens to a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +31,14 @@ pub(crate) enum Fault {
 type Hook = Box<dyn Fn(&str) -> Fault + Send + Sync>;
 
 pub(crate) struct FaultyStore {
-    inner: LocalFileSystem,
+    inner: Arc<dyn ObjectStore>,
     hook: Mutex<Option<Hook>>,
 }
 
 impl FaultyStore {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { inner: LocalFileSystem::new(), hook: Mutex::new(None) })
+    /// Stands before what a world's lake lies in.
+    pub(crate) fn new(world: &World) -> Arc<Self> {
+        Arc::new(Self { inner: world.objects(), hook: Mutex::new(None) })
     }
 
     /// Asks `hook` before every put from now on.

@@ -1,5 +1,11 @@
 //! The lake from outside: batches in, Delta tables out, and everything that can go wrong in between.
 
+/// Tests that are left out where each call is a request.
+#[cfg(test)]
+macro_rules! long {
+    ($($test:item)+) => { $($test)+ };
+}
+
 #[cfg(test)]
 mod audit;
 #[cfg(test)]

@@ -247,6 +247,7 @@ fn batch_writes_each_file_once_and_strangers_change_nothing() {
     assert_holds(&world, &without(&before, &gone));
 }
 
+long! {
 /// Whichever put of the store fails, and however, asking again completes what was begun, and the account holds all of it.
 #[test]
 fn erasure_that_fails_anywhere_is_completed_by_the_next() {
@@ -256,7 +257,7 @@ fn erasure_that_fails_anywhere_is_completed_by_the_next() {
             let world = World::new(&[SHOP]);
             world.add(&world.open(), 0, &shops(0..3));
             let expected = without(&files(&world), &gone(&world));
-            let faults = FaultyStore::new();
+            let faults = FaultyStore::new(&world);
             let lake = world.open_with(faults.clone());
             let puts = faults.fail_commit(failing + 1, fault);
             let first = erase(&world, &lake, &[user("u1")]);
@@ -274,13 +275,14 @@ fn erasure_that_fails_anywhere_is_completed_by_the_next() {
         }
     }
 }
+}
 
 /// A commit that was judged before the erasure counted, and is put after it, does not bring the person back.
 #[test]
 fn rows_that_were_judged_before_do_not_come_after() {
     let world = Arc::new(filled());
     let expected = without(&files(&world), &pseudonyms(&world, "user", "u1"));
-    let faults = FaultyStore::new();
+    let faults = FaultyStore::new(&world);
     let lake = world.open_with(faults.clone());
     let from = take(&lake, 0).watermark.unwrap();
     let batch = world.batch(0, from, &[shop("u1"), shop("u50")]);
@@ -307,7 +309,7 @@ fn rows_that_were_judged_before_do_not_come_after() {
 fn erasure_that_loses_a_race_plans_anew() {
     for other_erases in [false, true] {
         let world = Arc::new(filled());
-        let faults = FaultyStore::new();
+        let faults = FaultyStore::new(&world);
         let lake = world.open_with(faults.clone());
         let other = world.clone();
         faults.once("reliability/test.shop/_delta_log", move || {
@@ -337,6 +339,7 @@ fn erasure_that_loses_a_race_plans_anew() {
     }
 }
 
+long! {
 /// An index that is lost, cut, changed or another file's hides nobody: the file is read instead.
 #[test]
 fn lost_changed_and_swapped_indexes_hide_nobody() {
@@ -366,6 +369,7 @@ fn lost_changed_and_swapped_indexes_hide_nobody() {
         assert_holds(&world, &expected);
     }
 }
+}
 
 /// Files whose index says no are not opened: here they cannot be.
 #[test]
@@ -380,12 +384,13 @@ pub(crate) fn files_of_others_are_not_read() {
     assert!(kept.iter().any(|kept| kept.table == shop_table()), "u5 is in another file, which is whole");
 }
 
+long! {
 /// Erasing from a batch that a crash left open keeps the books sound, whether the batch is finished or given up.
 #[test]
 fn open_batches_are_erased_from_and_still_add_up() {
     for finished in [true, false] {
         let world = filled();
-        let faults = FaultyStore::new();
+        let faults = FaultyStore::new(&world);
         let lake = world.open_with(faults.clone());
         let from = take(&lake, 0).watermark.unwrap();
         let events = [shop("u1"), shop("u50")];
@@ -413,6 +418,7 @@ fn open_batches_are_erased_from_and_still_add_up() {
         assert_eq!(left, if finished { 32 } else { 31 }, "finished: {finished}");
         assert_holds(&world, &held);
     }
+}
 }
 
 /// Whoever changes a file before somebody is erased from it is found all the same.

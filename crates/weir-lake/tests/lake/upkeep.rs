@@ -62,6 +62,7 @@ fn vacuum_takes_orphans_only() {
     audited(&lake);
 }
 
+long! {
 /// Goal: after many commits there are checkpoints; cleaned logs open, continue and audit as before.
 #[test]
 fn cleaned_logs_tell_the_same() {
@@ -87,6 +88,7 @@ fn cleaned_logs_tell_the_same() {
     assert_eq!(take(&fresh, 0).watermark, Some(122));
     audited(&fresh);
 }
+}
 
 /// Goal: offsets that the broker lost are accepted once, told by the audit, and not confused with records.
 #[test]
@@ -108,7 +110,7 @@ fn a_gap_is_accepted_and_told() {
 #[test]
 fn a_gap_inside_an_interrupted_batch_is_accepted() {
     let world = World::new(&[SHOP]);
-    let faults = FaultyStore::new();
+    let faults = FaultyStore::new(&world);
     let lake = world.open_with(faults.clone());
     world.add(&lake, 0, &shops(0..7));
     faults.set(|path| if path.contains("_coverage") { Fault::Before } else { Fault::None });

@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use parking_lot::Mutex;
 use tempfile::TempDir;
+use weir_bucket::{Bucket, Credentials, Endpoint, Root, Secret, Settings};
 use weir_consent::{Agreement, ConsentStore, Standing, StateRecord, Status};
 use weir_filter::{Filter, Filtered, Headers, Limits, Origin, Record};
 use weir_keys::{KeyRing, LakeKey, StoreKeys, canonical};
@@ -15,11 +19,14 @@ use weir_lake::{
 };
 use weir_ledger::Ledger;
 use weir_policy::{Faults, Policy, PurposeId, Source};
+use weir_testkit::object_store::{BUCKET, REGION, Store};
 
 use crate::reader::{self, STORE_KEYS};
 
 /// Whether lakes are encrypted: the same tests run once in clear, and once as the test `encrypted`.
 pub(crate) const ENCRYPTED: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"encrypted");
+/// Whether lakes lie in a bucket: the same tests run on it as the test `bucket`, where a world's root is the folder behind the store.
+pub(crate) const IN_BUCKET: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"bucket");
 /// 2026-11-23T10:20:00Z.
 pub(crate) const NOW_MS: i64 = 1_795_429_200_000;
 pub(crate) const DAY_MS: i64 = 86_400_000;
@@ -64,6 +71,9 @@ pub(crate) struct World {
     pub(crate) policy: Arc<Policy>,
     pub(crate) ring: KeyRing,
     pub(crate) store: ConsentStore,
+    place: Root,
+    /// The store of a lake in a bucket.
+    pub(crate) object_store: Option<Mutex<Store>>,
     folder: TempDir,
 }
 
@@ -77,7 +87,12 @@ impl World {
         ring.ensure_tenant("acme").unwrap();
         let store = ConsentStore::new();
         store.mark_current(i64::MAX);
-        let world = Self { policy, ring, store, folder };
+        let object_store = IN_BUCKET.then(|| Store::start(folder.path()));
+        let place = match &object_store {
+            Some(store) => Root::Bucket(bucket(store)),
+            None => folder.path().join("lake").into(),
+        };
+        let world = Self { policy, ring, store, place, object_store: object_store.map(Mutex::new), folder };
         reader::remember(world.root().join("eu"), world.ring.live());
         let standing = Standing::new(Status::Given, NOW_MS - 400 * DAY_MS, None).unwrap();
         for purpose in PurposeId::ALL {
@@ -107,8 +122,18 @@ impl World {
         self.config().ledger(key, self.ring.head_file("eu"))
     }
 
+    /// Returns the folder that everything of the lake lies in, also where that is behind a store.
     pub(crate) fn root(&self) -> PathBuf {
-        self.folder.path().join("lake")
+        let folder = self.folder.path();
+        if self.object_store.is_some() { folder.join(BUCKET).join("lake") } else { folder.join("lake") }
+    }
+
+    /// Returns what the kernel works on.
+    pub(crate) fn objects(&self) -> Arc<dyn ObjectStore> {
+        match &self.place {
+            Root::Folder(_) => Arc::new(LocalFileSystem::new()),
+            Root::Bucket(bucket) => bucket.store().unwrap(),
+        }
     }
 
     pub(crate) fn table_path(&self, table: &TableName) -> PathBuf {
@@ -123,14 +148,14 @@ impl World {
     }
 
     pub(crate) fn store_keys(&self) -> PathBuf {
-        self.folder.path().join(STORE_KEYS)
+        self.root().with_file_name(STORE_KEYS)
     }
 
     pub(crate) fn config(&self) -> LakeConfig {
         let folder = self.store_keys();
         let store_keys = folder.exists().then(|| Arc::new(StoreKeys::open(&folder).unwrap()));
         let files = if ENCRYPTED { self.encrypted() } else { DataFiles::Clear };
-        LakeConfig { store_keys, files, ..LakeConfig::new(self.root(), "eu", "weir") }
+        LakeConfig { store_keys, files, ..LakeConfig::new(self.place.clone(), "eu", "weir") }
     }
 
     pub(crate) fn encrypted(&self) -> DataFiles {
@@ -203,6 +228,24 @@ impl World {
         let from = take(lake, number).watermark.unwrap_or(0);
         self.commit(lake, self.batch(number, from, events)).unwrap().written()
     }
+}
+
+/// Returns the bucket of a store, spoken to as it is in a configuration.
+pub(crate) fn bucket(store: &Store) -> Bucket {
+    Bucket::new(Settings {
+        bucket: BUCKET.to_owned(),
+        prefix: "lake".to_owned(),
+        endpoint: Endpoint::parse(&store.address()),
+        region: REGION.to_owned(),
+        credentials: Credentials::Given {
+            id: Secret::File(store.id_file()),
+            secret: Secret::File(store.secret_file()),
+            token: None,
+        },
+        ca: None,
+        timeout: Duration::from_secs(10),
+        kms_key: None,
+    })
 }
 
 pub(crate) fn policy(contracts: &[&str]) -> Arc<Policy> {

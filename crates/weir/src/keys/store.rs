@@ -74,7 +74,7 @@ pub(super) fn destroy(config: &Config, version: u32, is_sure: bool) -> Result<()
     if keys.standing().map_err(setup::key_failure)?.newest == version {
         return Err(setup::key_failure(KeyError::NewestVersion { version }));
     }
-    let objects = sealed_with(&config.lake.root.0, version).map_err(setup::lake_failure)?;
+    let objects = sealed_with(&weir_daemon::lake::root(config), version).map_err(setup::lake_failure)?;
     if objects > 0 {
         let why = anyhow!(
             "{objects} objects are sealed with version {version}, or are just being written: run `weir lake reseal`, and try again"
@@ -114,7 +114,7 @@ fn in_clear() -> Failure {
 
 /// Tells the ledger of the lake, if there is one.
 fn tell_of(config: &Config, decision: Decision) -> Result<(), Failure> {
-    if !config.lake.root.0.is_dir() {
+    if !setup::has_lake(config)? {
         return Ok(());
     }
     let ring = weir_daemon::keys::open_own(config).map_err(setup::key_failure)?;

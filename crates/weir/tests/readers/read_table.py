@@ -9,7 +9,7 @@ usage: read_table.py ENGINE TABLE…          every row of each table; ENGINE is
        read_table.py sql STATEMENTS         what DuckDB answers to the last of the statements
 
 A table is a folder, or s3://BUCKET/… at the endpoint that AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
-name, with a certificate of the CA in SSL_CERT_FILE.
+name, by https with a certificate of the CA in SSL_CERT_FILE.
 
 For each table: a line {"table": …, "rows": N}, then N lines, one JSON object a row, keys and lines sorted; or, as digest,
 a line {"table": …, "digest": …, "rows": N}: the sum, modulo 2^128, of the first 16 bytes of each row's SHA-256.
@@ -183,11 +183,12 @@ def load(extension):
 
 def use_endpoint(connection):
     """Tells DuckDB of the S3 endpoint that the environment names."""
-    host = os.environ["AWS_ENDPOINT_URL"].removeprefix("https://")
+    scheme, host = os.environ["AWS_ENDPOINT_URL"].split("://")
     connection.execute(load("httpfs"))
-    connection.execute(f"SET ca_cert_file = '{os.environ['SSL_CERT_FILE']}'")
+    if scheme == "https":
+        connection.execute(f"SET ca_cert_file = '{os.environ['SSL_CERT_FILE']}'")
     connection.execute(
-        f"CREATE SECRET (TYPE s3, ENDPOINT '{host}', USE_SSL true, URL_STYLE 'path',"
+        f"CREATE SECRET (TYPE s3, ENDPOINT '{host}', USE_SSL {str(scheme == 'https').lower()}, URL_STYLE 'path',"
         f" REGION '{os.environ['AWS_REGION']}', KEY_ID '{os.environ['AWS_ACCESS_KEY_ID']}',"
         f" SECRET '{os.environ['AWS_SECRET_ACCESS_KEY']}')"
     )
@@ -201,7 +202,7 @@ def endpoint_folder(table):
 
     endpoint = S3FileSystem(
         endpoint_override=os.environ["AWS_ENDPOINT_URL"],
-        tls_ca_file_path=os.environ["SSL_CERT_FILE"],
+        tls_ca_file_path=os.environ.get("SSL_CERT_FILE", ""),
         region=os.environ["AWS_REGION"],
         access_key=os.environ["AWS_ACCESS_KEY_ID"],
         secret_key=os.environ["AWS_SECRET_ACCESS_KEY"],

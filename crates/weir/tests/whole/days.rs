@@ -9,6 +9,8 @@ use weir_testkit::corpus::{Corpus, Flaws, Options, Produced, rfc_3339};
 use weir_testkit::readers::Engine;
 
 use crate::broker::{Broker, OwnBroker};
+#[cfg(feature = "real-store")]
+use crate::bucket::Place;
 use crate::expected::{Expected, covered};
 use crate::program::{Daemon, Weir, has_committed, has_read};
 use crate::world::{Settings, World, name};
@@ -208,6 +210,37 @@ fn broker_that_dies_stops_the_flow_and_loses_nothing() {
     daemon.until("all is committed", |daemon| has_committed(daemon, EVENTS));
     stop(daemon);
     scene.assert_rows();
+}
+
+/// The object store goes away in the middle and comes back: the flow stops and says so, and nothing is lost or there twice.
+#[cfg(feature = "real-store")]
+#[test]
+fn object_store_that_dies_stops_the_flow_and_loses_nothing() {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("store")) };
+    let mut place = Place::new(settings);
+    let scene = Scene::new(&broker, place.settings.clone(), 29);
+    place.show_in(&scene.world);
+    broker.create_topics(&scene.settings, 2);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let mut daemon = Daemon::start(&scene.world, []);
+    daemon.until_ready();
+    broker.produce(&scene.topic(), 1, scene.events().take(HALF));
+    let committed = |daemon: &Daemon| daemon.metrics().sum("weir_commits_total", &[("outcome", "committed")]);
+    daemon.until("something is committed", |daemon| committed(daemon) > 0.5);
+    // Another batch is open, and its commit begins within the second.
+    broker.produce(&scene.topic(), 1, scene.events().skip(HALF));
+    daemon.until("some of it is read", |daemon| has_read(daemon, EVENTS / 2 + 1));
+    place.store.kill();
+    daemon.until_stopped_by(&["lake", "no connection to the store"]);
+    assert!(daemon.page("/livez").starts_with("200 "), "it waits, and is not to be killed for that");
+    place.store.start_again();
+    daemon.until_ready();
+    daemon.until("all is committed", |daemon| has_committed(daemon, EVENTS));
+    stop(daemon);
+    scene.assert_rows();
+    let expected = Expected::of(&scene.world, &scene.corpus, scene.world.consents(&scene.corpus), scene.events());
+    place.assert_read(&expected, &[Engine::Deltalake, Engine::DuckDb]);
 }
 
 /// Records that the broker lost stop their partition, with the command that accepts it; then it goes on, and the loss is told.
@@ -420,5 +453,7 @@ fn inbox_record(record: &Value) -> Produced {
 }
 
 const EVENTS: u64 = 2_000;
+#[cfg(feature = "real-store")]
+const HALF: usize = 1_000;
 /// How many of them the broker loses.
 const LOST: u64 = 500;

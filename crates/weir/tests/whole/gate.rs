@@ -117,7 +117,7 @@ pub(crate) fn wrong_is_refused(engine: Engine, endpoint: &Endpoint, table: &str)
 fn objects_come_as_fast_as_the_machine_gives_them() {
     let bytes = std::env::var("WEIR_TEST_BYTES").map_or(32 << 20, |bytes| bytes.parse().unwrap());
     for scheme in ["http", "https"] {
-        let world = with_recipient(&Settings::default());
+        let world = with_recipient(&Settings::default(), |_| ());
         let folder = world.table("reliability", "com.example.a").join("date=2026-11-28");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("5b0cb3f8-18f2-49a3-81c2-79ed2896a254.parquet"), vec![7; bytes]).unwrap();
@@ -156,8 +156,9 @@ with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
     rows = round(length / (time.monotonic() - started) / 1_000_000)
 "#;
 
-fn with_recipient(settings: &Settings) -> World {
+fn with_recipient(settings: &Settings, made: impl FnOnce(&World)) -> World {
     let world = World::new(settings);
+    made(&world);
     let purposes = fs::read_to_string(world.path("purposes.toml")).unwrap();
     let (before, after) = purposes.split_once("[reliability]").unwrap();
     let after = after.replacen("recipients     = []", "recipients     = [\"site-reliability\"]", 1);
@@ -167,8 +168,17 @@ fn with_recipient(settings: &Settings) -> World {
 }
 
 /// Makes a lake whose tables of reliability somebody may read, and says what is in it; every row is shown as a line.
-pub(crate) fn filled(settings: &Settings, mut show: impl FnMut(&str)) -> (World, Expected) {
-    let world = with_recipient(settings);
+pub(crate) fn filled(settings: &Settings, show: impl FnMut(&str)) -> (World, Expected) {
+    filled_in(settings, |_| (), show)
+}
+
+/// The same, with something done to the world before there is a lake.
+pub(crate) fn filled_in(
+    settings: &Settings,
+    made: impl FnOnce(&World),
+    mut show: impl FnMut(&str),
+) -> (World, Expected) {
+    let world = with_recipient(settings, made);
     let flaws = Flaws { tombstone: 0, binary_mode: 0, ..Flaws::default() };
     let corpus = world.corpus(23, Options { people: 200, tenants: 20, events: 2_000, flaws, ..Options::ending(0) });
     let is_a_line = |value: &Vec<u8>| !value.is_empty() && !value.contains(&b'\n');

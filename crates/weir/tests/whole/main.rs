@@ -23,6 +23,8 @@ mod api;
 mod attack;
 #[cfg(feature = "real-kafka")]
 mod broker;
+#[cfg(all(feature = "real-readers", feature = "real-store"))]
+mod bucket;
 #[cfg(feature = "real-kafka")]
 mod consent;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]

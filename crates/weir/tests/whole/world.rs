@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) commit_rows: u32,
     /// The folder of the lake.
     pub(crate) lake: &'static str,
+    /// Where it lies instead, if it lies in a bucket.
+    pub(crate) root: Option<String>,
     /// Whether the lake is sealed with keys in the folder `store-keys`.
     pub(crate) sealed: bool,
     /// More sections, as they stand in the file.
@@ -69,6 +71,7 @@ impl Default for Settings {
             commit_interval: "5m",
             commit_rows: 5_000_000,
             lake: "lake",
+            root: None,
             sealed: false,
             more: String::new(),
             files: "clear",
@@ -173,10 +176,11 @@ impl Settings {
             text.push_str(RECEIPTS);
         }
         let Self { commit_interval, commit_rows, lake, files, more, .. } = self;
+        let root = self.root.clone().unwrap_or_else(|| format!("file:{lake}"));
         let store_keys = if self.sealed { "store_keys = \"file:store-keys\"\n" } else { "" };
         write!(
             text,
-            "[lake]\nroot = \"file:{lake}\"\nfiles = \"{files}\"\ncommit_interval = \"{commit_interval}\"\n\
+            "[lake]\nroot = \"{root}\"\nfiles = \"{files}\"\ncommit_interval = \"{commit_interval}\"\n\
              commit_rows = {commit_rows}\n{store_keys}\
              [keys]\nprovider = \"file:keys\"\n[http]\nlisten = \"127.0.0.1:0\"\n{more}"
         )

@@ -95,9 +95,10 @@ fn dependencies(manifest: &str) -> Vec<Dependency<'_>> {
 }
 
 /// The order of the story: each crate may name only those before it.
-const CHAIN: [&str; 12] = [
+const CHAIN: [&str; 13] = [
     "weir-policy",
     "weir-keys",
+    "weir-bucket",
     "weir-vault",
     "weir-consent",
     CORE,
