@@ -74,6 +74,8 @@ struct Session {
     is_paused: bool,
     /// When to take the partitions anew, which stand still until then; on the monotonic clock.
     retake_ms: Option<i64>,
+    /// The watermarks of partitions that stand still.
+    standing: BTreeMap<PartitionId, i64>,
     lag_asked_ms: Option<i64>,
 }
 
@@ -407,7 +409,7 @@ impl Intake {
         metrics.oldest_uncommitted_seconds.set(seconds(oldest_ms.map_or(0, |oldest| now_ms - oldest)));
         metrics.open_bytes.set(i64::try_from(self.filling.open.filtered.memory()).unwrap_or(i64::MAX));
         if self.session.retake_ms.is_some() {
-            return; // Partitions that stand still are behind as far as they were.
+            return self.show_standing(consumer);
         }
         let Ok(lags) = consumer.lag(LAG_PATIENCE) else { return };
         self.pass_markers(consumer, &lags);
@@ -419,6 +421,15 @@ impl Intake {
             let committed = self.session.watermarks.get(partition).copied().unwrap_or(lag.start);
             let labels = PartitionLabels { topic: Arc::clone(&partition.topic), partition: partition.partition };
             metrics.lag.get_or_create_owned(&labels).set((lag.end - committed).max(0));
+        }
+    }
+
+    /// Shows how far partitions that stand still fall behind.
+    fn show_standing(&self, consumer: &Consumer) {
+        for (partition, bounds) in consumer.whole(LAG_PATIENCE).unwrap_or_default() {
+            let Some(committed) = self.session.standing.get(&partition) else { continue };
+            let labels = PartitionLabels { topic: partition.topic, partition: partition.partition };
+            self.shared.metrics.lag.get_or_create_owned(&labels).set((bounds.end - committed).max(0));
         }
     }
 }

@@ -36,7 +36,8 @@ impl Intake {
     pub(super) fn step_back(&mut self, consumer: &Consumer) {
         self.abandon();
         consumer.stand_still();
-        self.session = Session { retake_ms: Some(self.in_a_while()), ..Session::default() };
+        let standing = std::mem::take(&mut self.session.watermarks);
+        self.session = Session { retake_ms: Some(self.in_a_while()), standing, ..Session::default() };
     }
 
     /// Takes the partitions anew, from where the lake ends; as long as it does not say, the group is answered meanwhile.
