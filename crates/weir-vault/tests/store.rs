@@ -12,6 +12,11 @@ use weir_keys::{KeyError, KeyRing, SealedObject, StoreKeys, Wrap, WrapError};
 use weir_testkit::vault::Vault as Bao;
 use weir_vault::{Address, Auth, Settings, Vault};
 
+#[path = "common/secrets.rs"]
+mod secrets;
+
+use secrets::secrets_in_clear;
+
 /// What docs/security.md gives an operator of the store's keys, and what it gives a daemon.
 const OPERATOR: &str = r#"
 path "transit-store/encrypt/weir-store-*" { capabilities = ["update"] }
@@ -84,13 +89,6 @@ fn read(keys: &StoreKeys, object: &[u8]) -> io::Result<Vec<u8>> {
     let (head, rest) = object.split_at(SealedObject::HEAD_BYTES);
     let opened = keys.open_object(PLACE, head, u64::try_from(object.len()).unwrap())?;
     opened.open(&opened.chunks(0..u64::MAX), rest.to_vec())
-}
-
-/// Returns the secrets that lie in clear in a folder.
-fn secrets_in_clear(folder: &Path) -> Vec<Vec<u8>> {
-    let read = fs::read_dir(folder).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
-    let clear = read.filter(|bytes| bytes.starts_with(b"weirkey\x01") && bytes[9] == 1);
-    clear.map(|bytes| bytes[bytes.len() - 48..bytes.len() - 16].to_vec()).collect()
 }
 
 fn copy(from: &Path, to: &Path) {

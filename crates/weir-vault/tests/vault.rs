@@ -12,12 +12,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use rcgen::{KeyPair, PKCS_ED25519, SigningKey as _};
 use tempfile::TempDir;
-use weir_keys::{KeyError, KeyRing, KeySet, Wrap, WrapError};
+use weir_keys::{KeyError, KeyRing, Wrap, WrapError};
 use weir_policy::{PurposeId, Purposes};
 use weir_testkit::vault::Vault as Bao;
 use weir_vault::{Address, Auth, Certificate, Settings, Vault};
 
-const NOW_MS: i64 = 20_000 * 86_400_000;
+#[path = "common/ring.rs"]
+mod ring;
+#[path = "common/secrets.rs"]
+mod secrets;
+
+use ring::{NOW_MS, full, pseudonym};
+use secrets::{files, secrets_in_clear};
+
 /// What docs/security.md gives the daemon and an operator together.
 const POLICY: &str = r#"
 path "transit/encrypt/weir-*" { capabilities = ["update"] }
@@ -81,30 +88,6 @@ impl Place {
         let more = ["token", "create", "-field=token", "-policy=weir"];
         self.bao.bao(more.iter().chain(options)).trim().to_owned()
     }
-}
-
-fn full(ring: &KeyRing) {
-    ring.ensure_epochs(&Purposes::default(), NOW_MS).unwrap();
-    for tenant in ["acme", "globex"] {
-        ring.ensure_tenant(tenant).unwrap();
-    }
-}
-
-fn pseudonym(keys: &KeySet, tenant: &str) -> Option<[u8; 16]> {
-    let purpose = PurposeId::Reliability;
-    Some(keys.pseudonym_key(purpose, Purposes::default().epoch(purpose, NOW_MS), tenant, "user")?.digest(b"u-81"))
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-/// Returns the secrets that lie in clear in a folder's files, as a key file of version 1 has them before its checksum.
-fn secrets_in_clear(folder: &Path) -> Vec<Vec<u8>> {
-    let read = files(folder).into_iter().map(|path| fs::read(path).unwrap());
-    let clear = read.filter(|bytes| bytes.starts_with(b"weirkey\x01") && bytes[9] == 1);
-    clear.map(|bytes| bytes[bytes.len() - 48..bytes.len() - 16].to_vec()).collect()
 }
 
 fn holds(folder: &Path, secret: &[u8]) -> bool {

@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
 
-use weir_keys::{KeyError, KeyRing, KeySet, SealedObject, StoreKeys, WrapError};
+use weir_keys::{KeyError, KeyRing, SealedObject, StoreKeys, WrapError};
 use weir_policy::{PurposeId, Purposes};
 
 use crate::aws::AwsPlace;
+use crate::ring::{self, NOW_MS, pseudonym};
+use crate::secrets::{files, secrets_in_clear};
 use crate::{Cloud, refused};
 
-const NOW_MS: i64 = 20_000 * 86_400_000;
 const PLACE: &str = "eu/reliability/a/date=2026-01-01/x.parquet";
 
 /// Runs a test on every cloud.
@@ -38,32 +38,12 @@ on_each! {
 
 fn full(cloud: &dyn Cloud) -> KeyRing {
     let ring = KeyRing::init_with(&cloud.path("keys"), Some(cloud.client())).unwrap();
-    ring.ensure_epochs(&Purposes::default(), NOW_MS).unwrap();
-    for tenant in ["acme", "globex"] {
-        ring.ensure_tenant(tenant).unwrap();
-    }
+    ring::full(&ring);
     ring
 }
 
 fn open(cloud: &dyn Cloud) -> Result<KeyRing, KeyError> {
     KeyRing::open_with(&cloud.path("keys"), Some(cloud.client()))
-}
-
-fn pseudonym(keys: &KeySet, tenant: &str) -> Option<[u8; 16]> {
-    let purpose = PurposeId::Reliability;
-    Some(keys.pseudonym_key(purpose, Purposes::default().epoch(purpose, NOW_MS), tenant, "user")?.digest(b"u-81"))
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-/// Returns the secrets that lie in clear in a folder's files, as a key file of version 1 has them before its checksum.
-fn secrets_in_clear(folder: &Path) -> Vec<Vec<u8>> {
-    let read = files(folder).into_iter().map(|path| fs::read(path).unwrap());
-    let clear = read.filter(|bytes| bytes.starts_with(b"weirkey\x01") && bytes[9] == 1);
-    clear.map(|bytes| bytes[bytes.len() - 48..bytes.len() - 16].to_vec()).collect()
 }
 
 fn wrapped_ring_opens_for_whoever_may_and_holds_no_secret(cloud: &dyn Cloud) {

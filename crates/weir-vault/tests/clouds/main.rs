@@ -6,6 +6,10 @@
 
 mod aws;
 mod life;
+#[path = "../common/ring.rs"]
+mod ring;
+#[path = "../common/secrets.rs"]
+mod secrets;
 
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
