@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use serde::de::IgnoredAny;
 use simd_json::{Buffers, INPUT_PADDING, Tape};
-use weir_filter::{Filtered, Limits, Origin};
+use weir_filter::{Filtered, Level, Limits, Origin};
 use weir_testkit::corpus::{Corpus, Produced};
 use weir_testkit::reference::{Outcome, Raw, Reference};
 
@@ -37,7 +37,12 @@ pub const MEMCPY: &str = "memcpy";
 ///
 /// Rows leave in batches as large as the daemon's, so that buffers are used again as they are there.
 pub fn weir<'c>(world: &'c World, events: &'c Events, suffix: &str) -> Vec<Contestant<'c>> {
-    let mut filter = world.filter();
+    weir_at(Level::new(), world, events, suffix)
+}
+
+/// The same with these instructions of the processor.
+pub fn weir_at<'c>(level: Level, world: &'c World, events: &'c Events, suffix: &str) -> Vec<Contestant<'c>> {
+    let mut filter = world.filter_at(level);
     let records = events.records();
     let whole = Rc::new(Cell::new(0));
     let to_arrow = Rc::clone(&whole);

@@ -23,6 +23,9 @@ pub fn print(size: &Size, out: &mut impl Write) -> Result<()> {
 
     let mut all = Vec::new();
     all.extend(contestants::weir(&world, &mixed, ""));
+    for (name, level) in weir_filter::levels().into_iter().skip(1) {
+        all.extend(contestants::weir_at(level, &world, &mixed, &format!(", {name}")));
+    }
     all.push(contestants::simd_json(&mixed));
     all.push(contestants::ignored_any(&mixed));
     all.extend(contestants::weir(&world, &stable, ", stable"));

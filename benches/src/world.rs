@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use weir_consent::{ConsentStore, Standing, StateRecord, Status};
-use weir_filter::{Filter, Headers, Limits, Origin, Record};
+use weir_filter::{Filter, Headers, Level, Limits, Origin, Record};
 use weir_keys::{KeyRing, KeySet, canonical};
 use weir_policy::{Policy, PurposeId};
 use weir_testkit::corpus::{Corpus, Flaws, Options, Produced};
@@ -134,7 +134,13 @@ impl World {
 
     /// Returns a new filter.
     pub fn filter(&self) -> Filter {
-        Filter::new(Arc::clone(&self.policy), Arc::clone(&self.keys), Limits::default(), REGION.to_owned())
+        self.filter_at(Level::new())
+    }
+
+    /// Returns a new filter that works with these instructions of the processor.
+    pub fn filter_at(&self, level: Level) -> Filter {
+        let (policy, keys) = (Arc::clone(&self.policy), Arc::clone(&self.keys));
+        Filter::at_level(level, policy, keys, Limits::default(), REGION.to_owned())
     }
 }
 

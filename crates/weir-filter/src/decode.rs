@@ -41,12 +41,12 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, level: Level) -> Self {
         let limits = Limits { record_bytes: limits.record_bytes.min(RECORD_BYTES_MAX), ..limits };
         Self {
             limits,
             names: AttributeNames::new(),
-            index: Index::new(Level::new()),
+            index: Index::new(level),
             nesting: Nesting::default(),
             words: Recent::new(Token::OTHER),
         }

@@ -74,6 +74,7 @@ mod decode;
 mod explain;
 mod hash;
 mod json;
+mod level;
 mod names;
 mod plan;
 mod project;
@@ -84,6 +85,8 @@ mod tally;
 
 pub use batch::{Batch, Cells, Column, Coordinates, Filtered, Lists, Rows, Storable, Validity, Values};
 pub use explain::{ExplainedField, Explanation, Reading, Rule};
+pub use fearless_simd::Level;
+pub use level::levels;
 pub use pseudonymize::Pseudonym;
 pub use record::{Headers, Limits, Origin, Record, Tenants, TopicRules};
 pub use tally::{Fate, FieldCounts, Removed, Tally, TallyKey};
@@ -116,11 +119,16 @@ pub struct Filter {
 impl Filter {
     /// Compiles a policy; `region` is where the rows will live.
     pub fn new(policy: Arc<Policy>, keys: Arc<KeySet>, limits: Limits, region: String) -> Self {
+        Self::at_level(Level::new(), policy, keys, limits, region)
+    }
+
+    /// Compiles a policy for these instructions of the processor and no better ones, to compare and to measure them.
+    pub fn at_level(level: Level, policy: Arc<Policy>, keys: Arc<KeySet>, limits: Limits, region: String) -> Self {
         let plans = Plans::new(&policy);
-        let persons = Persons::new(Arc::clone(&keys), Arc::clone(&plans.kinds));
-        let hasher = Hasher::new(Arc::clone(&keys), Arc::clone(&plans.kinds));
-        let making = Making::new(hasher);
-        Self { policy, plans, keys, region, decoder: Decoder::new(limits), events: Events::default(), persons, making }
+        let persons = Persons::new(Arc::clone(&keys), Arc::clone(&plans.kinds), level);
+        let hasher = Hasher::new(Arc::clone(&keys), Arc::clone(&plans.kinds), level);
+        let (decoder, making) = (Decoder::new(limits, level), Making::new(hasher));
+        Self { policy, plans, keys, region, decoder, events: Events::default(), persons, making }
     }
 
     /// Filters records: adds rows, counts and coordinates to `out`, whose earlier ones are of the same policy.

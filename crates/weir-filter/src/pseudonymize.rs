@@ -7,6 +7,7 @@ use crate::consent::{Permitted, PermittedEvent};
 use crate::decode::{Decoded, Identifier, Kind, Value};
 use crate::recent::Recent;
 use crate::tally::Fate;
+use fearless_simd::Level;
 use std::cmp::Ordering;
 use std::hash::{self, Hash};
 use std::marker::PhantomData;
@@ -96,8 +97,8 @@ pub(crate) struct Hasher {
 }
 
 impl Hasher {
-    pub(crate) fn new(keys: Arc<KeySet>, kinds: Arc<[Arc<str>]>) -> Self {
-        Self { keys, kinds, queue: PseudonymQueue::new() }
+    pub(crate) fn new(keys: Arc<KeySet>, kinds: Arc<[Arc<str>]>, level: Level) -> Self {
+        Self { keys, kinds, queue: PseudonymQueue::new(level) }
     }
 
     /// Returns the pseudonyms of all that was handed in for a purpose.
@@ -223,9 +224,9 @@ pub(crate) struct Persons {
 }
 
 impl Persons {
-    pub(crate) fn new(keys: Arc<KeySet>, kinds: Arc<[Arc<str>]>) -> Self {
+    pub(crate) fn new(keys: Arc<KeySet>, kinds: Arc<[Arc<str>]>, level: Level) -> Self {
         let tenants = Recent::new(TenantIx(u32::MAX));
-        Self { keys, kinds, tenants, domains: Vec::new(), derived: 0, queue: PersonQueue::new(), pushed: 0 }
+        Self { keys, kinds, tenants, domains: Vec::new(), derived: 0, queue: PersonQueue::new(level), pushed: 0 }
     }
 
     /// Returns the tenant whose name is around; the store never forgets one.

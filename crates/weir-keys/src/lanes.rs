@@ -15,13 +15,12 @@ use crate::{
 
 /// Identifiers that wait to become pseudonyms.
 #[expect(missing_debug_implementations, reason = "holds keys and identifiers")]
-#[derive(Default)]
 pub struct PseudonymQueue(Queue);
 
 impl PseudonymQueue {
-    /// Makes an empty queue.
-    pub fn new() -> Self {
-        Self::default()
+    /// Makes an empty queue that hashes with these instructions of the processor.
+    pub fn new(level: Level) -> Self {
+        Self(Queue::new(level))
     }
 
     /// Adds an identifier in its canonical form.
@@ -44,13 +43,12 @@ impl PseudonymQueue {
 
 /// Identifiers that wait to become people of the consent domain.
 #[expect(missing_debug_implementations, reason = "holds keys and identifiers")]
-#[derive(Default)]
 pub struct PersonQueue(Queue);
 
 impl PersonQueue {
-    /// Makes an empty queue.
-    pub fn new() -> Self {
-        Self::default()
+    /// Makes an empty queue that hashes with these instructions of the processor.
+    pub fn new(level: Level) -> Self {
+        Self(Queue::new(level))
     }
 
     /// Adds an identifier in its canonical form.
@@ -72,7 +70,6 @@ const BLOCK_WORDS: usize = 16;
 const KEY_WORDS: usize = 8;
 
 /// Messages that wait: those of one block, and those of two.
-#[derive(Default)]
 struct Queue {
     one: Lanes<1>,
     two: Lanes<2>,
@@ -99,6 +96,10 @@ struct Group<const BLOCKS: usize> {
 }
 
 impl Queue {
+    fn new(level: Level) -> Self {
+        Self { one: Lanes::new(level), two: Lanes::new(level), len: 0, digests: Vec::new() }
+    }
+
     #[inline]
     fn push<const PIECES: usize>(&mut self, key: &[u8; SECRET_BYTES], pieces: [&[u8]; PIECES]) {
         let place = self.len;
@@ -126,6 +127,10 @@ impl Queue {
 }
 
 impl<const BLOCKS: usize> Lanes<BLOCKS> {
+    fn new(level: Level) -> Self {
+        Self { level, group: Box::new(Group::EMPTY), used: 0 }
+    }
+
     #[inline]
     fn push<const PIECES: usize>(
         &mut self,
@@ -160,12 +165,6 @@ impl<const BLOCKS: usize> Lanes<BLOCKS> {
     fn hash(&mut self, digests: &mut [[u8; 16]]) {
         let used = std::mem::take(&mut self.used);
         dispatch!(self.level, simd => self.group.hash(simd, used, digests));
-    }
-}
-
-impl<const BLOCKS: usize> Default for Lanes<BLOCKS> {
-    fn default() -> Self {
-        Self { level: Level::new(), group: Box::new(Group::EMPTY), used: 0 }
     }
 }
 
@@ -346,8 +345,7 @@ mod tests {
     fn lanes_agree_with_blake3_for_every_length_and_fill() {
         let message: Vec<u8> = (0..220).collect();
         for level in [Level::new(), Level::baseline()] {
-            let mut queue = Queue::default();
-            (queue.one.level, queue.two.level) = (level, level);
+            let mut queue = Queue::new(level);
             for count in 0..=40 {
                 for offset in 0..135 {
                     let inputs: Vec<_> = (0..count)

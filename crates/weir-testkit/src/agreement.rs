@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use weir_consent::ConsentStore;
-use weir_filter::{Filter, Filtered, Headers, Limits, Origin, Record};
+use weir_filter::{Filter, Filtered, Headers, Level, Limits, Origin, Record};
 use weir_keys::{KeyRing, KeySet};
 use weir_policy::Policy;
 
@@ -51,7 +51,7 @@ pub struct Disagreement {
 }
 
 impl Agreement {
-    /// Gives both filters the keys and consents; `consents` are records of the inbox, one of each matter.
+    /// Gives both filters the keys and consents, and the fast one the processor's instructions; `consents` are records of the inbox, one of each matter.
     ///
     /// # Panics
     /// Panics when a consent is none.
@@ -59,7 +59,7 @@ impl Agreement {
         policy: Arc<Policy>,
         keys: Arc<KeySet>,
         consents: impl Iterator<Item = Produced>,
-        limits: Limits,
+        (limits, level): (Limits, Level),
         now_ms: i64,
     ) -> Self {
         let mut reference = Reference::new(Arc::clone(&policy), Arc::clone(&keys), limits, REGION);
@@ -72,7 +72,7 @@ impl Agreement {
         }
         let store = ConsentStore::read_ndjson(&lines[..], &keys, now_ms)
             .unwrap_or_else(|error| panic!("the corpus makes good consents: {error:?}"));
-        let filter = Filter::new(Arc::clone(&policy), keys, limits, REGION.to_owned());
+        let filter = Filter::at_level(level, Arc::clone(&policy), keys, limits, REGION.to_owned());
         Self { policy, store, filter, reference, now_ms, total: Outcome::default() }
     }
 

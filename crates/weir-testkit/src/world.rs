@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use weir_filter::Limits;
+use weir_filter::{Level, Limits};
 use weir_keys::KeySet;
 use weir_policy::{Faults, Policy, PolicySource, Source};
 
@@ -61,14 +61,21 @@ impl World {
         let corpus = Corpus::new(seed, &policy, options);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let keys = agreement::keys(folder.path(), &policy, &corpus, NOW_MS);
-        let agreement = Self::agree(&policy, &keys, corpus.consents(), Limits::default());
+        let agreement = Self::agree(&policy, &keys, corpus.consents(), (Limits::default(), Level::new()));
         Self { policy, keys, corpus, agreement }
     }
 
     /// Gives the filters other limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
-        let agreement = Self::agree(&self.policy, &self.keys, self.corpus.consents(), limits);
+        let agreement = Self::agree(&self.policy, &self.keys, self.corpus.consents(), (limits, Level::new()));
+        Self { agreement, ..self }
+    }
+
+    /// Gives the fast filter these instructions of the processor.
+    #[must_use]
+    pub fn at_level(self, level: Level) -> Self {
+        let agreement = Self::agree(&self.policy, &self.keys, self.corpus.consents(), (Limits::default(), level));
         Self { agreement, ..self }
     }
 
@@ -76,7 +83,7 @@ impl World {
         policy: &Arc<Policy>,
         keys: &Arc<KeySet>,
         consents: impl Iterator<Item = Produced>,
-        limits: Limits,
+        limits: (Limits, Level),
     ) -> Agreement {
         Agreement::new(Arc::clone(policy), Arc::clone(keys), consents, limits, NOW_MS)
     }

@@ -86,6 +86,21 @@ fn filters_agree_on_limits() {
     }
 }
 
+/// What a processor has decides how text is looked through and how identifiers are hashed, and nothing else.
+#[test]
+fn filters_agree_with_the_instructions_of_every_processor() {
+    for (_, level) in weir_filter::levels().into_iter().skip(1) {
+        let mut world = World::edges(10, Flaws::default()).at_level(level);
+        let mutator = Mutator::new(&world.policy);
+        let mut events = world.events(0..4_000 * times());
+        for (event, index) in events.iter_mut().zip(0..).step_by(2) {
+            mutator.mutate(event, Random::of(11, index).bits());
+        }
+        assert_agreed(&mut world, &events);
+        assert_varied(&world);
+    }
+}
+
 /// The same with shrinking: the ways of spoiling that a failure needs, and no others, are printed.
 #[test]
 fn filters_agree_whatever_the_mutations() {

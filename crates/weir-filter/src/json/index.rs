@@ -288,9 +288,10 @@ pub(crate) fn usize_of(small: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::level::levels;
 
     fn marks(text: &str) -> Result<Vec<u32>, MalformedCode> {
-        let mut found = levels().map(|level| {
+        let mut found = levels().into_iter().map(|(_, level)| {
             let mut index = Index::new(level);
             index.read(text.as_bytes())?;
             Ok(index.marks()[..index.len].to_vec())
@@ -298,12 +299,6 @@ mod tests {
         let first = found.next().unwrap();
         found.for_each(|other| assert_eq!(first, other, "all processors find the same"));
         first
-    }
-
-    /// Every way to scan that this processor has.
-    fn levels() -> impl Iterator<Item = Level> {
-        let best = Level::new();
-        [Some(best), best.as_avx2().map(Simd::level), Some(Level::baseline())].into_iter().flatten()
     }
 
     /// Byte after byte, as one would by hand.

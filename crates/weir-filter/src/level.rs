@@ -1,0 +1,17 @@
+//! The instructions of processors that the filter can work with.
+
+use fearless_simd::Level;
+
+/// Returns what this processor has, with its name, the best first: a filter takes that by itself.
+pub fn levels() -> Vec<(&'static str, Level)> {
+    let best = Level::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        use fearless_simd::Simd as _;
+        let avx512 = best.as_avx512().map(|avx512| ("AVX-512", avx512.level()));
+        let avx2 = best.as_avx2().map(|avx2| ("AVX2", avx2.level()));
+        avx512.into_iter().chain(avx2).chain([("SSE2", Level::baseline())]).collect()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    vec![("best", best)]
+}
