@@ -22,10 +22,12 @@ pub fn counts(filtered: &Filtered) -> [Counts; 3] {
 fn of_batch<P: Purpose>(batch: &Batch<P>) -> Counts {
     let mut sum = Counts::default();
     for rows in batch.tables() {
-        let of_kind = rows.columns().iter().filter(|column| matches!(column.values(), Values::Pseudonym(_)));
+        let all: Vec<_> = (0..rows.len()).collect();
+        let columns: Vec<_> = rows.columns(&all).collect();
+        let of_kind = columns.iter().filter(|column| matches!(column.values(), Values::Pseudonym(_)));
         let system = number(rows.len());
         sum.rows += system;
-        sum.cells += rows.columns().iter().map(present).sum::<u64>() + 4 * system;
+        sum.cells += columns.iter().map(present).sum::<u64>() + 4 * system;
         sum.pseudonyms += of_kind.map(present).sum::<u64>() + 2 * system;
     }
     sum

@@ -1,4 +1,4 @@
-//! One pass of the filter for callgrind to count: `count MODE EVENTS`, run by `cargo xtask count`.
+//! One pass of the filter for callgrind to count: `count MODE EVENTS [TYPES]`, run by `cargo xtask count`.
 //!
 //! Only what happens inside [`counted_pass`] counts: two passes, the second with caches that the first has filled. Keys are
 //! random, so two runs differ a little, in how hash tables fall out.
@@ -14,7 +14,8 @@ fn main() -> Result<()> {
     let mode = Mode::ALL.into_iter().find(|known| known.word() == mode).context("no such mode")?;
     let events: u64 = arguments.next().context("how many events?")?.parse()?;
 
-    let world = World::new(8, PEOPLE)?;
+    let types = arguments.next().map_or(Ok(8), |types| types.parse())?;
+    let world = World::new(types, PEOPLE)?;
     let events = Events::generate(&world.corpus(mode, events)?, events);
     let records = events.records();
     let view = world.consent.view(NOW_MS, i64::MAX).context("the store is current for ever")?;

@@ -6,20 +6,23 @@
 
 mod cells;
 mod column;
+mod layout;
 mod pool;
 mod recheck;
 mod rows;
 
+pub(crate) use cells::halves;
+pub(crate) use cells::sealed::Sealed;
 pub use cells::{Cells, Storable, Validity};
 pub use column::{Column, Lists, Values};
+pub(crate) use layout::{BITS, Layout, Made, Plain, Word};
 pub(crate) use pool::Pool;
-pub(crate) use rows::Head;
-pub use rows::Rows;
+pub(crate) use rows::{Group, Hidden, Item, NewRow, small};
+pub use rows::{Head, Rows};
 
 use crate::record::{Origin, Record};
 use crate::tally::Tally;
-use std::collections::HashMap;
-use weir_policy::{ContractIx, MalformedCode, Personalization, Policy, Purpose, Reliability, Troubleshooting};
+use weir_policy::{ContractIx, MalformedCode, Personalization, Purpose, Reliability, Troubleshooting};
 
 /// What the filter made of some records: rows for each purpose, the accounting, and what it could not read.
 #[derive(Default)]
@@ -85,9 +88,8 @@ impl Coordinates {
 #[expect(missing_debug_implementations, reason = "values of events must not be printable")]
 pub struct Batch<P: Purpose> {
     tables: Vec<Rows<P>>,
-    places: HashMap<(ContractIx, i32), usize>,
-    /// The table of the last row: events of one type and day come in runs.
-    last: usize,
+    /// For each contract its days, and where their rows are.
+    places: Vec<Vec<(i32, usize)>>,
 }
 
 impl<P: Purpose> Batch<P> {
@@ -116,21 +118,24 @@ impl<P: Purpose> Batch<P> {
         self.tables.iter().map(Rows::memory).sum()
     }
 
-    /// Returns the rows of a contract and day, made when they are asked for first.
-    pub(crate) fn table(&mut self, place: ContractIx, policy: &Policy, date: i32, pool: &Pool<P>) -> &mut Rows<P> {
-        let is_same = |rows: &Rows<P>| rows.contract() == place && rows.date() == date;
-        if !self.tables.get(self.last).is_some_and(is_same) {
-            self.last = *self.places.entry((place, date)).or_insert_with(|| {
-                self.tables.push(Rows::new(place, policy, date, pool));
-                self.tables.len() - 1
-            });
+    /// Returns the place of the rows of a contract and day, made when they are asked for first.
+    pub(crate) fn place(&mut self, contract: ContractIx, date: i32, make: impl FnOnce() -> Rows<P>) -> usize {
+        let Self { tables, places } = self;
+        if places.len() <= contract.index() {
+            places.resize_with(contract.index() + 1, Vec::new);
         }
-        &mut self.tables[self.last]
+        let days = &mut places[contract.index()];
+        let place = days.iter().find(|(day, _)| *day == date).map_or(tables.len(), |(_, place)| *place);
+        if place == tables.len() {
+            days.push((date, place));
+            tables.push(make());
+        }
+        place
     }
 }
 
 impl<P: Purpose> Default for Batch<P> {
     fn default() -> Self {
-        Self { tables: Vec::new(), places: HashMap::new(), last: 0 }
+        Self { tables: Vec::new(), places: Vec::new() }
     }
 }

@@ -224,7 +224,7 @@ impl Read<'_> {
         match classified {
             Ok(along) => {
                 self.along = Some(along);
-                walk.data(self.classifier.plans.plan(along.0.contract))
+                walk.data(self.classifier.plans.plan_for_walk(along.0.contract))
             }
             Err(_) => walk.skip(),
         }

@@ -4,10 +4,10 @@
 //! Record ─ decode, classify ─▶ Decoded ─ consent ─▶ Judged ─▶ Permitted<P> ─ pseudonymize ─▶ Keyed<P> ─ project ─▶ Batch<P>
 //! ```
 //! One stage, one type, one file, and [`Filter::apply`] goes through them in this order, with a few hundred records at a time:
-//! people are hashed many at once, the consent store's places are brought near before they are asked, and a column gets many
-//! values in a row. The crate has no logger, no clock, no I/O and no way to serialize: what goes in as a [`Record`] comes out as
-//! numbers, words of closed lists, pseudonyms and counts, or not at all. A mistake that would change that should not compile;
-//! `tests/misuse` has those that were tried.
+//! people are hashed many at once, and the consent store's places are brought near before they are asked. The crate has no
+//! logger, no clock, no I/O and no way to serialize: what goes in as a [`Record`] comes out as numbers, words of closed lists,
+//! pseudonyms and counts, or not at all. A mistake that would change that should not compile; `tests/misuse` has those that
+//! were tried.
 //!
 //! # Which fate a record gets
 //!
@@ -83,7 +83,7 @@ mod recent;
 mod record;
 mod tally;
 
-pub use batch::{Batch, Cells, Column, Coordinates, Filtered, Lists, Rows, Storable, Validity, Values};
+pub use batch::{Batch, Cells, Column, Coordinates, Filtered, Head, Lists, Rows, Storable, Validity, Values};
 pub use explain::{ExplainedField, Explanation, Reading, Rule};
 pub use fearless_simd::Level;
 pub use level::levels;
@@ -91,12 +91,11 @@ pub use pseudonymize::Pseudonym;
 pub use record::{Headers, Limits, Origin, Record, Tenants, TopicRules};
 pub use tally::{Fate, FieldCounts, Removed, Tally, TallyKey};
 
-use batch::Pool;
 use classify::Classifier;
 use consent::{Asker, Judged};
 use decode::{Decoded, Decoder, Events, Opened};
 use plan::Plans;
-use project::project;
+use project::{Tables, project};
 use pseudonymize::{Hasher, KeyCache, Persons, pseudonymize};
 use std::sync::Arc;
 use weir_consent::ConsentView;
@@ -127,7 +126,7 @@ impl Filter {
         let plans = Plans::new(&policy);
         let persons = Persons::new(Arc::clone(&keys), Arc::clone(&plans.kinds), level);
         let hasher = Hasher::new(Arc::clone(&keys), Arc::clone(&plans.kinds), level);
-        let (decoder, making) = (Decoder::new(limits, level), Making::new(hasher));
+        let (decoder, making) = (Decoder::new(limits, level), Making::new(hasher, &policy));
         Self { policy, plans, keys, region, decoder, events: Events::default(), persons, making }
     }
 
@@ -179,7 +178,7 @@ impl Keeper<'_> {
         let permitted = self.judged.permit(&self.order);
         let keyed = pseudonymize(permitted, self.hasher, &mut means.keys, &mut self.fates);
         let pseudonyms = self.hasher.finish(&keyed);
-        project(keyed, pseudonyms, batch, &means.pool, tally);
+        project(keyed, pseudonyms, batch, &means.tables, tally);
     }
 }
 
@@ -199,19 +198,20 @@ struct Making {
 }
 
 impl Making {
-    fn new(hasher: Hasher) -> Self {
-        Self { hasher, troubleshooting: Means::new(), reliability: Means::new(), personalization: Means::new() }
+    fn new(hasher: Hasher, policy: &Policy) -> Self {
+        let (troubleshooting, reliability) = (Means::new(policy), Means::new(policy));
+        Self { hasher, troubleshooting, reliability, personalization: Means::new(policy) }
     }
 }
 
 /// What rows of one purpose are made with.
 struct Means<P: Purpose> {
     keys: KeyCache<P>,
-    pool: Pool<P>,
+    tables: Tables<P>,
 }
 
 impl<P: Purpose> Means<P> {
-    fn new() -> Self {
-        Self { keys: KeyCache::default(), pool: Pool::default() }
+    fn new(policy: &Policy) -> Self {
+        Self { keys: KeyCache::default(), tables: Tables::new(policy) }
     }
 }

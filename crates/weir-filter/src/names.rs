@@ -77,16 +77,24 @@ impl<T: Copy> Names<T> {
     /// Returns what the name means that is at `start..end` of a text.
     #[inline(always)]
     pub(crate) fn find(&self, text: &[u8], start: usize, end: usize) -> T {
-        let probe = Probe::of(text, start, end);
-        let first = probe.place(self.multiplier, self.shift);
-        let slot = &self.slots[first];
-        if slot.probe().is(probe) && probe.is_whole() {
-            return slot.meaning;
+        if end - start <= Probe::SEEN {
+            let probe = Probe::short(text, start, end);
+            let slot = &self.slots[probe.place(self.multiplier, self.shift)];
+            if slot.probe().is(probe) {
+                return slot.meaning;
+            }
         }
         if self.is_perfect {
             return self.nothing;
         }
         self.find_further(text, start, end)
+    }
+
+    /// Looks at all slots, so that look-ups soon find them near.
+    pub(crate) fn bring_near(&self) {
+        for line in self.slots.chunks(2) {
+            std::hint::black_box(line[0].length);
+        }
     }
 
     /// Looks for a name that may not be in its own slot, or that a probe does not see whole.
@@ -123,6 +131,18 @@ impl Probe {
     /// Makes the probe of what stands at `start..end` of a text.
     #[inline(always)]
     pub(crate) fn of(text: &[u8], start: usize, end: usize) -> Self {
+        let probe = Self::short(text, start, end);
+        if end - start <= Self::SEEN {
+            return probe;
+        }
+        // Long names often begin alike, and differ at their ends.
+        let end = text[..end].last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        Self { low: probe.low.rotate_left(11) ^ end, ..probe }
+    }
+
+    /// Makes the probe of the first bytes, which are all that a short name has.
+    #[inline(always)]
+    fn short(text: &[u8], start: usize, end: usize) -> Self {
         let length = end - start;
         // Two words, because a wide register would be written to memory before it could be taken apart.
         let [low, high] = match text.get(start..start + Probe::SEEN).map(|seen| seen.as_chunks().0) {
@@ -130,15 +150,9 @@ impl Probe {
             Some(_) | None => tail(text, start),
         };
         let [of_low, of_high] = MASKS[length.min(Probe::SEEN)];
-        let (mut low, high) = (low & of_low, high & of_high);
-        if length > Probe::SEEN {
-            // Long names often begin alike, and differ at their ends.
-            let end = text[..end].last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-            low = low.rotate_left(11) ^ end;
-        }
         #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a record is shorter than 4 GiB")]
         let length = length as u32;
-        Self { low, high, length }
+        Self { low: low & of_low, high: high & of_high, length }
     }
 
     /// Returns a number of `64 - shift` bits.
@@ -185,9 +199,10 @@ struct Table<T> {
 
 /// Gives each name a slot: its own, where a multiplier is found with which no two share one, as it is for a few dozen names.
 fn spread<T: Copy>(names: &[Slot<T>], nothing: T) -> Table<T> {
-    let bits = (names.len() * 2).max(8).next_power_of_two().trailing_zeros();
+    // As small as can be: with a thousand event types, every line of it comes from far.
+    let bits = names.len().max(4).next_power_of_two().trailing_zeros();
     let mut multiplier = 0x9E37_79B9_7F4A_7C15_u64;
-    for bits in bits..bits + 3 {
+    for bits in bits..bits + 4 {
         for _ in 0..TRIES {
             // Any full-period generator does; this one is Knuth's.
             multiplier = multiplier.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -198,7 +213,7 @@ fn spread<T: Copy>(names: &[Slot<T>], nothing: T) -> Table<T> {
         }
     }
     // Many names: some are a few slots behind their own, at half the slots in use.
-    let (multiplier, shift) = (multiplier | 1, 64 - bits);
+    let (multiplier, shift) = (multiplier | 1, 63 - bits);
     let found = (1..).find_map(|reach| Some((reach, place_all(names, nothing, (multiplier, shift), reach)?)));
     let (reach, slots) = found.expect("with enough reach every name has a slot");
     Table { multiplier, shift, reach, slots }

@@ -3,7 +3,6 @@
 //! Its dotted paths become a tree of objects, each with a table of the names it declares. Compiled once per policy, so
 //! that the walk asks one question a key and never compares a path.
 
-use crate::decode::Value;
 use crate::names::Names;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -30,33 +29,34 @@ pub(crate) struct Plan {
     pub(crate) ways: Vec<Ways>,
     /// The contract's fields, as the walk needs them.
     pub(crate) slots: Vec<Slot>,
-    /// What the fields hold before the walk.
-    pub(crate) absent: Box<[Value]>,
     /// For each purpose, the columns of identifiers, in their order.
     pub(crate) identifiers: [Vec<usize>; 3],
     /// For each set of purposes, the fields that none of them has; content is never among them.
     lost: [Box<[usize]>; 8],
 }
 
-/// What the walk must know of a field, close together.
+/// What the walk must know of a field, in one line of the cache: with a thousand event types none of it is near.
+#[repr(align(64))]
 pub(crate) struct Slot {
-    pub(crate) field_type: FieldType,
     pub(crate) bounds: Bounds,
-    /// The number of its closed list; 0 where it has none.
-    pub(crate) list: u32,
     /// The words of its list, if they are a contract's own and few.
     pub(crate) words: Option<Arc<Names<Token>>>,
+    pub(crate) field_type: Box<FieldType>,
+    /// The number of its closed list; 0 where it has none.
+    pub(crate) list: u32,
     /// The number of its kind of identifier; 0 where it has none.
     pub(crate) kind: u32,
     /// Its place among the values of the event or, inside an array, of the item.
-    pub(crate) at: usize,
+    pub(crate) at: u32,
     /// How many values an item has.
-    pub(crate) item_values: usize,
+    pub(crate) item_values: u32,
     /// Whether its values are words of a closed list.
     pub(crate) is_listed: bool,
     pub(crate) is_content: bool,
     pub(crate) is_subject: bool,
 }
+
+const _: () = assert!(size_of::<Slot>() == 64, "one line");
 
 /// The least and the greatest value that a field's type and range hold.
 pub(crate) enum Bounds {
@@ -153,16 +153,16 @@ impl Leads {
     fn to(slot: &Slot) -> Self {
         if slot.is_listed {
             // What fits a template is the event's own text, and takes longer to find.
-            return if let FieldType::Route(_) = slot.field_type { Self::Text } else { Self::Listed };
+            return if let FieldType::Route(_) = *slot.field_type { Self::Text } else { Self::Listed };
         }
         match slot.field_type.storage() {
             Storage::Bool => Self::Truth,
             Storage::Float => Self::Float,
-            Storage::Int if matches!(slot.field_type, FieldType::HttpStatus | FieldType::Int(_)) => Self::Whole,
+            Storage::Int if matches!(*slot.field_type, FieldType::HttpStatus | FieldType::Int(_)) => Self::Whole,
             Storage::Nothing => Self::Content,
             Storage::Pseudonym => Self::Identifier,
             Storage::Network | Storage::Semver | Storage::UserAgent => Self::Text,
-            Storage::Int if matches!(slot.field_type, FieldType::Timestamp { unit: None, .. }) => Self::Text,
+            Storage::Int if matches!(*slot.field_type, FieldType::Timestamp { unit: None, .. }) => Self::Text,
             Storage::Decimal | Storage::Int | Storage::Token => Self::Other,
         }
     }
@@ -205,9 +205,33 @@ impl Plans {
     pub(crate) fn plan(&self, contract: ContractIx) -> &Plan {
         &self.all[contract.index()]
     }
+
+    /// Returns the plan for a walk that is about to begin.
+    #[inline]
+    pub(crate) fn plan_for_walk(&self, contract: ContractIx) -> &Plan {
+        let plan = self.plan(contract);
+        if self.all.len() > NEAR_PLANS {
+            plan.bring_near();
+        }
+        plan
+    }
 }
 
+/// As many plans as a core's second cache holds beside everything else.
+const NEAR_PLANS: usize = 64;
+
 impl Plan {
+    /// Looks at all that a walk will ask.
+    ///
+    /// These looks do not depend on each other, so that the processor has many under way at once; the walk would wait for one after the
+    /// other, and with a thousand event types for each of them.
+    fn bring_near(&self) {
+        self.objects.iter().for_each(|object| object.members.bring_near());
+        for slot in &self.slots {
+            std::hint::black_box((slot.list, std::mem::discriminant(&*slot.field_type)));
+        }
+    }
+
     /// Returns the fields whose values no row carries when those of these purposes are written.
     pub(crate) fn lost(&self, written: PurposeSet) -> &[usize] {
         &self.lost[place_of(written)]
@@ -219,19 +243,18 @@ impl Plan {
             root.declare(place, field);
         }
         let slots = contract.fields.iter().enumerate().map(|(place, field)| Slot {
-            field_type: field.field_type.clone(),
             bounds: Bounds::of(field),
-            list: lists.of(&field.field_type).number,
             words: lists.of(&field.field_type).words.clone(),
+            field_type: Box::new(field.field_type.clone()),
+            list: lists.of(&field.field_type).number,
             kind: number_of_kind(field, kinds),
-            at: place,
+            at: small(place),
             item_values: 1,
             is_listed: field.class == FieldClass::Word && field.field_type.storage() == Storage::Token,
             is_content: field.class == FieldClass::Content,
             is_subject: contract.subject == Some(place),
         });
         let slots: Vec<_> = slots.collect();
-        let absent = vec![Value::ABSENT; slots.len()].into();
         let identifiers = PurposeId::ALL.map(|purpose| {
             let columns = contract.columns(purpose);
             columns.filter(|(_, field)| field.class == FieldClass::Identifier).map(|(place, _)| place).collect()
@@ -246,7 +269,7 @@ impl Plan {
             let fields = fields.filter(|(_, field)| field.purposes.and(written).is_empty());
             lost[place_of(written)] = fields.map(|(place, _)| place).collect();
         }
-        let mut plan = Self { objects: Vec::new(), ways: Vec::new(), slots, absent, identifiers, lost };
+        let mut plan = Self { objects: Vec::new(), ways: Vec::new(), slots, identifiers, lost };
         plan.compile(&root);
         plan
     }
@@ -282,7 +305,7 @@ impl Plan {
         for (of_item, field) in (0..).zip(&array.fields) {
             let slot = &mut self.slots[*field];
             slot.at = of_item;
-            slot.item_values = array.fields.len();
+            slot.item_values = small(array.fields.len());
         }
         let object = array.object.as_ref().map(|object| self.compile(object));
         Array { field: array.field, object, fields: array.fields.clone() }

@@ -30,6 +30,11 @@ impl<P: Purpose> Pseudonym<P> {
     /// Stands where there is none.
     pub(crate) const BLANK: Self = Self { bytes: [0; 16], purpose: PhantomData };
 
+    /// Returns the pseudonym whose bytes were stored in a row for `P`.
+    pub(crate) const fn from_stored(bytes: [u8; 16]) -> Self {
+        Self { bytes, purpose: PhantomData }
+    }
+
     /// Returns the bytes to store.
     pub const fn bytes(self) -> [u8; 16] {
         self.bytes
@@ -61,7 +66,7 @@ impl<'j, P> Keyed<'j, P> {
     }
 }
 
-/// Hands in the identifiers that rows for `P` have: table by table the subjects, the events' ids, then those of each column.
+/// Hands in the identifiers that rows for `P` have: row by row the subject, the event's id, then those of its columns.
 ///
 /// Says in `fates` where there is no key for the tenant at the event's time.
 pub(crate) fn pseudonymize<'j, P: Purpose>(
@@ -110,23 +115,17 @@ impl Hasher {
         let Some(first) = table.first() else { return };
         let plan = decoded.plan(first.permitted.event);
         for keyed in table {
-            if let Some((kind, subject)) = decoded.subject(keyed.permitted.event) {
-                self.queue.push(&cache.sets[keyed.keys][kind], subject.expose(KeyInUse(())));
+            let (event, keys) = (keyed.permitted.event, &cache.sets[keyed.keys]);
+            if let Some((kind, subject)) = decoded.subject(event) {
+                self.queue.push(&keys[kind], subject.expose(KeyInUse(())));
             }
-        }
-        for keyed in table {
-            let event = keyed.permitted.event;
-            let key = cache.sets[keyed.keys].last().expect("event ids always have a key");
             self.push_event_id(
-                key,
+                keys.last().expect("event ids always have a key"),
                 decoded.attribute(event, event.envelope.source),
                 decoded.attribute(event, event.envelope.id),
             );
-        }
-        for field in &plan.identifiers[P::ID.index()] {
-            let kind = usize::try_from(plan.slots[*field].kind).expect("usize has at least 32 bits");
-            for keyed in table {
-                let (event, key) = (keyed.permitted.event, &cache.sets[keyed.keys][kind]);
+            for field in &plan.identifiers[P::ID.index()] {
+                let key = &keys[usize::try_from(plan.slots[*field].kind).expect("usize has at least 32 bits")];
                 let mut push = |value: Value| {
                     if value.kind() == Kind::Identifier {
                         self.queue.push(key, decoded.identifier(event, value.as_place()).expose(KeyInUse(())));
@@ -208,6 +207,11 @@ impl<P: Purpose> Pseudonyms<'_, P> {
     pub(crate) fn next(&mut self) -> Pseudonym<P> {
         let bytes = *self.0.next().expect("as many are taken as were handed in");
         Pseudonym { bytes, purpose: PhantomData }
+    }
+
+    /// Checks that all were taken: one that is left over belongs to a row that has another's.
+    pub(crate) fn end(self) {
+        assert_eq!(self.0.len(), 0, "as many are taken as were handed in");
     }
 }
 

@@ -138,8 +138,9 @@ pub(crate) fn together<'r, 's>(mut records: &'s [Record<'r>]) -> impl Iterator<I
     })
 }
 
-/// Enough that each column gets many values at once and the lanes of the hash are full.
-const RECORDS_TOGETHER: usize = 1024;
+/// Enough that the lanes of the hash are full, and few enough that what an event asked of its contract while it was read is
+/// still near when its rows are made, also with a thousand event types.
+const RECORDS_TOGETHER: usize = 256;
 /// Their text stays in a core's second cache, and what is written beside it is bounded.
 const BYTES_TOGETHER: usize = 4 << 20;
 

@@ -7,7 +7,6 @@
 
 mod places;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -22,15 +21,15 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use weir_consent::TenantIx;
-use weir_filter::{Cells, Column, Pseudonym, Rows, Storable, Validity, Values};
+use weir_filter::{Cells, Column, Head, Pseudonym, Rows, Storable, Validity, Values};
 use weir_policy::{Contract, Field, Network, Purpose, PurposeId, Token};
 
 use crate::delta_type::{ColumnType, DeltaType};
 use crate::schema;
 use places::Places;
 
-/// The rows that are turned into arrays at once; larger slices make the encoder no faster.
-const SLICE_ROWS: usize = 8192;
+/// The rows that are turned into arrays at once: their words stay in a core's second cache, and larger slices make the encoder no faster.
+const SLICE_ROWS: usize = 2048;
 
 /// Returns the Arrow schema in which the rows of a contract are handed to Parquet.
 pub(crate) fn arrow_schema(contract: &Contract, purpose: PurposeId) -> SchemaRef {
@@ -56,20 +55,18 @@ pub fn record_batches<'r, P: Purpose>(
 
 /// Returns the places of the rows in the order in which they are written.
 fn order<P: Purpose>(rows: &Rows<P>) -> Vec<usize> {
-    let (subjects, ids) = (rows.subjects(), rows.event_ids());
-    let (names, validity) = (subjects.values(), subjects.validity());
     let number = |pseudonym: Pseudonym<P>| u128::from_be_bytes(pseudonym.bytes());
     // Rows without a subject come first, in the order of their event ids alone.
-    let whole = |row: usize| (validity.is_valid(row).then(|| number(names[row])), number(ids[row]));
+    let whole = |head: &Head<P>| (head.subject().map(number), number(head.event_id()));
     // The first bits tell nearly all people apart: what is sorted is small, and the rest is looked at where they do not.
-    let sketch = |row: usize| match whole(row) {
+    let sketch = |head: &Head<P>| match whole(head) {
         (None, id) => upper_half(id) >> 1,
         (Some(subject), _) => upper_half(subject) >> 1 | 1 << 63,
     };
-    let mut order: Vec<_> = (0..rows.len()).map(|row| (sketch(row), row)).collect();
+    let mut order: Vec<_> = rows.heads().iter().map(sketch).zip(0..).collect();
     order.sort_unstable_by_key(|(sketch, _)| *sketch);
     for alike in order.chunk_by_mut(|(one, _), (other, _)| one == other) {
-        alike.sort_unstable_by_key(|(_, row)| whole(*row));
+        alike.sort_unstable_by_key(|(_, row): &(u64, usize)| whole(&rows.heads()[*row]));
     }
     order.into_iter().map(|(_, row)| row).collect()
 }
@@ -85,65 +82,65 @@ fn arrays<P: Purpose>(
     tenant_name: &dyn Fn(TenantIx) -> String,
 ) -> Result<Vec<ArrayRef>, ArrowError> {
     let version = i32::try_from(rows.contract_version()).expect("contract versions are small");
-    let tenants = Picked { values: gather(rows.tenants(), picked), nulls: None };
-    let ids = Picked { values: gather(rows.event_ids(), picked), nulls: None };
-    let times = TimestampMicrosecondArray::from(gather(rows.times(), picked));
+    let heads: Vec<_> = picked.iter().map(|row| rows.heads()[*row]).collect();
+    let times: Vec<_> = heads.iter().map(Head::time).collect();
+    let tenants: Vec<_> = heads.iter().map(Head::tenant).collect();
     let mut arrays: Vec<ArrayRef> = vec![
-        words(&tenants, |tenant| tenant.0.into(), |tenant, text| text.push_str(&tenant_name(tenant)))?,
-        pseudonyms(pick(rows.subjects(), picked))?,
-        Arc::new(Int32Array::from(gather(rows.subject_epochs(), picked))),
-        pseudonyms(ids)?,
-        Arc::new(times.with_timezone("UTC")),
+        words(&tenants, None, |tenant| tenant.0.into(), |tenant, text| text.push_str(&tenant_name(tenant)))?,
+        pseudonyms(heads.iter().map(Head::subject))?,
+        Arc::new(heads.iter().map(Head::subject_epoch).collect::<Int32Array>()),
+        pseudonyms(heads.iter().map(|head| Some(head.event_id())))?,
+        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
         Arc::new(Int32Array::from_value(version, picked.len())),
     ];
-    for column in rows.columns() {
+    for column in rows.columns(picked) {
         let field = &contract.fields[column.field()];
-        arrays.push(column_array(column, field, picked)?);
+        arrays.push(column_array(column, field)?);
     }
     Ok(arrays)
 }
 
-fn column_array<P: Purpose>(column: &Column<P>, field: &Field, picked: &[usize]) -> Result<ArrayRef, ArrowError> {
-    let Some(lists) = column.lists() else { return values_array(column.values(), field, picked) };
-    let place = |offset: i32| usize::try_from(offset).expect("offsets are never below 0");
-    let bounds = |row: usize| -> Range<usize> { place(lists.offsets()[row])..place(lists.offsets()[row + 1]) };
-    let items: Vec<_> = picked.iter().flat_map(|row| bounds(*row)).collect();
-    let lengths = picked.iter().map(|row| bounds(*row).len());
-    let items = values_array(column.values(), field, &items)?;
+fn column_array<P: Purpose>(column: Column<P>, field: &Field) -> Result<ArrayRef, ArrowError> {
+    let (values, lists) = column.into_parts();
+    let items = values_array(values, field)?;
+    let Some(lists) = lists else { return Ok(items) };
     let DataType::List(item) = arrow_type(&schema::column(field).delta_type) else {
         return Err(ArrowError::SchemaError("an array path is stored as a list".into()));
     };
-    let nulls = pick_nulls(lists.validity(), picked);
-    Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), items, nulls)?))
+    let (offsets, validity) = lists.into_parts();
+    Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::new(offsets.into()), items, nulls(validity))?))
 }
 
-fn values_array<P: Purpose>(values: &Values<P>, field: &Field, picked: &[usize]) -> Result<ArrayRef, ArrowError> {
-    let stored = schema::column(field).delta_type.item();
+fn values_array<P: Purpose>(values: Values<P>, field: &Field) -> Result<ArrayRef, ArrowError> {
+    let stored = schema::delta_type(&field.field_type);
     Ok(match values {
         Values::Bool(cells) => {
-            let truths = BooleanBuffer::collect_bool(picked.len(), |at| cells.values()[picked[at]]);
-            Arc::new(BooleanArray::new(truths, pick_nulls(cells.validity(), picked)))
+            let (values, validity) = cells.into_parts();
+            Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls(validity)))
         }
-        Values::Decimal(cells) => {
-            Arc::new(numbers::<Decimal128Type>(pick(cells, picked))?.with_data_type(stored.arrow()))
+        Values::Decimal(cells) => Arc::new(numbers::<Decimal128Type>(cells)?.with_data_type(stored.arrow())),
+        Values::Float(cells) => Arc::new(numbers::<Float64Type>(cells)?),
+        Values::Int(cells) => integers(&stored, cells)?,
+        Values::Network(cells) => {
+            let (values, validity) = cells.into_parts();
+            words(&values, nulls(validity), Network::number, Network::write)?
         }
-        Values::Float(cells) => Arc::new(numbers::<Float64Type>(pick(cells, picked))?),
-        Values::Int(cells) => integers(&stored, pick(cells, picked))?,
-        Values::Network(cells) => words(&pick(cells, picked), Network::number, Network::write)?,
-        Values::Pseudonym(cells) => pseudonyms(pick(cells, picked))?,
-        Values::Semver(cells) => semver(pick(cells, picked))?,
-        Values::Token(cells) => tokens(field, &pick(cells, picked))?,
-        Values::UserAgent(cells) => user_agents(field, pick(cells, picked))?,
+        Values::Pseudonym(cells) => pseudonyms(cells.iter())?,
+        Values::Semver(cells) => semver(cells)?,
+        Values::Token(cells) => {
+            let (values, validity) = cells.into_parts();
+            tokens(field, &values, nulls(validity))?
+        }
+        Values::UserAgent(cells) => user_agents(field, cells)?,
     })
 }
 
-fn integers(stored: &DeltaType, picked: Picked<i64>) -> Result<ArrayRef, ArrowError> {
-    const FITS: &str = "the filter nulls what is outside the type";
+fn integers(stored: &DeltaType, cells: Cells<i64>) -> Result<ArrayRef, ArrowError> {
     Ok(match stored {
-        DeltaType::Byte => Arc::new(numbers::<Int8Type>(picked.map(|value| i8::try_from(value).expect(FITS)))?),
-        DeltaType::Short => Arc::new(numbers::<Int16Type>(picked.map(|value| i16::try_from(value).expect(FITS)))?),
-        DeltaType::Integer => Arc::new(numbers::<Int32Type>(picked.map(|value| i32::try_from(value).expect(FITS)))?),
-        DeltaType::Timestamp => Arc::new(numbers::<TimestampMicrosecondType>(picked)?.with_timezone("UTC")),
+        DeltaType::Byte => narrow::<Int8Type>(cells)?,
+        DeltaType::Short => narrow::<Int16Type>(cells)?,
+        DeltaType::Integer => narrow::<Int32Type>(cells)?,
+        DeltaType::Timestamp => Arc::new(numbers::<TimestampMicrosecondType>(cells)?.with_timezone("UTC")),
         DeltaType::Long
         | DeltaType::Binary
         | DeltaType::Boolean
@@ -151,18 +148,28 @@ fn integers(stored: &DeltaType, picked: Picked<i64>) -> Result<ArrayRef, ArrowEr
         | DeltaType::Double
         | DeltaType::List(_)
         | DeltaType::String
-        | DeltaType::Struct(_) => Arc::new(numbers::<Int64Type>(picked)?),
+        | DeltaType::Struct(_) => Arc::new(numbers::<Int64Type>(cells)?),
     })
 }
 
-fn numbers<T: ArrowPrimitiveType>(picked: Picked<T::Native>) -> Result<PrimitiveArray<T>, ArrowError> {
-    PrimitiveArray::try_new(picked.values.into(), picked.nulls)
+fn narrow<T: ArrowPrimitiveType<Native: TryFrom<i64>>>(cells: Cells<i64>) -> Result<ArrayRef, ArrowError> {
+    let (values, validity) = cells.into_parts();
+    let fit = |value| T::Native::try_from(value).ok().expect("the filter nulls what is outside the type");
+    let values: Vec<_> = values.into_iter().map(fit).collect();
+    Ok(Arc::new(PrimitiveArray::<T>::try_new(values.into(), nulls(validity))?))
 }
 
-fn semver(versions: Picked<[i32; 3]>) -> Result<ArrayRef, ArrowError> {
+fn numbers<T: ArrowPrimitiveType<Native: Storable>>(cells: Cells<T::Native>) -> Result<PrimitiveArray<T>, ArrowError> {
+    let (values, validity) = cells.into_parts();
+    PrimitiveArray::try_new(values.into(), nulls(validity))
+}
+
+fn semver(versions: Cells<[i32; 3]>) -> Result<ArrayRef, ArrowError> {
+    let (versions, validity) = versions.into_parts();
+    let nulls = nulls(validity);
     let part = |at: usize| -> Result<ArrayRef, ArrowError> {
-        let values: Vec<_> = versions.values.iter().map(|version| version[at]).collect();
-        Ok(Arc::new(Int32Array::try_new(values.into(), versions.nulls.clone())?))
+        let values: Vec<_> = versions.iter().map(|version| version[at]).collect();
+        Ok(Arc::new(Int32Array::try_new(values.into(), nulls.clone())?))
     };
     let parts = vec![part(0)?, part(1)?, part(2)?];
     structs(
@@ -172,18 +179,19 @@ fn semver(versions: Picked<[i32; 3]>) -> Result<ArrayRef, ArrowError> {
             ("patch", DeltaType::Integer),
         ]),
         parts,
-        versions.nulls,
+        nulls,
     )
 }
 
-fn user_agents(field: &Field, agents: Picked<(Token, i32)>) -> Result<ArrayRef, ArrowError> {
-    let majors: Vec<_> = agents.values.iter().map(|(_, major)| *major).collect();
-    let majors = Int32Array::try_new(majors.into(), agents.nulls.clone())?;
-    let families = agents.map(|(family, _)| family);
+fn user_agents(field: &Field, agents: Cells<(Token, i32)>) -> Result<ArrayRef, ArrowError> {
+    let (agents, validity) = agents.into_parts();
+    let nulls = nulls(validity);
+    let (families, majors): (Vec<_>, Vec<_>) = agents.into_iter().unzip();
+    let majors = Int32Array::try_new(majors.into(), nulls.clone())?;
     structs(
         &DeltaType::Struct(vec![("family", DeltaType::String), ("major", DeltaType::Integer)]),
-        vec![tokens(field, &families)?, Arc::new(majors)],
-        families.nulls,
+        vec![tokens(field, &families, nulls.clone())?, Arc::new(majors)],
+        nulls,
     )
 }
 
@@ -195,33 +203,33 @@ fn structs(stored: &DeltaType, columns: Vec<ArrayRef>, nulls: Option<NullBuffer>
 }
 
 /// Pseudonyms lie one after the other; a null takes no room.
-fn pseudonyms<P: Purpose>(picked: Picked<Pseudonym<P>>) -> Result<ArrayRef, ArrowError> {
-    let Picked { values, nulls } = picked;
-    let is_there = |at: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at));
-    let lengths = (0..values.len()).map(|at| if is_there(at) { size_of::<Pseudonym<P>>() } else { 0 });
-    let offsets = OffsetBuffer::from_lengths(lengths);
-    let there = values.iter().enumerate().filter(|(at, _)| is_there(*at));
-    let mut bytes = Vec::with_capacity(values.len());
-    bytes.extend(there.map(|(_, value)| value.bytes()));
+fn pseudonyms<P: Purpose>(values: impl Iterator<Item = Option<Pseudonym<P>>> + Clone) -> Result<ArrayRef, ArrowError> {
+    let lengths = values.clone().map(|value| value.map_or(0, |_| size_of::<Pseudonym<P>>()));
+    let offsets = OffsetBuffer::from_lengths(lengths.collect::<Vec<_>>());
+    let nulls = NullBuffer::new(values.clone().map(|value| value.is_some()).collect());
+    let mut bytes = Vec::with_capacity(nulls.len());
+    bytes.extend(values.flatten().map(Pseudonym::bytes));
+    let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
     Ok(Arc::new(BinaryArray::try_new(offsets, bytes.into_flattened().into(), nulls)?))
 }
 
-fn tokens(field: &Field, picked: &Picked<Token>) -> Result<ArrayRef, ArrowError> {
+fn tokens(field: &Field, values: &[Token], nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
     let write = |token, text: &mut String| text.push_str(&field.field_type.render(token));
-    words(picked, |token| token.number().into(), write)
+    words(values, nulls, |token| token.number().into(), write)
 }
 
 /// Makes a dictionary array: each different value is written once.
 fn words<T: Copy>(
-    picked: &Picked<T>,
+    values: &[T],
+    nulls: Option<NullBuffer>,
     number: impl Fn(T) -> u64,
     write: impl Fn(T, &mut String),
 ) -> Result<ArrayRef, ArrowError> {
-    let mut places = Places::new();
+    let mut places = Places::for_values(values.len());
     let (mut text, mut ends) = (String::new(), vec![0]);
-    let mut keys = Vec::with_capacity(picked.values.len());
-    for (at, value) in picked.values.iter().enumerate() {
-        if picked.nulls.as_ref().is_some_and(|nulls| nulls.is_null(at)) {
+    let mut keys = Vec::with_capacity(values.len());
+    for (at, value) in values.iter().enumerate() {
+        if nulls.as_ref().is_some_and(|nulls| nulls.is_null(at)) {
             keys.push(0);
             continue;
         }
@@ -232,42 +240,15 @@ fn words<T: Copy>(
         }
         keys.push(place.number);
     }
-    let keys = Int32Array::try_new(keys.into(), picked.nulls.clone())?;
+    let keys = Int32Array::try_new(keys.into(), nulls)?;
     let texts = StringArray::try_new(OffsetBuffer::new(ends.into()), text.into_bytes().into(), None)?;
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(texts))?))
 }
 
-/// The values at some places, one after the other; a null's is blank.
-struct Picked<T> {
-    values: Vec<T>,
-    nulls: Option<NullBuffer>,
-}
-
-impl<T: Copy> Picked<T> {
-    fn map<U>(self, change: impl Fn(T) -> U) -> Picked<U> {
-        Picked { values: self.values.into_iter().map(change).collect(), nulls: self.nulls }
-    }
-}
-
-fn pick<T: Storable>(cells: &Cells<T>, picked: &[usize]) -> Picked<T> {
-    Picked { values: gather(cells.values(), picked), nulls: pick_nulls(cells.validity(), picked) }
-}
-
-fn gather<T: Copy>(values: &[T], picked: &[usize]) -> Vec<T> {
-    picked.iter().map(|row| values[*row]).collect()
-}
-
-/// Returns which of the values at some places are null, if any is.
-fn pick_nulls(validity: &Validity, picked: &[usize]) -> Option<NullBuffer> {
-    if validity.nulls() == 0 {
-        return None;
-    }
-    let bits = validity.bits();
-    let valid = BooleanBuffer::collect_bool(picked.len(), |at| {
-        let row = picked[at];
-        bits[row / 8] >> (row % 8) & 1 == 1
-    });
-    Some(NullBuffer::new(valid)).filter(|nulls| nulls.null_count() > 0)
+/// Returns which values are null, if any is.
+fn nulls(validity: Validity) -> Option<NullBuffer> {
+    let (len, nulls) = (validity.len(), validity.nulls());
+    (nulls > 0).then(|| NullBuffer::new(BooleanBuffer::new(validity.into_bits().into(), 0, len)))
 }
 
 fn field(column: &ColumnType) -> ArrowField {

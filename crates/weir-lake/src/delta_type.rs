@@ -29,11 +29,6 @@ pub(crate) struct ColumnType {
 }
 
 impl DeltaType {
-    /// Returns the type of the items of a list, and any other type as it is.
-    pub(crate) fn item(self) -> Self {
-        if let Self::List(of) = self { *of } else { self }
-    }
-
     /// Returns the Arrow type whose Parquet form every reader takes for the Delta type.
     pub(crate) fn arrow(&self) -> DataType {
         match self {

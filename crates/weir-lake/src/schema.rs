@@ -29,7 +29,8 @@ pub(crate) fn column(field: &Field) -> ColumnType {
     ColumnType::new(&field.column, stored)
 }
 
-fn delta_type(field_type: &FieldType) -> DeltaType {
+/// Returns how a value, or a list's item, of a type is stored.
+pub(crate) fn delta_type(field_type: &FieldType) -> DeltaType {
     match field_type {
         FieldType::Bool => DeltaType::Boolean,
         FieldType::Int(IntType::Int8) => DeltaType::Byte,

@@ -21,7 +21,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use weir_consent::TenantIx;
-use weir_filter::Rows;
+use weir_filter::{Head, Rows};
 use weir_keys::KeyError;
 use weir_ledger::Sha256;
 use weir_policy::{Contract, Policy, Purpose, PurposeId};
@@ -120,9 +120,9 @@ impl<P: Purpose> OpenFile<P> {
         for batch in columns::record_batches(rows, contract, tenant_name) {
             self.file.write(&batch.map_err(SealError::Columns)?)?;
         }
-        for time in rows.times() {
-            let (least, greatest) = self.times.unwrap_or((*time, *time));
-            self.times = Some((least.min(*time), greatest.max(*time)));
+        for time in rows.heads().iter().map(Head::time) {
+            let (least, greatest) = self.times.unwrap_or((time, time));
+            self.times = Some((least.min(time), greatest.max(time)));
         }
         Ok(())
     }

@@ -14,16 +14,18 @@ pub(crate) type Named = (String, Cell);
 /// Returns a row's cells: the system's columns that can be foretold, then the declared ones, nulls included.
 pub(crate) fn of_row<P: Purpose>(policy: &Policy, rows: &Rows<P>, row: usize, tenant: &str) -> Vec<Named> {
     let contract = policy.contract(rows.contract());
-    let subject = if rows.subjects().validity().is_valid(row) { Cell::Pseudonym } else { Cell::Null };
+    let head = &rows.heads()[row];
+    let subject = head.subject().map_or(Cell::Null, |_| Cell::Pseudonym);
     let system: [_; SYSTEM] = [
         ("tenant", Cell::Text(tenant.to_owned())),
         ("subject", subject),
-        ("time", Cell::Text(time::render(rows.times()[row]))),
+        ("time", Cell::Text(time::render(head.time()))),
         ("contract_version", Cell::Number(rows.contract_version().to_string())),
     ];
-    let declared = rows.columns().iter().map(|column| {
+    let row = [row];
+    let declared = rows.columns(&row).map(|column| {
         let field = &contract.fields[column.field()];
-        (field.column.clone(), cell(field, column, row))
+        (field.column.clone(), cell(field, &column))
     });
     system.into_iter().map(|(name, cell)| (name.to_owned(), cell)).chain(declared).collect()
 }
@@ -40,13 +42,13 @@ pub(crate) fn render(cell: &Cell) -> String {
     }
 }
 
-fn cell<P: Purpose>(field: &Field, column: &Column<P>, row: usize) -> Cell {
-    let Some(lists) = column.lists() else { return item(field, column.values(), row) };
-    if !lists.validity().is_valid(row) {
+/// Returns what a column of one row holds.
+fn cell<P: Purpose>(field: &Field, column: &Column<P>) -> Cell {
+    let Some(lists) = column.lists() else { return item(field, column.values(), 0) };
+    if !lists.validity().is_valid(0) {
         return Cell::Null;
     }
-    let place = |at: usize| usize::try_from(lists.offsets()[at]).expect("offsets are not negative");
-    Cell::List((place(row)..place(row + 1)).map(|at| item(field, column.values(), at)).collect())
+    Cell::List((0..column.values().len()).map(|at| item(field, column.values(), at)).collect())
 }
 
 fn item<P: Purpose>(field: &Field, values: &Values<P>, at: usize) -> Cell {

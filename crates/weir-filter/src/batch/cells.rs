@@ -3,11 +3,24 @@
 //! [`Storable`] is the list of what may be written: numbers, words of closed lists and pseudonyms. Text is not on it, and
 //! nobody can add to it, so free text has no way into a column.
 
+use super::layout::{ITEM_WORDS, Word};
 use crate::pseudonymize::Pseudonym;
 use weir_policy::{Network, Purpose, Token};
 
-mod sealed {
-    pub trait Sealed {}
+pub(super) mod sealed {
+    use super::super::layout::{ITEM_WORDS, Word};
+
+    /// How a value lies in a row.
+    pub trait Sealed: Sized {
+        /// How many words hold a value.
+        const WORDS: usize;
+
+        /// Returns the value's words; those that it does not need are 0.
+        fn to_words(self) -> [Word; ITEM_WORDS];
+
+        /// Returns the value of as many words as it needs, or more.
+        fn of_words(words: &[Word]) -> Self;
+    }
 }
 
 /// What a column may hold; sealed.
@@ -17,8 +30,25 @@ pub trait Storable: sealed::Sealed + Copy {
 }
 
 macro_rules! storable {
-    ($($type:ty = $blank:expr;)*) => {$(
-        impl sealed::Sealed for $type {}
+    ($($type:ty = $blank:expr, $words:literal: $value:ident => $into:expr, $from:ident => $of:expr;)*) => {$(
+        impl sealed::Sealed for $type {
+            const WORDS: usize = $words;
+
+            #[inline]
+            fn to_words(self) -> [Word; ITEM_WORDS] {
+                let ($value, mut all) = (self, [0; ITEM_WORDS]);
+                let words: [Word; $words] = $into;
+                all[..$words].copy_from_slice(&words);
+                all
+            }
+
+            #[inline]
+            fn of_words(words: &[Word]) -> Self {
+                let $from: [Word; $words] = *words.first_chunk().expect("a cell has all words of its value");
+                $of
+            }
+        }
+
         impl Storable for $type {
             const BLANK: Self = $blank;
         }
@@ -26,19 +56,59 @@ macro_rules! storable {
 }
 
 storable! {
-    bool = false;
-    f64 = 0.0;
-    i64 = 0;
-    i128 = 0;
-    Network = Network::BLANK;
-    Token = Token::OTHER;
-    [i32; 3] = [0; 3];
-    (Token, i32) = (Token::OTHER, 0);
+    bool = false, 1: truth => [truth.into()], words => words != [0];
+    f64 = 0.0, 2: number => halves(number.to_bits()), words => f64::from_bits(joined(words));
+    i64 = 0, 2: number => halves(number.cast_unsigned()), words => joined(words).cast_signed();
+    i128 = 0, 4: number => quarters(number.to_le_bytes()), words => i128::from_le_bytes(bytes(words));
+    Network = Network::BLANK, 2: network => halves(network.number()), words => Self::from_number(joined(words));
+    Token = Token::OTHER, 1: token => [token.number()], words => Self::from_number(words[0]);
+    [i32; 3] = [0; 3], 3: parts => parts.map(i32::cast_unsigned), words => words.map(u32::cast_signed);
+    (Token, i32) = (Token::OTHER, 0), 2:
+        agent => [agent.1.cast_unsigned(), agent.0.number()],
+        words => (Token::from_number(words[1]), words[0].cast_signed());
 }
 
-impl<P: Purpose> sealed::Sealed for Pseudonym<P> {}
+impl<P: Purpose> sealed::Sealed for Pseudonym<P> {
+    const WORDS: usize = 4;
+
+    #[inline]
+    fn to_words(self) -> [Word; ITEM_WORDS] {
+        quarters(self.bytes())
+    }
+
+    #[inline]
+    fn of_words(words: &[Word]) -> Self {
+        Self::from_stored(bytes(*words.first_chunk().expect("a cell has all words of its value")))
+    }
+}
+
 impl<P: Purpose> Storable for Pseudonym<P> {
     const BLANK: Self = Self::BLANK;
+}
+
+/// Returns the two words of a longer one, the lower first.
+#[inline]
+pub(crate) fn halves(bits: u64) -> [Word; 2] {
+    let [low, high] = *bits.to_le_bytes().as_chunks().0 else { unreachable!("8 bytes are two words") };
+    [low, high].map(Word::from_le_bytes)
+}
+
+#[inline]
+fn joined([low, high]: [Word; 2]) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+#[inline]
+fn quarters(bytes: [u8; 16]) -> [Word; 4] {
+    let [a, b, c, d] = *bytes.as_chunks().0 else { unreachable!("16 bytes are four words") };
+    [a, b, c, d].map(Word::from_le_bytes)
+}
+
+#[inline]
+fn bytes(words: [Word; 4]) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes.as_chunks_mut().0.copy_from_slice(&words.map(Word::to_le_bytes));
+    bytes
 }
 
 /// A column's values; written by this crate only.
@@ -60,7 +130,7 @@ impl<T: Storable> Cells<T> {
     }
 
     /// Returns the values in order, `None` for null.
-    pub fn iter(&self) -> impl Iterator<Item = Option<T>> {
+    pub fn iter(&self) -> impl Iterator<Item = Option<T>> + Clone {
         self.values.iter().enumerate().map(|(at, value)| self.validity.is_valid(at).then_some(*value))
     }
 
@@ -74,80 +144,15 @@ impl<T: Storable> Cells<T> {
         self.values.is_empty()
     }
 
-    pub(crate) fn new() -> Self {
-        Self { values: Vec::new(), validity: Validity::default() }
+    /// Hands out the values and which of them are there.
+    pub fn into_parts(self) -> (Vec<T>, Validity) {
+        (self.values, self.validity)
     }
 
-    /// Adds what is read from each element, `None` for null.
-    #[inline]
-    pub(crate) fn extend<E>(&mut self, from: &[E], mut read: impl FnMut(&E) -> Option<T>) {
-        make_room(&mut self.values, from.len());
-        // A few at a time, so that lengths and bits are counted in registers.
-        let (blocks, rest) = from.as_chunks::<BLOCK>();
-        for from in blocks {
-            let (mut block, mut bits) = ([T::BLANK; BLOCK], 0);
-            for (at, (place, element)) in block.iter_mut().zip(from).enumerate() {
-                bits |= put(place, read(element)) << at;
-            }
-            self.values.extend_from_slice(&block);
-            self.validity.append(bits, BLOCK);
-        }
-        let (mut block, mut bits) = ([T::BLANK; BLOCK], 0);
-        for (at, (place, element)) in block.iter_mut().zip(rest).enumerate() {
-            bits |= put(place, read(element)) << at;
-        }
-        self.values.extend_from_slice(&block[..rest.len()]);
-        self.validity.append(bits, rest.len());
+    /// Puts values and which of them are there together; the others are blank.
+    pub(crate) fn new(values: Vec<T>, validity: Validity) -> Self {
+        Self { values, validity }
     }
-
-    /// Keeps the values whose place is true in `keep`, which has one place for each.
-    pub(crate) fn retain(&mut self, keep: &[bool]) {
-        assert_eq!(keep.len(), self.len(), "one verdict for each value");
-        let mut validity = Validity::default();
-        let kept = keep.iter().enumerate().filter(|(_, kept)| **kept);
-        kept.for_each(|(at, _)| validity.push(self.validity.is_valid(at)));
-        retain(&mut self.values, keep);
-        self.validity = validity;
-    }
-
-    pub(crate) fn memory(&self) -> usize {
-        size_of_val(&self.values[..]) + self.validity.bits.len()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.values.clear();
-        self.validity.clear();
-    }
-}
-
-/// Puts a value in its place; returns 1 if there is one.
-#[inline(always)]
-fn put<T: Storable>(place: &mut T, value: Option<T>) -> u16 {
-    *place = value.unwrap_or(T::BLANK);
-    u16::from(value.is_some())
-}
-
-/// A column of fewer values is small: 16 KiB at most.
-const SMALL: usize = 1024;
-
-/// Values that are added at once.
-const BLOCK: usize = 16;
-
-/// Grows a column where it is full, a small one by as much again and others by a quarter.
-///
-/// What is reserved counts against nobody's budget, so it must be little.
-#[inline]
-fn make_room<T>(values: &mut Vec<T>, more: usize) {
-    if values.capacity() - values.len() < more {
-        let step = if values.len() < SMALL { values.len() } else { values.len() / 4 };
-        values.reserve_exact(more.max(step).max(64));
-    }
-}
-
-/// Keeps the elements whose place is true in `keep`.
-pub(crate) fn retain<T>(values: &mut Vec<T>, keep: &[bool]) {
-    let mut kept = keep.iter();
-    values.retain(|_| *kept.next().expect("one verdict for each value"));
 }
 
 /// A bit for each value, least significant first: Arrow's validity bitmap.
@@ -184,24 +189,23 @@ impl Validity {
         self.nulls
     }
 
-    pub(crate) fn push(&mut self, valid: bool) {
-        self.append(valid.into(), 1);
+    /// Hands out the bitmap.
+    pub fn into_bits(self) -> Vec<u8> {
+        self.bits
     }
 
-    /// Adds the lowest `count` of 16 bits; the others are 0.
-    fn append(&mut self, bits: u16, count: usize) {
-        let used = self.len % 8;
-        let open = if used == 0 { 0 } else { self.bits.pop().unwrap_or_default() };
-        let [first, second, third, _] = (u32::from(bits) << used | u32::from(open)).to_le_bytes();
-        let bytes = (used + count).div_ceil(8);
-        self.bits.extend_from_slice(&[first, second, third][..bytes]);
-        self.len += count;
-        self.nulls += count - usize::try_from(bits.count_ones()).expect("usize has at least 32 bits");
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.bits.clear();
-        (self.len, self.nulls) = (0, 0);
+    /// Makes the bitmap of so many verdicts.
+    #[inline]
+    pub(crate) fn collect(mut are_valid: impl ExactSizeIterator<Item = bool>) -> Self {
+        let len = are_valid.len();
+        let (mut bits, mut valid) = (Vec::with_capacity(len.div_ceil(8)), 0);
+        for _ in 0..len.div_ceil(8) {
+            let byte =
+                are_valid.by_ref().take(8).zip(0..).fold(0, |byte, (is_valid, at)| byte | u8::from(is_valid) << at);
+            valid += usize::try_from(byte.count_ones()).expect("a byte has 8 bits");
+            bits.push(byte);
+        }
+        Self { bits, len, nulls: len - valid }
     }
 }
 
@@ -210,28 +214,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nulls_are_blank_and_counted() {
-        let mut cells = Cells::new();
-        let numbers: Vec<i64> = (0..20).collect();
-        cells.extend(&numbers[..3], |n| (n % 3 != 0).then_some(*n));
-        cells.extend(&numbers[3..], |n| (n % 3 != 0).then_some(*n));
-        assert_eq!(cells.len(), 20);
-        assert_eq!(cells.validity().nulls(), 7);
-        assert_eq!(&cells.values()[..4], [0, 1, 2, 0]);
-        assert_eq!(cells.validity().bits(), [0b1011_0110, 0b0110_1101, 0b0000_1011]);
+    fn nulls_are_counted() {
+        let validity = Validity::collect((0..20).map(|n| n % 3 != 0));
+        assert_eq!((validity.len(), validity.nulls()), (20, 7));
+        assert_eq!(validity.bits(), [0b1011_0110, 0b0110_1101, 0b0000_1011]);
+        assert!(Validity::collect(std::iter::empty()).is_empty());
     }
 
     #[test]
-    fn retained_values_keep_their_order_and_validity() {
-        let mut cells = Cells::new();
-        let numbers: Vec<i64> = (0..20).collect();
-        cells.extend(&numbers[..1], |n| (n % 3 != 0).then_some(*n));
-        cells.extend(&numbers[1..], |n| (n % 3 != 0).then_some(*n));
-        let keep: Vec<bool> = (0..20).map(|n| n % 2 == 0).collect();
-        cells.retain(&keep);
-        let left: Vec<_> = cells.iter().collect();
-        let want = [None, Some(2), Some(4), None, Some(8), Some(10), None, Some(14), Some(16), None];
-        assert_eq!(left, want);
-        assert_eq!(cells.validity().nulls(), 4);
+    fn words_that_are_zero_are_blank() {
+        fn is_blank<T: Storable + PartialEq>() -> bool {
+            T::of_words(&[0; ITEM_WORDS]) == T::BLANK
+        }
+        assert!(is_blank::<bool>() && is_blank::<f64>() && is_blank::<i64>() && is_blank::<i128>());
+        assert!(is_blank::<Network>() && is_blank::<Token>() && is_blank::<[i32; 3]>() && is_blank::<(Token, i32)>());
     }
 }

@@ -3,11 +3,12 @@
 //! A row can wait minutes between the filter and its commit. Right before each commit the same question is asked of the
 //! consent store as it is then; whatever it denies is taken out of open columns here.
 
-use super::rows::Rows;
+use super::rows::{Head, Rows};
 use super::{Batch, Filtered};
 use crate::record::Origin;
 use crate::tally::{Removed, Tally};
 use weir_consent::{ConsentView, Question};
+use weir_keys::PersonKey;
 use weir_policy::{DenyReason, Policy, Purpose};
 
 impl<P: Purpose> Rows<P> {
@@ -21,11 +22,25 @@ impl<P: Purpose> Rows<P> {
         region: &str,
         now_ms: i64,
     ) -> Removed {
-        let verdicts: Vec<_> = (0..self.len()).map(|row| self.judge(row, consent, policy, region, now_ms)).collect();
+        let judge = |(head, others): (&Head<P>, &[PersonKey])| {
+            let question = Question {
+                tenant: head.tenant(),
+                person: head.hidden.person,
+                others,
+                event_ms: head.hidden.event_ms,
+                now_ms,
+                region,
+                lawful: policy.purposes(),
+            };
+            consent
+                .judge(question, P::ID)
+                .map_err(|reason| if reason == DenyReason::Erased { reason } else { DenyReason::WithdrawnBeforeCommit })
+        };
+        let verdicts: Vec<_> = self.hidden().map(judge).collect();
         let mut removed = Removed::default();
-        for (row, verdict) in verdicts.iter().enumerate() {
+        for (head, verdict) in self.heads().iter().zip(&verdicts) {
             if let Err(reason) = verdict {
-                removed.add(self.hidden().origins[row], *reason);
+                removed.add(head.origin(), *reason);
             }
         }
         if !removed.is_empty() {
@@ -39,40 +54,18 @@ impl<P: Purpose> Rows<P> {
     ///
     /// A batch that is finished after a crash leaves out what a table has already.
     pub fn retain_origins(&mut self, keep: impl Fn(Origin) -> bool) {
-        let verdicts: Vec<_> = self.hidden().origins.iter().map(|origin| keep(*origin)).collect();
+        let verdicts: Vec<_> = self.heads().iter().map(|head| keep(head.origin())).collect();
         self.retain(&verdicts);
     }
 
     /// Takes out all rows, because an operator skips the table.
     pub fn refuse(&mut self) -> Removed {
         let mut removed = Removed::default();
-        for origin in &self.hidden().origins {
-            removed.add(*origin, DenyReason::TableRefused);
+        for head in self.heads() {
+            removed.add(head.origin(), DenyReason::TableRefused);
         }
         self.retain(&vec![false; self.len()]);
         removed
-    }
-
-    fn judge(
-        &self,
-        row: usize,
-        consent: &ConsentView<'_>,
-        policy: &Policy,
-        region: &str,
-        now_ms: i64,
-    ) -> Result<(), DenyReason> {
-        let question = Question {
-            tenant: self.tenants()[row],
-            person: self.hidden().person(row),
-            others: self.hidden().others(row),
-            event_ms: self.hidden().events_ms[row],
-            now_ms,
-            region,
-            lawful: policy.purposes(),
-        };
-        consent
-            .judge(question, P::ID)
-            .map_err(|reason| if reason == DenyReason::Erased { reason } else { DenyReason::WithdrawnBeforeCommit })
     }
 }
 

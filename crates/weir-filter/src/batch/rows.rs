@@ -1,13 +1,16 @@
 //! The rows of one table and day: the system's columns, the declared ones, and what is never stored.
 
-use super::cells::{Cells, retain};
-use super::column::Column;
+use super::cells::{Cells, Storable, Validity};
+use super::column::{Column, Lists, Values};
+use super::layout::{ITEM_WORDS, Layout, Place, Word};
 use super::pool::Pool;
-use crate::pseudonymize::{Pseudonym, Pseudonyms};
+use crate::json::usize_of;
+use crate::pseudonymize::Pseudonym;
 use crate::record::Origin;
+use std::sync::Arc;
 use weir_consent::TenantIx;
 use weir_keys::PersonKey;
-use weir_policy::{Contract, ContractIx, Policy, Purpose};
+use weir_policy::{ContractIx, Purpose, Storage};
 
 /// Rows of one contract and one day, for one purpose, in the order in which their records came.
 #[expect(missing_debug_implementations, reason = "values of events must not be printable")]
@@ -15,35 +18,79 @@ pub struct Rows<P: Purpose> {
     contract: ContractIx,
     contract_version: u32,
     date: i32,
-    pub(super) body: Body<P>,
+    layout: Arc<Layout<P>>,
+    body: Body<P>,
     /// Where the buffers go when the rows are dropped.
     pool: Pool<P>,
 }
 
 /// The buffers of rows.
 pub(super) struct Body<P: Purpose> {
-    tenants: Vec<TenantIx>,
-    subjects: Cells<Pseudonym<P>>,
-    subject_epochs: Vec<i32>,
-    event_ids: Vec<Pseudonym<P>>,
-    times: Vec<i64>,
-    columns: Vec<Column<P>>,
-    pub(super) hidden: Hidden,
+    heads: Vec<Head<P>>,
+    /// The declared columns of [`CHUNK_ROWS`] rows each, one row after the other; those past the last row wait for the next ones.
+    chunks: Vec<Box<[Word]>>,
+    /// The items of lists: whether there is a value, and the value.
+    items: Vec<Item>,
+    /// Everyone beside the subjects whom the events name, row after row.
+    others: Vec<PersonKey>,
 }
 
-/// What a row has beside its declared columns.
-#[derive(Clone, Copy)]
-pub(crate) struct Head<'e> {
+/// An item of a list: 1 if there is a value, and the value.
+pub(crate) type Item = (Word, [Word; ITEM_WORDS]);
+
+/// What a row has beside its declared columns: the system's, and what is never stored.
+#[expect(missing_debug_implementations, reason = "values of events must not be printable")]
+pub struct Head<P: Purpose> {
     pub(crate) tenant: TenantIx,
-    pub(crate) has_subject: bool,
+    pub(crate) subject: Option<Pseudonym<P>>,
     pub(crate) subject_epoch: i32,
+    pub(crate) event_id: Pseudonym<P>,
     /// In µs, at the purpose's precision.
     pub(crate) time: i64,
+    pub(crate) hidden: Hidden,
+}
+
+/// What is known of a row and never stored: whom to ask consent of again, and where to count it.
+#[derive(Clone, Copy)]
+pub(crate) struct Hidden {
     pub(crate) origin: Origin,
-    pub(crate) person: Option<PersonKey>,
-    pub(crate) others: &'e [PersonKey],
     /// As exact as it came.
     pub(crate) event_ms: i64,
+    pub(crate) person: Option<PersonKey>,
+    /// How many others the event names.
+    pub(crate) others: u32,
+}
+
+impl<P: Purpose> Head<P> {
+    /// Returns the column `tenant`; the consent view knows the name.
+    pub fn tenant(&self) -> TenantIx {
+        self.tenant
+    }
+
+    /// Returns the column `subject`; null where the contract declares none.
+    pub fn subject(&self) -> Option<Pseudonym<P>> {
+        self.subject
+    }
+
+    /// Returns the column `subject_epoch`.
+    pub fn subject_epoch(&self) -> i32 {
+        self.subject_epoch
+    }
+
+    /// Returns the column `event_id`.
+    pub fn event_id(&self) -> Pseudonym<P> {
+        self.event_id
+    }
+
+    /// Returns the column `time`: µs since 1970, at the purpose's precision.
+    pub fn time(&self) -> i64 {
+        self.time
+    }
+
+    /// Returns the partition that the row came from, which is never stored.
+    pub fn origin(&self) -> Origin {
+        self.hidden.origin
+    }
 }
 
 impl<P: Purpose> Rows<P> {
@@ -64,57 +111,38 @@ impl<P: Purpose> Rows<P> {
 
     /// Returns the number of rows.
     pub fn len(&self) -> usize {
-        self.body.tenants.len()
+        self.body.heads.len()
     }
 
     /// Tells whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.body.tenants.is_empty()
+        self.body.heads.is_empty()
     }
 
-    /// Returns the column `tenant`; the consent view knows the names.
-    pub fn tenants(&self) -> &[TenantIx] {
-        &self.body.tenants
-    }
-
-    /// Returns the column `subject`; all null where the contract declares none.
-    pub fn subjects(&self) -> &Cells<Pseudonym<P>> {
-        &self.body.subjects
-    }
-
-    /// Returns the column `subject_epoch`.
-    pub fn subject_epochs(&self) -> &[i32] {
-        &self.body.subject_epochs
-    }
-
-    /// Returns the column `event_id`.
-    pub fn event_ids(&self) -> &[Pseudonym<P>] {
-        &self.body.event_ids
-    }
-
-    /// Returns the column `time`: µs since 1970, at the purpose's precision.
-    pub fn times(&self) -> &[i64] {
-        &self.body.times
+    /// Returns the system's columns, row after row.
+    pub fn heads(&self) -> &[Head<P>] {
+        &self.body.heads
     }
 
     /// Returns the time of the oldest event, in milliseconds since 1970 and as exact as it came.
     pub fn earliest_ms(&self) -> Option<i64> {
-        self.body.hidden.events_ms.iter().copied().min()
+        self.heads().iter().map(|head| head.hidden.event_ms).min()
     }
 
-    /// Returns the declared columns, in the order of [`Contract::columns`].
-    pub fn columns(&self) -> &[Column<P>] {
-        &self.body.columns
-    }
-
-    /// Returns the partition of each row, which is never stored.
-    pub fn origins(&self) -> &[Origin] {
-        &self.body.hidden.origins
+    /// Returns the declared columns, in the order of [`Contract::columns`](weir_policy::Contract::columns), with the rows at some
+    /// places, in the order of the places.
+    pub fn columns(&self, rows: &[usize]) -> impl Iterator<Item = Column<P>> {
+        // Side by side: each column passes over all of them.
+        let mut words = Vec::with_capacity(rows.len() * self.layout.stride);
+        for row in rows {
+            words.extend_from_slice(self.words(*row));
+        }
+        self.layout.places.iter().map(move |place| self.column(*place, &words))
     }
 
     /// Returns the number of different people, for the audit's warning about small commits.
     pub fn people(&self) -> usize {
-        let mut people: Vec<_> = self.body.subjects.iter().flatten().map(Pseudonym::bytes).collect();
+        let mut people: Vec<_> = self.heads().iter().filter_map(Head::subject).map(Pseudonym::bytes).collect();
         people.sort_unstable();
         people.dedup();
         people.len()
@@ -125,41 +153,167 @@ impl<P: Purpose> Rows<P> {
         self.body.memory()
     }
 
-    pub(crate) fn new(contract: ContractIx, policy: &Policy, date: i32, pool: &Pool<P>) -> Self {
-        let declared = policy.contract(contract);
-        let body = pool.take(contract).unwrap_or_else(|| Body::new(declared, policy));
-        Self { contract, contract_version: declared.version, date, body, pool: pool.clone() }
+    pub(crate) fn new(
+        (contract, contract_version): (ContractIx, u32),
+        date: i32,
+        layout: Arc<Layout<P>>,
+        pool: &Pool<P>,
+    ) -> Self {
+        let body = pool.take(contract).unwrap_or_default();
+        Self { contract, contract_version, date, layout, body, pool: pool.clone() }
     }
 
-    /// Starts rows; its caller then adds as many values, or lists, to each of the columns returned.
-    ///
-    /// Takes the pseudonyms of all subjects, then those of all events' ids.
-    pub(crate) fn extend(&mut self, heads: &[Head<'_>], pseudonyms: &mut Pseudonyms<'_, P>) -> &mut [Column<P>] {
-        let Body { tenants, subjects, subject_epochs, event_ids, times, columns, hidden } = &mut self.body;
-        subjects.extend(heads, |head| head.has_subject.then(|| pseudonyms.next()));
-        event_ids.extend(heads.iter().map(|_| pseudonyms.next()));
-        tenants.extend(heads.iter().map(|head| head.tenant));
-        subject_epochs.extend(heads.iter().map(|head| head.subject_epoch));
-        times.extend(heads.iter().map(|head| head.time));
-        hidden.extend(heads);
-        columns
+    /// Looks at all that adding a row will need, so that it is near by then.
+    pub(crate) fn bring_near(&self) {
+        self.layout.bring_near();
+        let Body { heads, chunks, .. } = &self.body;
+        std::hint::black_box((
+            heads.last().map(|head| head.time),
+            chunks.get(heads.len() / CHUNK_ROWS).map(|chunk| chunk.len()),
+        ));
     }
 
-    pub(super) fn retain(&mut self, keep: &[bool]) {
-        let Body { tenants, subjects, subject_epochs, event_ids, times, columns, hidden } = &mut self.body;
-        retain(tenants, keep);
-        subjects.retain(keep);
-        retain(subject_epochs, keep);
-        retain(event_ids, keep);
-        retain(times, keep);
-        for column in columns {
-            column.retain(keep);
+    /// Adds a row, whose cells its caller then fills.
+    #[inline]
+    pub(crate) fn push(&mut self, head: Head<P>, others: &[PersonKey]) -> NewRow<'_> {
+        let Self { layout, body, .. } = self;
+        let (chunk, start) = place_of(body.heads.len(), layout.stride);
+        make_room(&mut body.heads);
+        body.heads.push(head);
+        body.others.extend_from_slice(others);
+        if chunk == body.chunks.len() {
+            body.chunks.push(vec![0; CHUNK_ROWS * layout.stride].into());
         }
-        hidden.retain(keep);
+        let row = &mut body.chunks[chunk][start..start + layout.stride];
+        row.fill(0);
+        NewRow::new(row, layout, &mut body.items)
     }
 
-    pub(super) fn hidden(&self) -> &Hidden {
-        &self.body.hidden
+    /// Returns a row's words.
+    #[inline]
+    fn words(&self, row: usize) -> &[Word] {
+        let (chunk, start) = place_of(row, self.layout.stride);
+        &self.body.chunks[chunk][start..start + self.layout.stride]
+    }
+
+    /// Returns one declared column of some rows, by their words.
+    fn column(&self, place: Place, rows: &[Word]) -> Column<P> {
+        let values = match place.storage {
+            Storage::Bool => Values::Bool(self.cells(place, rows)),
+            Storage::Decimal => Values::Decimal(self.cells(place, rows)),
+            Storage::Float => Values::Float(self.cells(place, rows)),
+            Storage::Int => Values::Int(self.cells(place, rows)),
+            Storage::Network => Values::Network(self.cells(place, rows)),
+            Storage::Pseudonym => Values::Pseudonym(self.cells(place, rows)),
+            Storage::Semver => Values::Semver(self.cells(place, rows)),
+            Storage::Token => Values::Token(self.cells(place, rows)),
+            Storage::UserAgent => Values::UserAgent(self.cells(place, rows)),
+            Storage::Nothing => unreachable!("content has no column"),
+        };
+        let lengths = || rows.chunks_exact(self.layout.stride).map(|row| self.list(place, row).map(<[Item]>::len));
+        Column::new(place.field, values, place.is_list.then(|| Lists::collect(lengths())))
+    }
+
+    /// Returns a column's values, or those of its lists' items.
+    fn cells<T: Storable>(&self, place: Place, rows: &[Word]) -> Cells<T> {
+        let rows = rows.chunks_exact(self.layout.stride);
+        // Where no value is, the words are 0, and that is blank for every type.
+        if place.is_list {
+            let items: Vec<_> = rows.filter_map(|row| self.list(place, row)).flatten().collect();
+            let values = items.iter().map(|(_, value)| T::of_words(value)).collect();
+            return Cells::new(values, Validity::collect(items.iter().map(|(there, _)| *there != 0)));
+        }
+        let values = rows.clone().map(|row| T::of_words(&row[place.word..place.word + T::WORDS])).collect();
+        Cells::new(values, Validity::collect(rows.map(|row| place.is_there(row))))
+    }
+
+    /// Returns the items of a row's list, if it has one.
+    fn list(&self, place: Place, row: &[Word]) -> Option<&[Item]> {
+        let [first, length] = [0, 1].map(|word| usize_of(row[place.word + word]));
+        place.is_there(row).then(|| &self.body.items[first..first + length])
+    }
+
+    /// Returns what is never stored, row after row: with everyone whom the events name beside the subjects.
+    pub(super) fn hidden(&self) -> impl Iterator<Item = (&Head<P>, &[PersonKey])> {
+        let mut others = &self.body.others[..];
+        self.heads().iter().map(move |head| {
+            let (own, rest) = others.split_at(usize_of(head.hidden.others));
+            others = rest;
+            (head, own)
+        })
+    }
+
+    /// Keeps the rows whose place is true in `keep`, which has one place for each.
+    pub(super) fn retain(&mut self, keep: &[bool]) {
+        assert_eq!(keep.len(), self.len(), "one verdict for each row");
+        let old = std::mem::take(&mut self.body);
+        let old = Self { body: old, layout: Arc::clone(&self.layout), pool: self.pool.clone(), ..*self };
+        let lists = || old.layout.places.iter().filter(|place| place.is_list);
+        for (row, (head, others)) in old.hidden().enumerate().filter(|(row, _)| keep[*row]) {
+            self.push(*head, others);
+            let (chunk, start) = place_of(self.len() - 1, self.layout.stride);
+            let words = &mut self.body.chunks[chunk][start..start + old.layout.stride];
+            words.copy_from_slice(old.words(row));
+            for place in lists() {
+                let Some(items) = old.list(*place, old.words(row)) else { continue };
+                words[place.word] = small(self.body.items.len());
+                self.body.items.extend_from_slice(items);
+            }
+        }
+    }
+}
+
+/// The cells of a row that is being filled, by the groups of its layout's columns.
+pub(crate) struct NewRow<'r> {
+    pub(crate) wide: Group<'r>,
+    pub(crate) narrow: Group<'r>,
+    pub(crate) made: Group<'r>,
+    /// Where items of lists go.
+    pub(crate) items: &'r mut Vec<Item>,
+}
+
+/// Cells: the bits that say which have a value, and the values.
+pub(crate) struct Group<'r> {
+    pub(crate) there: &'r mut [Word],
+    pub(crate) words: &'r mut [Word],
+}
+
+impl<'r> NewRow<'r> {
+    fn new<P: Purpose>(row: &'r mut [Word], layout: &Layout<P>, items: &'r mut Vec<Item>) -> Self {
+        let [wide_bits, narrow_bits, made_bits] = layout.validity_words();
+        let (wide_there, rest) = row.split_at_mut(wide_bits);
+        let (narrow_there, rest) = rest.split_at_mut(narrow_bits);
+        let (made_there, rest) = rest.split_at_mut(made_bits);
+        let (wide, rest) = rest.split_at_mut(2 * layout.wide.len());
+        let (narrow, made) = rest.split_at_mut(layout.narrow.len());
+        let group = |there, words| Group { there, words };
+        Self {
+            wide: group(wide_there, wide),
+            narrow: group(narrow_there, narrow),
+            made: group(made_there, made),
+            items,
+        }
+    }
+}
+
+impl<P: Purpose> Body<P> {
+    pub(super) fn memory(&self) -> usize {
+        let Self { heads, chunks, items, others } = self;
+        let words: usize = chunks.first().map_or(0, |chunk| chunks.len() * size_of_val(&chunk[..]));
+        size_of_val(&heads[..]) + words + size_of_val(&items[..]) + size_of_val(&others[..])
+    }
+
+    pub(super) fn clear(&mut self) {
+        let Self { heads, items, others, .. } = self;
+        heads.clear();
+        items.clear();
+        others.clear();
+    }
+}
+
+impl<P: Purpose> Default for Body<P> {
+    fn default() -> Self {
+        Self { heads: Vec::new(), chunks: Vec::new(), items: Vec::new(), others: Vec::new() }
     }
 }
 
@@ -169,108 +323,38 @@ impl<P: Purpose> Drop for Rows<P> {
     }
 }
 
-impl<P: Purpose> Default for Body<P> {
-    fn default() -> Self {
-        Self {
-            tenants: Vec::new(),
-            subjects: Cells::new(),
-            subject_epochs: Vec::new(),
-            event_ids: Vec::new(),
-            times: Vec::new(),
-            columns: Vec::new(),
-            hidden: Hidden::default(),
-        }
+/// Rows whose words lie together: few, because many tables have fewer, and enough that asking for memory costs little.
+const CHUNK_ROWS: usize = 8;
+
+/// Returns the chunk of a row, and where it starts there.
+#[inline]
+fn place_of(row: usize, stride: usize) -> (usize, usize) {
+    (row / CHUNK_ROWS, row % CHUNK_ROWS * stride)
+}
+
+/// Grows a buffer where it is full, a small one by as much again and others by a quarter.
+///
+/// What is reserved counts against nobody's budget, so it must be little.
+#[inline]
+fn make_room<T>(values: &mut Vec<T>) {
+    if values.capacity() == values.len() {
+        let step = if values.len() < SMALL { values.len() } else { values.len() / 4 };
+        values.reserve_exact(step.max(CHUNK_ROWS));
     }
 }
 
-impl<P: Purpose> Body<P> {
-    fn new(contract: &Contract, policy: &Policy) -> Self {
-        let columns = contract.columns(P::ID).filter_map(|(at, field)| Column::of(at, field, policy)).collect();
-        Self { columns, ..Self::default() }
-    }
+/// A buffer of fewer elements is small.
+const SMALL: usize = 1024;
 
-    pub(super) fn memory(&self) -> usize {
-        let Self { tenants, subjects, subject_epochs, event_ids, times, columns, hidden } = self;
-        let system = size_of_val(&tenants[..])
-            + subjects.memory()
-            + size_of_val(&subject_epochs[..])
-            + size_of_val(&event_ids[..])
-            + size_of_val(&times[..]);
-        system + hidden.memory() + columns.iter().map(Column::memory).sum::<usize>()
-    }
+/// Returns a number of items or people: open rows hold fewer than 2^32.
+pub(crate) fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("open rows are bounded well below 2^32 values")
+}
 
-    pub(super) fn clear(&mut self) {
-        let Self { tenants, subjects, subject_epochs, event_ids, times, columns, hidden } = self;
-        tenants.clear();
-        subjects.clear();
-        subject_epochs.clear();
-        event_ids.clear();
-        times.clear();
-        for column in columns {
-            column.clear();
-        }
-        hidden.clear();
+impl<P: Purpose> Clone for Head<P> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-/// What is known of each row and never stored: whom to ask consent of again, and where to count it.
-#[derive(Default)]
-pub(super) struct Hidden {
-    pub(super) origins: Vec<Origin>,
-    pub(super) events_ms: Vec<i64>,
-    /// One a row, or none at all where the contract names no subject.
-    persons: Vec<PersonKey>,
-    /// Everyone else whom the events name, row after row.
-    others: Vec<PersonKey>,
-    /// Where each row's others end.
-    other_ends: Vec<usize>,
-}
-
-impl Hidden {
-    pub(super) fn person(&self, row: usize) -> Option<PersonKey> {
-        self.persons.get(row).copied()
-    }
-
-    pub(super) fn others(&self, row: usize) -> &[PersonKey] {
-        let start = row.checked_sub(1).map_or(0, |before| self.other_ends[before]);
-        &self.others[start..self.other_ends[row]]
-    }
-
-    fn extend(&mut self, heads: &[Head<'_>]) {
-        self.origins.extend(heads.iter().map(|head| head.origin));
-        self.events_ms.extend(heads.iter().map(|head| head.event_ms));
-        self.persons.extend(heads.iter().filter_map(|head| head.person));
-        for head in heads {
-            self.others.extend_from_slice(head.others);
-            self.other_ends.push(self.others.len());
-        }
-    }
-
-    fn retain(&mut self, keep: &[bool]) {
-        let old = std::mem::take(self);
-        for (row, _) in keep.iter().enumerate().filter(|(_, kept)| **kept) {
-            self.origins.push(old.origins[row]);
-            self.events_ms.push(old.events_ms[row]);
-            self.persons.extend(old.person(row));
-            self.others.extend_from_slice(old.others(row));
-            self.other_ends.push(self.others.len());
-        }
-    }
-
-    fn memory(&self) -> usize {
-        size_of_val(&self.origins[..])
-            + size_of_val(&self.events_ms[..])
-            + size_of_val(&self.persons[..])
-            + size_of_val(&self.others[..])
-            + size_of_val(&self.other_ends[..])
-    }
-
-    fn clear(&mut self) {
-        let Self { origins, events_ms, persons, others, other_ends } = self;
-        origins.clear();
-        events_ms.clear();
-        persons.clear();
-        others.clear();
-        other_ends.clear();
-    }
-}
+impl<P: Purpose> Copy for Head<P> {}

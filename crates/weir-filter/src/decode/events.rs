@@ -3,6 +3,7 @@
 use super::attributes::{Attributes, Envelope};
 use super::bytes::{self, Place};
 use super::value::Value;
+use crate::json::usize_of;
 use crate::plan::{Plan, Plans};
 use crate::pseudonymize::KeyInUse;
 use crate::record::Record;
@@ -123,12 +124,6 @@ impl<'d> Decoded<'d> {
         self.events.values[event.values + field]
     }
 
-    /// Returns what a field holds of the event whose values start there.
-    #[inline]
-    pub(crate) fn value_at(self, start: usize, field: usize) -> Value {
-        self.events.values[start + field]
-    }
-
     /// Returns what all fields hold.
     pub(crate) fn values(self, event: &Event) -> &'d [Value] {
         &self.events.values[event.values..][..self.plan(event).slots.len()]
@@ -139,7 +134,7 @@ impl<'d> Decoded<'d> {
     pub(crate) fn items(self, plan: &Plan, field: usize, list: Value) -> impl Iterator<Item = Value> {
         let (start, length) = list.as_list();
         let slot = &plan.slots[field];
-        let (values, of_item) = (slot.item_values, slot.at);
+        let (values, of_item) = (usize_of(slot.item_values), usize_of(slot.at));
         let [start, length] = [start, length].map(|number| usize::try_from(number).expect("usize has 32 bits"));
         let items = &self.events.items[start..start + length * values];
         items.chunks_exact(values).map(move |item| item[of_item])

@@ -77,6 +77,12 @@ impl Value {
         self.kind
     }
 
+    /// Returns the value itself, where it is no place of one.
+    #[inline]
+    pub(crate) const fn bits(self) -> u64 {
+        self.bits
+    }
+
     /// Tells whether there is a value that could be stored.
     #[inline]
     pub(crate) fn is_something(self) -> bool {
@@ -159,7 +165,7 @@ impl Reader<'_> {
         let value = if slot.is_listed {
             self.word(slot, place)
         } else {
-            match &slot.field_type {
+            match &*slot.field_type {
                 FieldType::Identifier { .. } => self.identifier(place),
                 FieldType::Ip => network(self.bytes.at(place)),
                 FieldType::Semver => self.version(place),
@@ -190,7 +196,7 @@ impl Reader<'_> {
     /// Reads a number as the type of a field, and counts what does not fit.
     #[inline]
     pub(super) fn number(&mut self, slot: &Slot, number: &Number) -> Value {
-        let value = match &slot.field_type {
+        let value = match &*slot.field_type {
             FieldType::Float64 => float(slot, number.float(self.bytes.record())),
             FieldType::HttpStatus | FieldType::Int(_) => whole(slot, number),
             FieldType::Age(bands) => {
@@ -223,7 +229,7 @@ impl Reader<'_> {
 
     /// Reads a truth value as the type of a field, and counts what does not fit.
     pub(super) fn truth(&mut self, slot: &Slot, truth: bool) -> Value {
-        if let FieldType::Bool = slot.field_type { Value::new(Kind::Bool, truth.into()) } else { self.misfit() }
+        if let FieldType::Bool = *slot.field_type { Value::new(Kind::Bool, truth.into()) } else { self.misfit() }
     }
 
     /// Counts a value that is of another type, whatever it is.
@@ -292,7 +298,7 @@ impl Reader<'_> {
 
     #[inline]
     fn word(&mut self, slot: &Slot, place: Place) -> Value {
-        token_value(if let FieldType::Route(_) = slot.field_type {
+        token_value(if let FieldType::Route(_) = *slot.field_type {
             // What fits a template is not the list's text but the event's own, and is not remembered.
             slot.field_type.token(self.bytes.at(place)).unwrap_or(Token::OTHER)
         } else {

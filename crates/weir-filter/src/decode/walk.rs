@@ -35,7 +35,7 @@ impl Walk<'_, '_> {
     /// Forgets what was found along another plan.
     pub(super) fn begin(&mut self, plan: &Plan) {
         self.found.clear();
-        self.found.values.extend_from_slice(&plan.absent);
+        self.found.values.resize(self.found.first_value + plan.slots.len(), Value::ABSENT);
         self.reader.counts = FieldCounts::default();
         self.subject = None;
         self.is_doubled = false;
@@ -115,7 +115,7 @@ impl Walk<'_, '_> {
             return self.on(cursor, plan, &plan.ways[index], out);
         }
         let slot = &plan.slots[index];
-        out[slot.at] = match (member.leads, cursor.peek()) {
+        out[usize_of(slot.at)] = match (member.leads, cursor.peek()) {
             (Leads::Content, _) => self.content(cursor)?,
             (Leads::Float, b'0'..=b'9') => match cursor.short() {
                 Some(number) => self.reader.float(slot, number.float()),
@@ -207,7 +207,7 @@ impl Walk<'_, '_> {
     #[inline(always)]
     fn field(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, field: usize, out: &mut [Value]) -> Result<(), NotJson> {
         let slot = &plan.slots[field];
-        out[slot.at] = self.value(cursor, slot)?;
+        out[usize_of(slot.at)] = self.value(cursor, slot)?;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use weir_filter::{Batch, Filtered, Headers, Limits, Origin, Record, Tenants, TopicRules};
+use weir_filter::{Batch, Filtered, Headers, Limits, Origin, Pseudonym, Record, Tenants, TopicRules};
 use weir_policy::{ContractIx, MalformedCode, Purpose, PurposeId};
 
 const TYPES: &str = include_str!("types.toml");
@@ -78,9 +78,8 @@ fn seen(world: &World, out: &Filtered) -> String {
     fn rows<P: Purpose>(world: &World, batch: &Batch<P>, seen: &mut String) {
         for rows in batch.tables() {
             for at in 0..rows.len() {
-                let (id, subjects) = (rows.event_ids()[at].bytes(), rows.subjects());
-                let subject: Vec<_> =
-                    subjects.iter().nth(at).flatten().map(weir_filter::Pseudonym::bytes).into_iter().collect();
+                let head = &rows.heads()[at];
+                let (id, subject) = (head.event_id().bytes(), head.subject().map(Pseudonym::bytes));
                 writeln!(seen, "{} {id:?} {subject:?} {:?}", P::ID.name(), row(&world.policy, rows, at)).unwrap();
             }
         }

@@ -170,9 +170,9 @@ fn each_purpose_gets_its_own_precision_and_fields() {
     assert_eq!(rows[1], "latency=100");
     let rows = row(&world.policy, &out.personalization.tables()[0], 0);
     assert_eq!(rows, ["at=1795392000000000", "word=one"]);
-    assert_eq!(out.troubleshooting.tables()[0].times(), [1_795_428_900_000_000]);
-    assert_eq!(out.reliability.tables()[0].times(), [1_795_428_000_000_000]);
-    assert_eq!(out.personalization.tables()[0].times(), [1_795_392_000_000_000]);
+    assert_eq!(out.troubleshooting.tables()[0].heads()[0].time(), 1_795_428_900_000_000);
+    assert_eq!(out.reliability.tables()[0].heads()[0].time(), 1_795_428_000_000_000);
+    assert_eq!(out.personalization.tables()[0].heads()[0].time(), 1_795_392_000_000_000);
     assert_eq!(out.personalization.tables()[0].date(), 20_780);
 }
 

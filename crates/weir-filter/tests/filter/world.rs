@@ -106,20 +106,21 @@ pub(crate) fn fates(out: &Filtered, purpose: PurposeId) -> Vec<&'static str> {
 /// Returns the declared columns of a table's row as text: `name=value`, nulls left out.
 pub(crate) fn row<P: Purpose>(policy: &Policy, rows: &Rows<P>, at: usize) -> Vec<String> {
     let contract = policy.contract(rows.contract());
-    let cells = rows.columns().iter().map(|column| {
+    let at = [at];
+    let cells = rows.columns(&at).map(|column| {
         let field = &contract.fields[column.field()];
-        render(field, column, at).map(|value| format!("{}={value}", field.column))
+        render(field, &column).map(|value| format!("{}={value}", field.column))
     });
     cells.flatten().collect()
 }
 
-fn render<P: Purpose>(field: &Field, column: &Column<P>, row: usize) -> Option<String> {
-    let Some(lists) = column.lists() else { return item(field, column.values(), row) };
-    if !lists.validity().is_valid(row) {
+/// Says what a column of one row holds.
+fn render<P: Purpose>(field: &Field, column: &Column<P>) -> Option<String> {
+    let Some(lists) = column.lists() else { return item(field, column.values(), 0) };
+    if !lists.validity().is_valid(0) {
         return None;
     }
-    let range = lists.offsets()[row]..lists.offsets()[row + 1];
-    let items = range.map(|at| item(field, column.values(), usize::try_from(at).unwrap()).unwrap_or("null".into()));
+    let items = (0..column.values().len()).map(|at| item(field, column.values(), at).unwrap_or("null".into()));
     Some(format!("[{}]", items.collect::<Vec<_>>().join(",")))
 }
 

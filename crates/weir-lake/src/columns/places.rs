@@ -25,8 +25,10 @@ pub(super) struct Place {
 }
 
 impl Places {
-    pub(super) fn new() -> Self {
-        Self { slots: vec![FREE; 1 << BITS_AT_FIRST], shift: u64::BITS - BITS_AT_FIRST, used: 0 }
+    /// Makes room for the words of so many values, which are mostly few.
+    pub(super) fn for_values(count: usize) -> Self {
+        let slots = (2 * count.max(1)).next_power_of_two().min(SLOTS_AT_FIRST);
+        Self { slots: vec![FREE; slots], shift: u64::BITS - slots.trailing_zeros(), used: 0 }
     }
 
     /// Returns a number's place; gives it the next one if it has none.
@@ -73,8 +75,8 @@ impl Places {
 }
 
 const FREE: Slot = Slot { number: 0, place: -1 };
-/// 64 slots: most columns have fewer than 32 words.
-const BITS_AT_FIRST: u32 = 6;
+/// Most columns have fewer than 32 words.
+const SLOTS_AT_FIRST: usize = 64;
 /// The odd number nearest 2^64 divided by the golden ratio.
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn numbers_get_places_in_the_order_in_which_they_come() {
-        let mut places = Places::new();
+        let mut places = Places::for_values(1);
         // An odd factor: no number comes twice.
         let numbers = (0..5_000_u64).map(|n| n.wrapping_mul(0x0123_4567_89AB_CDEF));
         for (number, want) in numbers.clone().zip(0..) {

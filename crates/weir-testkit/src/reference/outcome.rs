@@ -177,32 +177,31 @@ where
 
 fn row_of<P: Purpose>(rows: &Rows<P>, row: usize, policy: &Policy, consent: &ConsentView<'_>) -> Row {
     let contract = policy.contract(rows.contract());
-    let subject = rows.subjects().iter().nth(row).flatten();
+    let head = &rows.heads()[row];
     let mut cells: Row = [
-        ("tenant", Cell::Text(consent.tenant_name(rows.tenants()[row]).to_owned())),
-        ("subject", subject.map_or(Cell::Null, |subject| Cell::Bytes(subject.bytes()))),
-        ("subject_epoch", Cell::Int(rows.subject_epochs()[row].into())),
-        ("event_id", Cell::Bytes(rows.event_ids()[row].bytes())),
-        ("time", Cell::Int(rows.times()[row])),
+        ("tenant", Cell::Text(consent.tenant_name(head.tenant()).to_owned())),
+        ("subject", head.subject().map_or(Cell::Null, |subject| Cell::Bytes(subject.bytes()))),
+        ("subject_epoch", Cell::Int(head.subject_epoch().into())),
+        ("event_id", Cell::Bytes(head.event_id().bytes())),
+        ("time", Cell::Int(head.time())),
         ("contract_version", Cell::Int(rows.contract_version().into())),
     ]
     .map(|(name, cell)| (name.to_owned(), cell))
     .into();
-    for column in rows.columns() {
+    for column in rows.columns(&[row]) {
         let field = &contract.fields[column.field()];
-        cells.insert(field.column.clone(), column_cell(column, field, row));
+        cells.insert(field.column.clone(), column_cell(&column, field));
     }
     cells
 }
 
-fn column_cell<P: Purpose>(column: &Column<P>, field: &Field, row: usize) -> Cell {
-    let Some(lists) = column.lists() else { return value_cell(column.values(), field, row) };
-    if !lists.validity().is_valid(row) {
+/// Returns what a column of one row holds.
+fn column_cell<P: Purpose>(column: &Column<P>, field: &Field) -> Cell {
+    let Some(lists) = column.lists() else { return value_cell(column.values(), field, 0) };
+    if !lists.validity().is_valid(0) {
         return Cell::Null;
     }
-    let bounds = [lists.offsets()[row], lists.offsets()[row + 1]];
-    let [start, end] = bounds.map(|offset| usize::try_from(offset).expect("offsets are not negative"));
-    Cell::List((start..end).map(|item| value_cell(column.values(), field, item)).collect())
+    Cell::List((0..column.values().len()).map(|item| value_cell(column.values(), field, item)).collect())
 }
 
 fn value_cell<P: Purpose>(values: &Values<P>, field: &Field, at: usize) -> Cell {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use weir_consent::ConsentStore;
-use weir_filter::{Batch, Fate, Filter, Filtered, Headers, Limits, Record};
+use weir_filter::{Batch, Fate, Filter, Filtered, Headers, Limits, Pseudonym, Record};
 use weir_keys::KeySet;
 use weir_policy::contract_test::Cell;
 use weir_policy::{Policy, Purpose, PurposeId};
@@ -71,7 +71,8 @@ fn row<P: Purpose>(policy: &Policy, batch: &Batch<P>, tenant: &str) -> String {
         let shown = match (column.as_str(), &cell) {
             // Shown as it is, so that one can see that it differs from purpose to purpose.
             ("subject", Cell::Pseudonym) => {
-                format!("{:032x}", u128::from_be_bytes(rows.subjects().values()[0].bytes()))
+                let subject = rows.heads()[0].subject().map(Pseudonym::bytes);
+                format!("{:032x}", u128::from_be_bytes(subject.unwrap_or_default()))
             }
             (_, cell) => cells::render(cell),
         };
