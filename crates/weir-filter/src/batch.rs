@@ -15,7 +15,7 @@ pub(crate) use cells::halves;
 pub(crate) use cells::sealed::Sealed;
 pub use cells::{Cells, Storable, Validity};
 pub use column::{Column, Lists, Values};
-pub(crate) use layout::{BITS, Layout, Made, Plain, Word};
+pub(crate) use layout::{BITS, ITEM_WORDS, Layout, Made, Plain, Word};
 pub(crate) use pool::Pool;
 pub(crate) use rows::{Group, Hidden, Item, NewRow, small};
 pub use rows::{Head, Rows};

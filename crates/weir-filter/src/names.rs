@@ -199,10 +199,9 @@ struct Table<T> {
 
 /// Gives each name a slot: its own, where a multiplier is found with which no two share one, as it is for a few dozen names.
 fn spread<T: Copy>(names: &[Slot<T>], nothing: T) -> Table<T> {
-    // As small as can be: with a thousand event types, every line of it comes from far.
-    let bits = names.len().max(4).next_power_of_two().trailing_zeros();
+    let bits = (names.len() * 2).max(8).next_power_of_two().trailing_zeros();
     let mut multiplier = 0x9E37_79B9_7F4A_7C15_u64;
-    for bits in bits..bits + 4 {
+    for bits in bits..bits + 3 {
         for _ in 0..TRIES {
             // Any full-period generator does; this one is Knuth's.
             multiplier = multiplier.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -213,7 +212,7 @@ fn spread<T: Copy>(names: &[Slot<T>], nothing: T) -> Table<T> {
         }
     }
     // Many names: some are a few slots behind their own, at half the slots in use.
-    let (multiplier, shift) = (multiplier | 1, 63 - bits);
+    let (multiplier, shift) = (multiplier | 1, 64 - bits);
     let found = (1..).find_map(|reach| Some((reach, place_all(names, nothing, (multiplier, shift), reach)?)));
     let (reach, slots) = found.expect("with enough reach every name has a slot");
     Table { multiplier, shift, reach, slots }

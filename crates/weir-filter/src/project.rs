@@ -4,7 +4,8 @@
 //! looked for: the table's columns are the contract's fields for `P`.
 
 use crate::batch::{
-    BITS, Batch, Group, Head, Hidden, Item, Layout, Made, NewRow, Plain, Pool, Rows, Sealed, Word, halves, small,
+    BITS, Batch, Group, Head, Hidden, ITEM_WORDS, Item, Layout, Made, NewRow, Plain, Pool, Rows, Sealed, Word, halves,
+    small,
 };
 use crate::decode::{Decoded, Kind, Value, unpack_version};
 use crate::json::usize_of;
@@ -119,7 +120,7 @@ impl<P: Purpose> Filling<'_, '_, P> {
     }
 
     /// Adds the items of a list, if it is one; returns where they start and how many there are.
-    fn list(&mut self, made: &Made, value: Value, items: &mut Vec<Item>) -> Option<[Word; 4]> {
+    fn list(&mut self, made: &Made, value: Value, items: &mut Vec<Item>) -> Option<[Word; ITEM_WORDS]> {
         if value.kind() != Kind::List {
             return None;
         }
@@ -127,14 +128,14 @@ impl<P: Purpose> Filling<'_, '_, P> {
         items.extend(
             self.decoded
                 .items(self.plan, usize_of(made.field), value)
-                .map(|item| self.make(made, item).map_or((0, [0; 4]), |value| (1, value))),
+                .map(|item| self.make(made, item).map_or((0, [0; ITEM_WORDS]), |value| (1, value))),
         );
         Some([small(start), small(items.len() - start), 0, 0])
     }
 
     /// Makes what is stored of a value, if there is one.
     #[inline]
-    fn make(&mut self, made: &Made, value: Value) -> Option<[Word; 4]> {
+    fn make(&mut self, made: &Made, value: Value) -> Option<[Word; ITEM_WORDS]> {
         let Self { decoded, pseudonyms, unplaced, .. } = self;
         let Made { storage, rounding, .. } = made;
         match (storage, value.kind()) {
@@ -177,7 +178,7 @@ fn fill_plain<const WORDS: usize>(
 
 /// Counts a number that its purpose's buckets have no place for.
 #[inline]
-fn placed<T: Sealed>(number: Option<T>, unplaced: &mut u64) -> Option<[Word; 4]> {
+fn placed<T: Sealed>(number: Option<T>, unplaced: &mut u64) -> Option<[Word; ITEM_WORDS]> {
     *unplaced += u64::from(number.is_none());
     number.map(T::to_words)
 }

@@ -5,6 +5,7 @@
 
 use crate::consent::{Permitted, PermittedEvent};
 use crate::decode::{Decoded, Identifier, Kind, Value};
+use crate::json::usize_of;
 use crate::recent::Recent;
 use crate::tally::Fate;
 use fearless_simd::Level;
@@ -125,7 +126,7 @@ impl Hasher {
                 decoded.attribute(event, event.envelope.id),
             );
             for field in &plan.identifiers[P::ID.index()] {
-                let key = &keys[usize::try_from(plan.slots[*field].kind).expect("usize has at least 32 bits")];
+                let key = &keys[usize_of(plan.slots[*field].kind)];
                 let mut push = |value: Value| {
                     if value.kind() == Kind::Identifier {
                         self.queue.push(key, decoded.identifier(event, value.as_place()).expose(KeyInUse(())));

@@ -4,12 +4,14 @@
 //! written. First come the bits that say which columns have a value, then the cells: those of two words that need no look,
 //! those of one, and last those that are made from what an event holds: rounded, pseudonyms, lists.
 
+use super::cells::sealed::Sealed;
 use super::rows::small;
 use crate::decode::Kind;
 use crate::json::usize_of;
 use crate::project::Rounding;
+use crate::pseudonymize::Pseudonym;
 use std::marker::PhantomData;
-use weir_policy::{Contract, Policy, Purpose, Storage};
+use weir_policy::{Contract, Network, Policy, Purpose, Storage, Token};
 
 /// Words of 32 bits that hold one value.
 pub(crate) type Word = u32;
@@ -61,7 +63,7 @@ pub(super) struct Place {
 /// Validity bits in a word.
 pub(crate) const BITS: usize = 32;
 /// Words of a cell that says where a list's items start and how many there are.
-const LIST_WORDS: u8 = 2;
+const LIST_WORDS: usize = 2;
 
 impl<P: Purpose> Layout<P> {
     pub(crate) fn new(contract: &Contract, policy: &Policy) -> Self {
@@ -70,10 +72,11 @@ impl<P: Purpose> Layout<P> {
             let (field, storage, is_list) = (small(field), declared.field_type.storage(), declared.array.is_some());
             let rounding = Rounding::of::<P>(declared, policy);
             match kind_of(storage).filter(|_| !is_list && matches!(rounding, Rounding::None)) {
-                Some(kind) if words_of(storage) == 1 => narrow.push(Plain { field, kind }),
+                Some(kind) if words_of::<P>(storage) == 1 => narrow.push(Plain { field, kind }),
                 Some(kind) => wide.push(Plain { field, kind }),
                 None => {
-                    let words = if is_list { LIST_WORDS } else { words_of(storage) };
+                    let words = if is_list { LIST_WORDS } else { words_of::<P>(storage) };
+                    let words = u8::try_from(words).expect("a value has few words");
                     made.push(Made { field, storage, is_list, words, rounding });
                 }
             }
@@ -142,15 +145,21 @@ fn kind_of(storage: Storage) -> Option<Kind> {
 }
 
 /// Returns how many words a value takes.
-const fn words_of(storage: Storage) -> u8 {
+#[expect(clippy::match_same_arms, reason = "each type is asked, also where two answer the same")]
+const fn words_of<P: Purpose>(storage: Storage) -> usize {
     match storage {
+        Storage::Bool => bool::WORDS,
+        Storage::Decimal => i128::WORDS,
+        Storage::Float => f64::WORDS,
+        Storage::Int => i64::WORDS,
+        Storage::Network => Network::WORDS,
         Storage::Nothing => 0,
-        Storage::Bool | Storage::Token => 1,
-        Storage::Float | Storage::Int | Storage::Network | Storage::UserAgent => 2,
-        Storage::Semver => 3,
-        Storage::Decimal | Storage::Pseudonym => 4,
+        Storage::Pseudonym => Pseudonym::<P>::WORDS,
+        Storage::Semver => <[i32; 3]>::WORDS,
+        Storage::Token => Token::WORDS,
+        Storage::UserAgent => <(Token, i32)>::WORDS,
     }
 }
 
 /// Words of the longest value.
-pub(super) const ITEM_WORDS: usize = 4;
+pub(crate) const ITEM_WORDS: usize = 4;
