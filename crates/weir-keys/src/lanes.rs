@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn lanes_agree_with_blake3_for_every_length_and_fill() {
         let message: Vec<u8> = (0..220).collect();
-        for level in [Level::new(), Level::baseline()] {
+        for level in [Level::new(), Level::baseline(), Level::fallback()] {
             let mut queue = Queue::new(level);
             for count in 0..=40 {
                 for offset in 0..135 {

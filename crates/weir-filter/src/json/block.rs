@@ -62,7 +62,7 @@ mod tests {
                     let mut bytes = [around; BLOCK];
                     bytes[place] = byte;
                     let want = obvious(&bytes);
-                    for level in [Level::new(), Level::baseline()] {
+                    for level in [Level::new(), Level::baseline(), Level::fallback()] {
                         assert_eq!(dispatch!(level, simd => classify(simd, &bytes)), want);
                     }
                 }
