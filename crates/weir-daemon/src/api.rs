@@ -224,7 +224,7 @@ impl Api {
             return Ok(Reply::json(state.to_string().into()));
         }
         Ok(match requests.fetch(right, word, caller)? {
-            Product::Copy(parcel) => Reply::saved("application/zip", "your-data.zip", Content::File(parcel)),
+            Product::Copy { parcel, .. } => Reply::saved("application/zip", "your-data.zip", Content::File(parcel)),
             Product::Receipt { jws, .. } => {
                 Reply::saved("application/jose", "erasure-receipt.jws", Content::Bytes(jws))
             }

@@ -27,7 +27,7 @@ use crate::person::{Person, Pseudonyms, Wanted};
 use crate::rewrite::extract;
 use crate::seal::{COLUMNS_NOTE, SealError, base_properties};
 use crate::store::TableFolder;
-use crate::table_log::TableError;
+use crate::table_log::{TableError, TableLog};
 
 /// What one table holds about a person.
 #[expect(missing_debug_implementations, reason = "holds a person's rows")]
@@ -81,23 +81,45 @@ impl Lake {
         for (done, name) in names.iter().enumerate() {
             let pseudonyms = name.purpose().and_then(|purpose| wanted.in_purpose(purpose));
             let Some(pseudonyms) = pseudonyms else { continue };
-            let (folder, live) = {
-                let table = self.table(name)?;
-                let mut log = table.lock();
-                let live = self.live(&mut log)?;
-                Self::settle(&log).map_err(|source| at(name, source))?;
-                (log.folder.clone(), live)
-            };
-            let mut gathered = Gathered::default();
-            for (read, file) in live.iter().enumerate() {
-                self.gather((name, &folder), &file.path, pseudonyms, &mut gathered)
-                    .map_err(|source| at(name, source))?;
-                progress(Progress { tables: (done, names.len()), files: (read + 1, live.len()) });
-            }
-            self.gather_aside((name, &folder), pseudonyms, &mut gathered).map_err(|source| at(name, source))?;
+            let progress = |files| progress(Progress { tables: (done, names.len()), files });
+            let gathered = self.gather_table(name, pseudonyms, &progress)?;
             all.extend(gathered.kept(name.clone()).map_err(|source| at(name, SealError::Columns(source).into()))?);
         }
         Ok(all)
+    }
+
+    /// Returns the tables that [`Self::access`] does not look into, because the configuration skips them.
+    pub fn skipped(&self) -> impl Iterator<Item = &TableName> {
+        self.config.skip.iter().filter(|name| name.purpose().is_some())
+    }
+
+    /// Gathers what one table holds, in its files and set aside; starts over when rows went from one to the other meanwhile.
+    fn gather_table(
+        &self,
+        name: &TableName,
+        pseudonyms: &Pseudonyms,
+        progress: &dyn Fn((usize, usize)),
+    ) -> Result<Gathered, LakeError> {
+        let at_table = |source| at(name, source);
+        let table = self.table(name)?;
+        loop {
+            let (folder, live, version) = {
+                let mut log = table.lock();
+                let live = self.live(&mut log)?;
+                Self::settle(&log).map_err(at_table)?;
+                (log.folder.clone(), live, log.version())
+            };
+            let mut gathered = Gathered::default();
+            let mut read = live.iter().zip(1..).try_for_each(|(file, read)| {
+                self.gather((name, &folder), &file.path, pseudonyms, &mut gathered)?;
+                progress((read, live.len()));
+                Ok(())
+            });
+            read = read.and_then(|()| self.gather_aside((name, &folder), pseudonyms, &mut gathered));
+            if !moved_since(&mut table.lock(), version).map_err(at_table)? {
+                return read.map(|()| gathered).map_err(at_table);
+            }
+        }
     }
 
     fn gather(
@@ -133,6 +155,16 @@ impl Lake {
         }
         Ok(())
     }
+}
+
+/// Tells whether rows were set aside, came back or were erased from there since a version.
+fn moved_since(log: &mut TableLog, version: Option<u64>) -> Result<bool, TableError> {
+    log.refresh()?;
+    if log.version() == version {
+        return Ok(false);
+    }
+    let since = log.history()?.into_iter().filter(|(commit, _)| Some(commit.version) > version);
+    Ok(since.filter_map(|(_, cell)| cell).any(|cell| !cell.aside.is_empty()))
 }
 
 /// What was found in a table so far.

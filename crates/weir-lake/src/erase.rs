@@ -65,6 +65,15 @@ pub struct ErasedCommit {
     pub at_ms: i64,
     /// The files that held rows.
     pub files: Vec<ErasedFile>,
+    /// Rows that were set aside, and are gone too.
+    pub set_aside: u64,
+}
+
+impl ErasedCommit {
+    /// Returns the rows that left.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.erased).sum::<u64>() + self.set_aside
+    }
 }
 
 /// A file that held rows, and the one that took its place.
@@ -184,6 +193,7 @@ impl Lake {
             let table = self.table(&name)?;
             let mut log = table.lock();
             if log.refresh().map_err(|source| at(&name, source))? {
+                Self::remove_stray_asides(&log, now_ms)?;
                 self.vacuum_left(&mut log, now_ms, &mut vacuumed)?;
             }
         }
@@ -365,9 +375,10 @@ impl Lake {
             for (commit, cell) in log.history().map_err(|source| at(name, source))? {
                 let Some(cell) = cell.filter(|cell| cell.is_erasure_of(&erasure.request)) else { continue };
                 let files: Vec<_> = cell.replaced().iter().map(|file| erased_file(file, &cell)).collect();
-                if !files.is_empty() {
+                let (version, set_aside) = (commit.version, cell.lifted());
+                if !files.is_empty() || set_aside > 0 {
                     let at_ms = commit.timestamp_ms.unwrap_or_default();
-                    erasure.commits.push(ErasedCommit { table: name.clone(), version: commit.version, at_ms, files });
+                    erasure.commits.push(ErasedCommit { table: name.clone(), version, at_ms, files, set_aside });
                 }
             }
         }

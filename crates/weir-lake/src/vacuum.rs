@@ -48,9 +48,7 @@ impl Lake {
             vacuumed.commits += self.remove_unclaimed(&mut log, &decided, now_ms)?;
             // Before the entries go that tell of them.
             self.record_removals(&log, &decided, now_ms)?;
-            Self::settle(&log).map_err(|source| at(name, source))?;
-            let strays = log.folder.asides.remove_strays(now_ms - ORPHAN_MS);
-            strays.map_err(|error| at(name, error.into()))?;
+            Self::remove_stray_asides(&log, now_ms)?;
             self.vacuum_table(&mut log, cutoff_ms, &mut vacuumed)?;
             vacuumed.log_files += self.clean_log(&mut log, cutoff_ms)?;
         }
@@ -77,6 +75,12 @@ impl Lake {
         }
         let void = self.void_cells(cells, log);
         self.sweep_cells(log, &void).map(|commits| u64::try_from(commits).unwrap_or(u64::MAX))
+    }
+
+    /// Does what commits say about files of rows set aside, and removes those that no commit will ever name.
+    pub(crate) fn remove_stray_asides(log: &TableLog, now_ms: i64) -> Result<(), LakeError> {
+        let removed = Self::settle(log).and_then(|()| Ok(log.folder.asides.remove_strays(now_ms - ORPHAN_MS)?));
+        removed.map_err(|source| at(&log.name, source))
     }
 
     fn vacuum_table(&self, log: &mut TableLog, cutoff_ms: i64, vacuumed: &mut Vacuumed) -> Result<(), LakeError> {

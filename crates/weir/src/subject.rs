@@ -10,6 +10,8 @@ mod erase;
 mod named;
 mod restrict;
 
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -73,11 +75,24 @@ fn until_all_know(config: &Config) {
     }
 }
 
+/// Reads the key ring once nothing of the people is let in any more: a tenant that agreed meanwhile has its secret from then on.
+fn keys_now(config: &Config) -> Result<Arc<KeySet>, Failure> {
+    setup::key_ring(config).map(|ring| ring.snapshot())
+}
+
 /// Writes receipts to the file that was asked for, if one was.
 fn save(receipts: &Receipts, file: Option<&Path>) -> Result<(), Failure> {
     let Some(file) = file else { return Ok(()) };
-    let written = std::fs::write(file, receipts.text());
+    let mut options = OpenOptions::new();
+    let written = write(options.create(true).truncate(true), file, receipts.text().as_bytes());
     written.with_context(|| format!("cannot write {}", file.display())).or_exit(Exit::CannotCreate)
+}
+
+/// Writes a file about people, which nobody else can read if it is made here.
+fn write(options: &mut OpenOptions, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.write(true).open(path)?.write_all(bytes)
 }
 
 /// Ends well, unless there are tables that nobody looked into.

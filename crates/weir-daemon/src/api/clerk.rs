@@ -127,16 +127,18 @@ impl Clerk {
             now_ms: self.shared.clock.now_ms(),
         };
         let answer = Answer::gather(&question, subject, &|_| self.beat())?;
-        Ok(Product::Copy(Arc::new(pack(&self.folder, &answer)?)))
+        let is_complete = answer.skipped().is_empty();
+        Ok(Product::Copy { parcel: Arc::new(pack(&self.folder, &answer)?), is_complete })
     }
 
     fn erase(&self, subject: &Subject) -> Result<Product, Fault> {
-        let ring = self.ring()?;
-        let (keys, policy) = (ring.snapshot(), self.shared.rules.force().policy);
-        let lake = lake::open_beside(&self.shared.config, ring, &self.shared.lake)?;
         let subjects = std::slice::from_ref(subject);
         let before_ms = self.shared.clock.now_ms();
         self.keep_out(&rights::erased_before(subjects, before_ms)?)?;
+        // Only now: a tenant that agreed meanwhile has its secret from then on.
+        let ring = self.ring()?;
+        let (keys, policy) = (ring.snapshot(), self.shared.rules.force().policy);
+        let lake = lake::open_beside(&self.shared.config, ring, &self.shared.lake)?;
         // Threads share these, and not the clerk.
         let (clock, heart) = (&self.shared.clock, &self.heart);
         let removal = Removal {

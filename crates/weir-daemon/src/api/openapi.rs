@@ -275,7 +275,7 @@ fn request_state() -> Value {
     let properties = json!({
         "state": { "enum": ["waiting", "running", "done", "failed"], "description": "What failed may be asked for again." },
         "kept_until": instant("Until when what came of it may be fetched."),
-        "complete": { "type": "boolean", "description": "With a done erasure: false when the configuration skips tables, which nobody searched." },
+        "complete": { "type": "boolean", "description": "With `done`: false when the configuration skips tables, which nobody searched." },
         "reason": { "enum": Failed::ALL.map(Failed::word), "description": "With `failed`." },
     });
     object(properties, &["state"])

@@ -42,9 +42,9 @@ pub(crate) struct Job {
 /// What came of it.
 #[derive(Clone)]
 pub(crate) enum Product {
-    /// The files of a copy, in one.
-    Copy(Arc<Parcel>),
-    /// The signed receipt of an erasure, and whether every table was searched.
+    /// The files of a copy, in one, and whether every table was searched.
+    Copy { parcel: Arc<Parcel>, is_complete: bool },
+    /// The signed receipt of an erasure, and the same.
     Receipt { jws: Bytes, is_complete: bool },
 }
 
@@ -155,11 +155,8 @@ impl Requests {
                     json!({ "state": "failed", "reason": reason.word(), "kept_until": until })
                 }
                 State::Ended { outcome: Ok(product), until, .. } => {
-                    let mut shown = json!({ "state": "done", "kept_until": until });
-                    if let Product::Receipt { is_complete, .. } = product {
-                        shown["complete"] = (*is_complete).into();
-                    }
-                    shown
+                    let (Product::Copy { is_complete, .. } | Product::Receipt { is_complete, .. }) = product;
+                    json!({ "state": "done", "kept_until": until, "complete": is_complete })
                 }
             })
         })

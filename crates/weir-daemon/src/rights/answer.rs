@@ -32,6 +32,7 @@ pub struct Question<'q> {
 #[expect(missing_debug_implementations, reason = "holds a person's rows")]
 pub struct Answer {
     kept: Vec<Kept>,
+    skipped: Vec<TableName>,
     data: Value,
 }
 
@@ -43,18 +44,25 @@ impl Answer {
     pub fn gather(question: &Question<'_>, subject: &Subject, progress: &dyn Fn(Progress)) -> Result<Self, LakeError> {
         let kept = question.lake.access(question.keys, &subject.person(), progress)?;
         let tables: Vec<Value> = kept.iter().map(|table| describe(table, question.policy)).collect();
+        let skipped: Vec<_> = question.lake.skipped().cloned().collect();
         let data = json!({
             "made_at": instant_text(question.now_ms),
             "person": subject.pseudonyms(question.keys),
             "region": question.region,
             "tables": tables,
+            "skipped": skipped.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
-        Ok(Self { kept, data })
+        Ok(Self { kept, skipped, data })
     }
 
     /// Returns how many tables hold something, and how many rows.
     pub fn counts(&self) -> (usize, usize) {
         (self.kept.len(), self.kept.iter().map(|table| table.rows.num_rows()).sum())
+    }
+
+    /// Returns the tables that nobody looked into.
+    pub fn skipped(&self) -> &[TableName] {
+        &self.skipped
     }
 
     /// Makes the files, one after the other: each one's name, and what is in it.

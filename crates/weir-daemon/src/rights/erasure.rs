@@ -103,7 +103,7 @@ pub fn vacuum_now(lake: &Lake, now_ms: &dyn Fn() -> i64) -> Result<Vacuumed, Lak
 impl Account {
     /// Returns the rows that left, by the commits of this request.
     pub fn rows(&self) -> u64 {
-        self.erasure.commits.iter().flat_map(|commit| &commit.files).map(|file| file.erased).sum()
+        self.erasure.commits.iter().map(ErasedCommit::rows).sum()
     }
 
     /// Returns the account as JSON.
@@ -130,6 +130,7 @@ fn commit(commit: &ErasedCommit) -> Value {
         "version": commit.version,
         "at": instant_text(commit.at_ms),
         "files": commit.files.iter().map(file).collect::<Vec<_>>(),
+        "set_aside": commit.set_aside,
     })
 }
 

@@ -6,7 +6,7 @@ use weir_policy::{LawfulBasis, plain};
 
 /// Writes the page.
 pub(super) fn page(answer: &Value) -> String {
-    let tables = list(&answer["tables"]);
+    let (tables, skipped) = (list(&answer["tables"]), list(&answer["skipped"]));
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -21,7 +21,14 @@ pub(super) fn page(answer: &Value) -> String {
                 main {
                     h1 { "What is kept about you" }
                     p { "As of " (text(&answer["made_at"])) ", in the region " (text(&answer["region"])) "." }
-                    @if tables.is_empty() { p { "Nothing is kept under the names that you gave." } }
+                    @if !skipped.is_empty() {
+                        p {
+                            strong { "This is not everything." } " Nobody could look into " (text(&answer["skipped"]))
+                            ". Ask again later."
+                        }
+                    } @else if tables.is_empty() {
+                        p { "Nothing is kept under the names that you gave." }
+                    }
                     @for table in tables { (section(table)) }
                 }
             }
@@ -144,7 +151,7 @@ mod tests {
     /// A tenant may be called anything; it must stay text.
     #[test]
     fn what_rows_hold_is_no_markup() {
-        let answer = json!({"made_at": "now", "region": "<eu>", "tables": [{
+        let answer = json!({"made_at": "now", "region": "<eu>", "skipped": ["reliability/b"], "tables": [{
             "table": "reliability/a", "event": {"description": "<script>1</script>", "benefit": "b"},
             "purpose": {"description": "d", "lawful_basis": "consent", "retention_days": 30, "recipients": ["R&D"]},
             "columns": [{"name": "tenant", "meaning": "\"t\""}], "mentions": 2, "set_aside": 1, "rows": [{"tenant": "<img onerror='x'>"}]}]});
@@ -152,9 +159,14 @@ mod tests {
         for markup in ["<script", "<img", "<eu>", "R&D"] {
             assert!(!page.contains(markup), "{markup}");
         }
-        for words in
-            ["&lt;img onerror='x'&gt;", "R&amp;D", "2 more rows", "1 of these rows are set aside", "You agreed to it"]
-        {
+        for words in [
+            "&lt;img onerror='x'&gt;",
+            "R&amp;D",
+            "2 more rows",
+            "1 of these rows are set aside",
+            "You agreed to it",
+            "not everything",
+        ] {
             assert!(page.contains(words), "{words}");
         }
     }

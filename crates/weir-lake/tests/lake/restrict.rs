@@ -1,10 +1,11 @@
 //! Restriction: rows are hidden from every reader, stay the person's, and come back exactly as they were.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-use weir_lake::{Discrepancy, Lake, LakeError, Person, Request, Restriction};
+use weir_lake::{Discrepancy, ErasedCommit, Lake, LakeError, Person, Request, Restriction};
 use weir_policy::{PurposeId, PurposeSet};
 
 use crate::faulty_store::{Fault, FaultyStore};
@@ -117,6 +118,32 @@ fn row_of_two_people_comes_back_when_neither_wants_it_hidden() {
 }
 
 long! {
+/// Rows that go aside, or come back, while the person's are gathered are in the answer once.
+#[test]
+fn access_has_every_row_once_whatever_is_moved_meanwhile() {
+    for hides in [true, false] {
+        let (verb, before): (Verb, Verb) = if hides { (restrict, lift) } else { (lift, restrict) };
+        let world = filled();
+        before(&world, &world.open(), &[user("u1")]).unwrap();
+        let access = |meanwhile: &dyn Fn()| -> BTreeMap<String, usize> {
+            let kept = world.open().access(&world.ring.snapshot(), &user("u1"), &|_| meanwhile()).unwrap();
+            kept.iter().map(|kept| (kept.table.to_string(), kept.rows.num_rows())).collect()
+        };
+        let known = access(&|| ());
+        assert!(known.len() > 1, "one table proves little");
+        let is_moved = Cell::new(false);
+        let found = access(&|| {
+            if !is_moved.replace(true) {
+                assert!(rows(&verb(&world, &world.open(), &[user("u1")]).unwrap()) > 0);
+            }
+        });
+        assert!(is_moved.get());
+        assert_eq!(found, known, "hides: {hides}");
+    }
+}
+}
+
+long! {
 /// What is set aside is erased with the rest: nothing is left to come back.
 #[test]
 fn erasure_takes_rows_that_are_set_aside() {
@@ -127,6 +154,9 @@ fn erasure_takes_rows_that_are_set_aside() {
     let set_aside = audited(&lake).aside;
     let erasure = erase(&world, &lake, &[user("u1")]).unwrap();
     let erased: u64 = erasure.people[0].values().sum();
+    // What the receipt says, by the commits: none of them had to touch a file of a table.
+    assert!(erased > 0 && erasure.commits.iter().all(|commit| commit.files.is_empty()));
+    assert_eq!(erasure.commits.iter().map(ErasedCommit::rows).sum::<u64>(), erased);
     assert_eq!(audited(&lake).aside, set_aside - erased);
     assert_eq!(rows(&lift(&world, &lake, &[user("u1")]).unwrap()), 0);
     lift(&world, &lake, &[user("u4")]).unwrap();

@@ -2,8 +2,7 @@
 //!
 //! A folder that nobody else can enter, with what [`Answer`] makes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -13,9 +12,9 @@ use crate::cli::Global;
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::{output, setup};
 
-use super::Ground;
 use super::bar::Bar;
 use super::named::Named;
+use super::{Ground, unless_skipped, write};
 
 /// Arguments of `weir subject access`.
 #[derive(Debug, clap::Args)]
@@ -47,30 +46,25 @@ pub(super) fn access(global: &Global, args: &AccessArgs) -> Result<Exit, Failure
         let (name, bytes) = made.map_err(setup::lake_failure)?;
         let file = folder.join(name);
         let failed = || format!("cannot write {}", file.display());
-        write(&file, &bytes).with_context(failed).or_exit(Exit::CannotCreate)?;
+        write(OpenOptions::new().create_new(true), &file, &bytes).with_context(failed).or_exit(Exit::CannotCreate)?;
     }
     let (tables, rows) = answer.counts();
     output::print(format_args!("{rows} rows of {tables} tables are in {}\n", folder.display()))?;
-    Ok(Exit::Done)
+    unless_skipped(answer.skipped())
 }
 
-/// Makes a folder that nobody else can enter; one that is there must be empty.
+/// Makes a folder that nobody else can enter, also of one that is there, which must be empty.
 fn make_folder(folder: &Path) -> anyhow::Result<()> {
     if folder.is_dir() {
-        return if fs::read_dir(folder)?.next().is_none() { Ok(()) } else { Err(anyhow!("it is not empty")) };
+        if fs::read_dir(folder)?.next().is_some() {
+            return Err(anyhow!("it is not empty"));
+        }
+        #[cfg(unix)]
+        fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        return Ok(());
     }
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     Ok(builder.recursive(true).create(folder)?)
-}
-
-/// Writes a file that nobody else can read.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file: File = options.open(path)?;
-    file.write_all(bytes)
 }

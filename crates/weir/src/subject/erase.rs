@@ -18,7 +18,7 @@ use crate::{output, setup};
 
 use super::bar::Bar;
 use super::named::People;
-use super::{Ground, save, unless_skipped, until_all_know};
+use super::{Ground, keys_now, save, unless_skipped, until_all_know};
 
 /// Arguments of `weir subject erase`.
 #[derive(Debug, clap::Args)]
@@ -56,6 +56,7 @@ pub(super) fn erase(global: &Global, args: &EraseArgs) -> Result<Exit, Failure> 
     }
     let before_ms = setup::now_ms();
     keep_out(&config, &keys, &subjects, before_ms, args.patience)?;
+    let keys = keys_now(&config)?;
     let bar = Bar::start("erasing");
     let removal = Removal {
         lake: &lake,
@@ -115,12 +116,11 @@ fn summary(account: &Account) -> String {
     let Erasure { commits, tables, .. } = &account.erasure;
     let mut drawn = Table::new(["table", "version", "files", "rows"]);
     for commit in commits {
-        let rows: u64 = commit.files.iter().map(|file| file.erased).sum();
         drawn.push([
             commit.table.to_string(),
             commit.version.to_string(),
             commit.files.len().to_string(),
-            rows.to_string(),
+            commit.rows().to_string(),
         ]);
     }
     format!("{drawn}{} rows left; {tables} tables were looked into\n", account.rows())

@@ -25,7 +25,7 @@ use crate::{output, setup};
 
 use super::bar::Bar;
 use super::named::People;
-use super::{Ground, save, unless_skipped, until_all_know};
+use super::{Ground, keys_now, save, unless_skipped, until_all_know};
 
 /// Arguments of `weir subject restrict`.
 #[derive(Debug, clap::Args)]
@@ -63,6 +63,7 @@ pub(super) fn restrict(global: &Global, args: &RestrictArgs) -> Result<Exit, Fai
     if !args.lift {
         stop_collection(&config, &keys, &subjects, purposes, args.patience)?;
     }
+    let keys = keys_now(&config)?;
     let restriction = move_rows(args, &lake, &policy, &keys, &subjects)?;
     if args.vacuum_now {
         rights::vacuum_now(&lake, &setup::now_ms).map_err(setup::lake_failure)?;
@@ -74,7 +75,7 @@ pub(super) fn restrict(global: &Global, args: &RestrictArgs) -> Result<Exit, Fai
     unless_skipped(&restriction.skipped)
 }
 
-/// Withdraws what the people said yes to, under every name, and waits until no daemon can judge by anything older.
+/// Takes down a no for every purpose under every name, unless it stands, and waits until no daemon can judge by anything older.
 fn stop_collection(
     config: &Config,
     keys: &KeySet,
@@ -90,8 +91,9 @@ fn stop_collection(
         for (name, purpose) in subject.names().flat_map(|name| purposes.iter().map(move |purpose| (name, purpose))) {
             let key = StateKey::of_person(keys, name, purpose).or_exit(Exit::Usage)?;
             let stands = place.store().current(&key).as_ref().and_then(StateRecord::standing);
-            // Whoever never said yes has nothing to withdraw: nothing is collected.
-            let Some(standing) = Said::Withdraw.take(stands, now_ms, None).or_exit(Exit::Data)? else { continue };
+            // Whoever was never asked refuses: under another lawful basis than consent that is what keeps them out.
+            let said = if stands.is_some() { Said::Withdraw } else { Said::Refuse };
+            let Some(standing) = said.take(stands, now_ms, None).or_exit(Exit::Data)? else { continue };
             let (tenant, kind, id) = name;
             records.push(InboxRecord::choice(tenant, kind, id, purpose, standing).or_exit(Exit::Usage)?);
         }

@@ -326,6 +326,12 @@ fn skipped_table_does_not_hold_up_the_others() {
     assert!(refused > 0 && refused < covered(&scene.world, "fate = 'written'"), "{refused} are refused");
     assert_eq!(covered(&scene.world, "true"), 2 * 3 * EVENTS);
     Weir::new(&scene.world, ["audit", "--set", &skip]).run().assert_done();
+    // Whoever asks what there is hears that this is not all.
+    let out = scene.world.path("answer");
+    let ask = ["subject", "access", "--tenant", "acme", "--kind", "user", "--id", "u-1", "--set", &skip, "--out"];
+    let why = Weir::new(&scene.world, ask.into_iter().chain(out.to_str())).run().assert_refused(75);
+    assert!(why.contains(skipped), "{why}");
+    assert!(fs::read_to_string(out.join("index.html")).unwrap().contains("This is not everything."));
 }
 
 /// LK-26: a topic that keeps what the lake forgets is not read, also one that appears later. Who allows it has it in the ledger and

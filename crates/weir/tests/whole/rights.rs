@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ fn people_have_their_rows_hidden_given_back_and_erased_and_no_replay_brings_them
     produce();
     run(&world, "weir.toml");
     let wanted = owners(&world, &corpus, 0..PEOPLE);
+    assert!(holds(&world, &Search::new(&wanted)).is_some(), "the search finds what is there");
     let all = owners(&world, &corpus, 0..PEOPLE + 500);
     let (others, search) = (Search::new(&all), Search::new(&wanted));
     let ask = |number| access(&world, &corpus, &others, number);
@@ -51,7 +53,7 @@ fn people_have_their_rows_hidden_given_back_and_erased_and_no_replay_brings_them
     let mut daemon = Daemon::start(&world, []);
     daemon.until_ready();
     fs::write(world.path("people.ndjson"), batch(&world, &corpus)).unwrap();
-    assert_hidden_and_given_back(&world, &rest, &before, &wanted, || assert_eq!(ask(0), own[0]));
+    assert_hidden_and_given_back((&world, &corpus), &rest, &before, &wanted, || assert_eq!(ask(0), own[0]));
     let erased = erase_while_others_read(&world, &rest, &before);
     assert_eq!(erased["rows"].as_u64().unwrap(), gone.rows());
     // Asked again, with nothing left to do but to remove the files of old versions.
@@ -60,7 +62,8 @@ fn people_have_their_rows_hidden_given_back_and_erased_and_no_replay_brings_them
     daemon.end(std::time::Duration::from_secs(30)).assert_done();
     assert_eq!((&account["rows"], &account["commits"]), (&erased["rows"], &erased["commits"]));
     rest.assert_read_by(&world, &[Engine::Deltalake, Engine::DuckDb]);
-    assert_nothing_left(&world, &wanted);
+    assert_nothing_left(&world, &corpus, &wanted);
+    assert_eq!(every_file(&world.path("lake/eu/_restricted")), Vec::<PathBuf>::new());
     assert_receipts(&world, &account);
     audit(&world);
 
@@ -80,7 +83,7 @@ fn people_have_their_rows_hidden_given_back_and_erased_and_no_replay_brings_them
     let mut twice = again.clone();
     twice.join(again);
     twice.assert_read_by(&world, &[Engine::Deltalake]);
-    assert_nothing_left(&world, &wanted);
+    assert_nothing_left(&world, &corpus, &wanted);
 }
 
 /// Names that cannot be one are told by a code, before anything is done; somebody unknown gets an answer of the same shape.
@@ -133,11 +136,17 @@ fn fill_a_fresh_lake(world: &World, mut settings: Settings) {
 
 /// Restricts the people, which nobody but they can see through, and lifts that.
 #[track_caller]
-fn assert_hidden_and_given_back(world: &World, rest: &Expected, before: &Expected, wanted: &Owners, access: impl Fn()) {
+fn assert_hidden_and_given_back(
+    (world, corpus): (&World, &Corpus),
+    rest: &Expected,
+    before: &Expected,
+    wanted: &Owners,
+    access: impl Fn(),
+) {
     let restricted = subject(world, &["restrict", "--vacuum-now"]);
     assert_eq!(restricted["receipts"].as_array().unwrap().len(), usize::try_from(PEOPLE).unwrap());
     rest.assert_read_by(world, &[Engine::DuckDb]);
-    assert_nothing_left(world, wanted);
+    assert_nothing_left(world, corpus, wanted);
     access();
     audit(world);
     let lifted = subject(world, &["restrict", "--lift"]);
@@ -215,12 +224,29 @@ fn access(world: &World, corpus: &Corpus, all: &Search<'_>, number: u32) -> u64 
     u64::try_from(rows).unwrap()
 }
 
+/// No file of the lake, and nothing that weir printed or left beside it, holds a pseudonym or a name of the people.
 #[track_caller]
-fn assert_nothing_left(world: &World, gone: &Owners) {
-    let search = Search::new(gone);
-    for file in every_file(&world.path("lake")) {
-        assert!(!search.finds(&fs::read(&file).unwrap(), |_| true), "{} holds somebody who was erased", file.display());
+fn assert_nothing_left(world: &World, corpus: &Corpus, gone: &Owners) {
+    for people in [gone, &names(world, corpus)] {
+        assert_eq!(holds(world, &Search::new(people)), None, "it holds somebody who was erased");
     }
+}
+
+/// Returns a file that holds somebody.
+fn holds(world: &World, people: &Search<'_>) -> Option<PathBuf> {
+    let mut files = ["lake", "output", "tmp"].into_iter().flat_map(|folder| every_file(&world.path(folder)));
+    files.find(|file| people.finds(&fs::read(file).unwrap(), |_| true))
+}
+
+/// Returns the people's names by their first bytes, where they are long enough to be nobody else's.
+fn names(world: &World, corpus: &Corpus) -> Owners {
+    let names = (0..PEOPLE).flat_map(|number| {
+        let person = corpus.person(number);
+        kinds(world).into_iter().map(move |kind| (person.identifier(&kind), number))
+    });
+    let names: Owners = names.filter_map(|(name, number)| Some((*name.as_bytes().first_chunk()?, number))).collect();
+    assert!(names.len() > usize::try_from(PEOPLE).unwrap() / 2);
+    names
 }
 
 /// Each person has a receipt that holds and names nobody else; the ledger has its digest.

@@ -42,8 +42,10 @@ pub(super) fn request_is_taken_in_looked_up_and_fetched() {
 
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&b"copy ".repeat(50_000)).unwrap();
-    world.requests.end(&jobs[0].id, Ok(Product::Copy(Arc::new(Parcel::of(file).unwrap()))));
+    let parcel = Arc::new(Parcel::of(file).unwrap());
+    world.requests.end(&jobs[0].id, Ok(Product::Copy { parcel, is_complete: false }));
     assert_eq!(state("agent", &copy)["kept_until"], "2026-11-23T10:25:30Z");
+    assert_eq!(state("agent", &copy)["complete"], false);
     let fetched = world.get("agent", &answer);
     assert_eq!(fetched.body.as_str().unwrap(), "copy ".repeat(50_000));
     assert!(fetched.head.contains("content-disposition: attachment; filename=\"your-data.zip\""), "{}", fetched.head);
