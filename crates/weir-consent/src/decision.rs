@@ -13,6 +13,9 @@
 //! After a no, only a new request leads back to a yes: nobody is talked round by a program. A decision that would only deny
 //! what is denied already changes nothing and is no fault, because saying no must be as easy as it can be.
 //!
+//! Of whom nothing is known, nothing may be denied: a purpose whose lawful basis is another than consent collects about them. So
+//! `refuse`, `revoke` and `withdraw` are taken down then too; that is how somebody objects who was never asked.
+//!
 //! The inbox takes *statements*, in any order and more than once, and orders them by their instant; the verbs and the API take
 //! *decisions*, and ask here first. See ADR 0010.
 
@@ -126,12 +129,15 @@ impl Decision {
     const fn may_follow(self, status: Status) -> bool {
         let (is_open, is_given) =
             (matches!(status, Status::Requested | Status::Deferred), matches!(status, Status::Given | Status::Renewed));
+        let is_unknown = matches!(status, Status::Unknown);
         match self {
             Self::Defer => matches!(status, Status::Requested),
-            Self::Grant | Self::Refuse => is_open,
+            Self::Grant => is_open,
+            Self::Refuse => is_open || is_unknown,
             Self::Renew => is_open || is_given,
             Self::Request => !is_given && !matches!(status, Status::Requested),
-            Self::Invalidate | Self::Revoke | Self::Withdraw => is_given,
+            Self::Invalidate => is_given,
+            Self::Revoke | Self::Withdraw => is_given || is_unknown,
         }
     }
 

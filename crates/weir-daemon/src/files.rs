@@ -6,12 +6,14 @@
 //! first, so that a policy which is broader than it was when their events happened is refused before anything is written.
 
 mod backfill;
+mod follow;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use weir_filter::{Fate, Record};
@@ -21,8 +23,8 @@ use weir_ledger::{Collector, Exposures, LedgerError};
 use weir_policy::{Policy, PurposeId};
 use weir_source::{FileError, Lines, PollLimits};
 
-use crate::clock::SharedClock;
-use crate::config::{Config, ConsentSource};
+use crate::clock::{SharedClock, millis};
+use crate::config::Config;
 use crate::health::{Health, Heart};
 use crate::lake;
 use crate::metrics::Metrics;
@@ -31,6 +33,7 @@ use crate::pipeline::fill::{Filling, NotJudged};
 use crate::pipeline::shared::Shared;
 use crate::pipeline::{RunError, commit};
 use backfill::{Backfill, Digest, Refusal};
+use follow::Following;
 
 /// Everything that a run over files needs, checked.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
@@ -84,9 +87,6 @@ pub enum FilesError {
     /// A batch could not be committed.
     #[error("failed to commit")]
     Commit(#[source] CommitError),
-    /// Consent is on a topic.
-    #[error("failed to read consent: files are filtered with `consent.path`, not with a topic")]
-    ConsentTopic,
     /// An input cannot be read.
     #[error(transparent)]
     Input(#[from] FileError),
@@ -109,10 +109,8 @@ pub enum FilesError {
 /// # Errors
 /// At the first thing that fails.
 pub fn run(setup: FileSetup, inputs: &[Input]) -> Result<Accounting, FilesError> {
-    if let ConsentSource::Topic(_) = setup.config.consent {
-        return Err(FilesError::ConsentTopic);
-    }
     let mut run = Run::new(setup)?;
+    let _following = Following::start(&run.shared)?;
     for input in inputs {
         match input {
             Input::Path(path) => {
@@ -140,7 +138,7 @@ pub fn run(setup: FileSetup, inputs: &[Input]) -> Result<Accounting, FilesError>
 }
 
 struct Run {
-    shared: Shared,
+    shared: Arc<Shared>,
     heart: Heart,
     filling: Filling,
     limits: BatchLimits,
@@ -153,7 +151,9 @@ struct Run {
 
 impl Run {
     fn new(setup: FileSetup) -> Result<Self, FilesError> {
-        let FileSetup { config, policy, ring, clock, decision } = setup;
+        let FileSetup { mut config, policy, ring, clock, decision } = setup;
+        // A daemon beside this run keeps its own, in the same place.
+        config.snapshot = None;
         let lake = lake::open(&config, &ring)?;
         let shared = Shared::new((config, policy, ring, clock), lake, Health::default(), Arc::new(Metrics::new()))?;
         Ok(Self {
@@ -164,7 +164,7 @@ impl Run {
             accounting: Accounting::default(),
             backfill: Backfill::new(decision),
             digest: Digest::OfName(String::new()),
-            shared,
+            shared: Arc::new(shared),
         })
     }
 
@@ -180,6 +180,7 @@ impl Run {
             more = match lines.read(&PollLimits::default(), None)? {
                 Some(read) => {
                     self.shared.tend_if_due();
+                    self.await_consent()?;
                     let judged = filling.take_lines(&read, &self.shared, &self.heart, |_| false);
                     judged.map_err(|NotJudged| self.stopped())?;
                     true
@@ -201,6 +202,22 @@ impl Run {
             Refusal::Broader(exposures) => FilesError::Broader(exposures),
             Refusal::Ledger(error) => FilesError::Ledger(error),
         })
+    }
+
+    /// Waits until nothing that anybody said is missing from the store, for as long as more of it comes.
+    fn await_consent(&self) -> Result<(), FilesError> {
+        let now_ms = || self.shared.clock.elapsed_ms();
+        let (mut position, mut moved_ms) = (self.shared.consent_position(), now_ms());
+        while !self.shared.consent_is_current() {
+            if position != self.shared.consent_position() {
+                (position, moved_ms) = (self.shared.consent_position(), now_ms());
+            }
+            if now_ms() - moved_ms > millis(PATIENCE) {
+                return Err(self.stopped());
+            }
+            thread::sleep(STEP);
+        }
+        Ok(())
     }
 
     fn stopped(&self) -> FilesError {
@@ -229,6 +246,7 @@ impl Run {
             |record: &Record<'_>| batch.is_some_and(|batch| batch.quarantined.contains(&record.position()));
         while let Some(read) = lines.read(&PollLimits::default(), batch.map(|batch| batch.end))? {
             self.shared.tend_if_due();
+            self.await_consent()?;
             let judged = self.filling.take_lines(&read, &self.shared, &self.heart, is_decided);
             judged.map_err(|NotJudged| self.stopped())?;
             let now_ms = self.shared.clock.elapsed_ms();
@@ -243,11 +261,16 @@ impl Run {
         let Some(closed) = self.filling.close(&self.shared) else { return Ok(()) };
         let broader = backfill::broader(&closed.filtered, &closed.policy, self.shared.lake.ledger())?;
         self.admit(&broader)?;
+        self.await_consent()?;
         let receipt = commit::put(&self.shared, closed).map_err(FilesError::Commit)?;
         self.accounting.add(&receipt);
         Ok(())
     }
 }
+
+/// Brokers that start take less.
+const PATIENCE: Duration = Duration::from_mins(1);
+const STEP: Duration = Duration::from_millis(20);
 
 impl Accounting {
     fn add(&mut self, receipt: &Receipt) {

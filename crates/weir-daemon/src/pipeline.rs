@@ -12,7 +12,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod commit;
-mod consent;
+pub(crate) mod consent;
 pub(crate) mod custody;
 pub(crate) mod fill;
 mod intake;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use weir_daemon::SystemClock;
 use weir_daemon::files::{self, Accounting, FileSetup, FilesError, Input};
+use weir_daemon::pipeline::RunError;
 use weir_lake::{CommitError, LakeError};
 
 use crate::cli::{Global, OutputFormat};
@@ -106,7 +107,7 @@ fn exit_of(why: &FilesError) -> Exit {
         }
         FilesError::Lake(LakeError::StoreKeys(keys)) if keys.may_pass() => Exit::Unavailable,
         FilesError::Commit(_) | FilesError::Lake(_) | FilesError::Ledger(_) => Exit::Io,
-        FilesError::ConsentTopic => Exit::Config,
+        FilesError::Start(RunError::Brokers(_) | RunError::NoSource) => Exit::Config,
         FilesError::Input(_) => Exit::NoInput,
         FilesError::Start(_) => Exit::Data,
         FilesError::Stopped(_) => Exit::Retry,

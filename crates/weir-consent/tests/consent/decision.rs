@@ -25,7 +25,7 @@ fn state_machine_is_that_of_the_vocabulary() {
     let expected = [
         "given: ! ! invalidated ! renewed ! revoked withdrawn",
         "renewed: ! ! invalidated ! renewed ! revoked withdrawn",
-        "unknown: - ! - - ! requested - -",
+        "unknown: - ! - refused ! requested revoked withdrawn",
         "requested: deferred given - refused renewed - - -",
         "deferred: - given - refused renewed requested - -",
         "expired: - ! - - ! requested - -",

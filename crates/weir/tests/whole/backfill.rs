@@ -96,3 +96,80 @@ fn broader_policy_than_at_collection_needs_a_decision() {
     assert_eq!((refused.status.code(), rows(&world)), (Some(77), 5), "{}", refused.stderr);
     assert!(refused.stderr.contains("does not contain its entry"), "{}", refused.stderr);
 }
+
+/// Returns a line with an event of a person.
+fn of_person(id: &str, at_ms: i64) -> String {
+    let at = time::render(at_ms * 1000);
+    format!(
+        r#"{{"specversion":"1.0","id":"{id}-{at_ms}","source":"/shop","type":"com.example.checkout.completed","time":"{at}","tenant":"acme","data":{{"user":{{"id":"{id}"}}}}}}"#
+    ) + "\n"
+}
+
+/// Where the lawful basis is no consent, events of people are written who were never asked; until they object.
+#[test]
+fn person_who_was_never_asked_can_stop_what_rests_on_another_basis() {
+    let world = World::new(&Settings::default());
+    let purposes = fs::read_to_string(world.path("purposes.toml")).unwrap();
+    let (before, reliability) = purposes.split_once("[reliability]").unwrap();
+    let reliability = reliability.replacen("\"consent\"", "\"legitimate_interests\"", 1);
+    fs::write(world.path("purposes.toml"), format!("{before}[reliability]{reliability}")).unwrap();
+    let agreement = r#"{"tenant":"acme","purpose":"reliability","status":"given","at":"2026-01-01T00:00:00Z"}"#;
+    fs::write(world.path("consent.ndjson"), agreement).unwrap();
+    let take = |name: &str| {
+        let lines = ["u-1", "u-2", "u-3"].map(|id| of_person(id, now_ms()));
+        fs::write(world.path(name), lines.concat()).unwrap();
+        filter(&world, &["--decision", "TEST-1", world.path(name).to_str().unwrap()]).assert_done();
+    };
+    take("first");
+    assert_eq!(rows(&world), 3);
+    let about = |verb: &str, id: &str| {
+        let line = format!("{verb} --tenant acme --kind user --id {id} --purpose reliability");
+        Weir::new(&world, line.split(' ')).run().assert_done();
+    };
+    about("subject restrict", "u-1");
+    about("consent refuse", "u-2");
+    assert_eq!(rows(&world), 2, "what is there is hidden of u-1 only");
+    take("second");
+    assert_eq!(rows(&world), 3, "only u-3 did not object");
+    about("subject restrict --lift", "u-1");
+    take("third");
+    assert_eq!(rows(&world), 5, "the old row is back, and a no stands until the person says yes");
+}
+
+/// Consent on topics holds for files too, with a daemon or without: who was erased or withdrew there does not come back.
+#[cfg(feature = "real-kafka")]
+#[test]
+fn file_brings_nobody_back_who_left_through_the_topics() {
+    use weir_testkit::corpus::Produced;
+
+    use crate::broker::Broker;
+    use crate::world::name;
+
+    let broker = Broker::given();
+    let settings = Settings::of_kafka(&broker.address, &name("backfill"));
+    let world = World::new(&settings);
+    broker.create_topics(&settings, 2);
+    let tenant = r#"{"tenant":"acme","purpose":"reliability","status":"given","at":"2026-01-01T00:00:00Z"}"#;
+    let now = time::render(now_ms() * 1000);
+    let person = |id: &str, says: &str| format!(r#"{{"tenant":"acme","kind":"user","subject":"{id}",{says}}}"#);
+    let given = r#""purpose":"reliability","status":"given","at":"2026-01-01T00:00:00Z""#;
+    let said = [
+        ("acme", tenant.to_owned()),
+        ("acme/user/u-1", person("u-1", given)),
+        ("acme/user/u-2", person("u-2", given)),
+        ("acme/user/u-3", person("u-3", given)),
+        ("acme/user/u-2", person("u-2", &format!(r#""purpose":"*","erased_before":"{now}""#))),
+        ("acme/user/u-3", person("u-3", &format!(r#""purpose":"reliability","status":"withdrawn","at":"{now}""#))),
+    ];
+    let record = |(key, text): (&str, String)| Produced {
+        key: key.into(),
+        value: Some(text.into_bytes()),
+        ..Produced::default()
+    };
+    broker.consent(&settings, said.map(record).into_iter());
+
+    let lines = ["u-1", "u-2", "u-3"].map(|id| of_person(id, now_ms() - 3_600_000));
+    fs::write(world.path("old"), lines.concat()).unwrap();
+    filter(&world, &["--decision", "TEST-1", world.path("old").to_str().unwrap()]).assert_done();
+    assert_eq!(rows(&world), 1);
+}

@@ -64,7 +64,7 @@ fn decision_counts_for_every_daemon_and_has_a_receipt() {
 
     let why = scene.about("grant", LOWER).assert_refused(65);
     assert!(why.contains("request it first") && !why.contains(LOWER), "{why}");
-    let nothing = scene.about("withdraw", LOWER);
+    let nothing = scene.about("invalidate", LOWER);
     assert!(nothing.stderr.contains("nothing to change"), "{}", nothing.stderr);
     nothing.assert_done();
     assert!(scene.broker.bytes_of(&scene.topic("")).is_empty(), "what is refused or changes nothing is not said");

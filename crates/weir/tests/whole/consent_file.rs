@@ -22,7 +22,7 @@ fn decisions_are_lines_of_the_file() {
 
     let why = consent(&world, &format!("grant {PERSON} --purpose reliability")).assert_refused(65);
     assert!(why.contains("reliability: cannot grant a consent that is unknown: request it first"), "{why}");
-    let nothing = consent(&world, &format!("withdraw {PERSON}"));
+    let nothing = consent(&world, &format!("invalidate {PERSON}"));
     assert!(nothing.stderr.contains("nothing to change"), "{}", nothing.stderr);
     nothing.assert_done();
     assert_eq!(lines(), "", "what is refused or changes nothing is not written");
