@@ -172,12 +172,25 @@ impl Api {
         self.decide(person, Decision::Grant, &of(&|status| !permits(status))).await
     }
 
-    /// Stops purposes: takes back what was given, and refuses what was asked for.
+    /// Stops purposes: takes back what was given, and refuses what was not answered.
+    ///
+    /// Where the API has no room it is asked again for a few seconds: a no must not fail because others ask for much.
     pub(crate) async fn stop(&self, person: &Person, purposes: &[PurposeId]) -> Result<(), Failure> {
+        for pause in STOP_PAUSES {
+            let stopped = self.stop_once(person, purposes).await;
+            if stopped != Err(Failure::Busy) {
+                return stopped;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.stop_once(person, purposes).await
+    }
+
+    async fn stop_once(&self, person: &Person, purposes: &[PurposeId]) -> Result<(), Failure> {
         let standings = self.look_up(person).await?;
         let of = |wanted: &dyn Fn(Status) -> bool| purposes_of(&standings, purposes, wanted);
         self.decide(person, Decision::Withdraw, &of(&permits)).await?;
-        self.decide(person, Decision::Refuse, &of(&is_asked)).await
+        self.decide(person, Decision::Refuse, &of(&is_open)).await
     }
 
     async fn decide(&self, person: &Person, decision: Decision, purposes: &[PurposeId]) -> Result<(), Failure> {
@@ -293,5 +306,18 @@ fn is_asked(status: Status) -> bool {
     matches!(status, Status::Requested | Status::Deferred)
 }
 
+/// Tells whether the person has said neither yes nor no. Nobody may have asked: a purpose that rests on another basis than consent
+/// collects about them all the same, and only a no that is recorded ends that.
+fn is_open(status: Status) -> bool {
+    status == Status::Unknown || is_asked(status)
+}
+
 /// A little longer than `api.deadline`, which answers first.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// About five seconds, in which the API takes a hundred requests more.
+const STOP_PAUSES: [Duration; 4] = [
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+    Duration::from_millis(1_400),
+    Duration::from_millis(2_800),
+];

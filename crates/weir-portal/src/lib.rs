@@ -9,11 +9,17 @@
 //! A process of its own that holds no key of the lake, no table and no topic: whoever takes it over can do what the API's role
 //! `subject-agent` can do for the people who are signed in, and nothing else. Pages come from the server and work without a
 //! script; the only thing that a browser loads beside them is a style sheet from the same place, and no cookie lives longer than
-//! the visit. Who a person is stands in the signed link and in this process' memory, never in an address, a page or a log.
+//! the visit.
+//!
+//! Who a person is stands in this process' memory and in the signed link, and **a link is signed, not secret**: `/enter?link=…` has
+//! tenant, kind and name in base64url, in the address and in a hidden field of the page behind it. So the browser's history has
+//! them, and so would an access log of the proxy that writes queries down. No other address or page has them, no log of the portal has,
+//! and who signs in with `OpenID` Connect is in none at all.
 
 mod api;
 mod client;
 mod link;
+mod pace;
 mod pages;
 mod rights;
 mod session;
@@ -26,8 +32,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Form, Query, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, REFERRER_POLICY, RETRY_AFTER,
+    SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -44,6 +50,7 @@ pub use sign_in::{ProviderFault, ProviderSetup};
 
 use api::Failure;
 use link::Links;
+use pace::{Asked, Paces};
 use pages::{Notice, Pages};
 use session::{Session, Sessions, random};
 use sign_in::{Callback, NotSignedIn, SignIn};
@@ -90,6 +97,7 @@ struct Portal {
     links: Links,
     sign_in: Option<SignIn>,
     sessions: Sessions,
+    paces: Paces,
     api: Api,
     pages: Pages,
     now_ms: fn() -> i64,
@@ -101,7 +109,9 @@ fn router(setup: Setup, started_ms: i64) -> Router {
     let links = Links::new(issuers, address.clone(), started_ms);
     let sign_in = provider.map(|provider| SignIn::new(provider, &address));
     let pages = Pages::new(controller, &policy);
-    let portal = Arc::new(Portal { address, links, sign_in, sessions: Sessions::default(), api, pages, now_ms });
+    let sessions = Sessions::default();
+    let portal = Portal { address, links, sign_in, sessions, paces: Paces::default(), api, pages, now_ms };
+    let portal = Arc::new(portal);
     Router::new()
         .route("/", get(home))
         .route("/enter", get(knock).post(enter))
@@ -115,8 +125,9 @@ fn router(setup: Setup, started_ms: i64) -> Router {
         .route("/erased/receipt.jws", get(rights::fetch_receipt))
         .route("/leave", post(leave))
         .route("/style.css", get(style))
-        .fallback(get(nowhere))
+        .fallback(nowhere)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(&portal), dress))
         .layer(middleware::from_fn(guard))
         .with_state(portal)
 }
@@ -149,18 +160,27 @@ async fn home(State(portal): State<Arc<Portal>>, Query(said): Query<Said>, heade
     let Some(session) = portal.session(&headers) else {
         return page(StatusCode::UNAUTHORIZED, portal.stranger());
     };
+    let notice = Notice::of(&said.done);
+    // The page that confirms a no belongs to it.
+    let asked = if notice.is_some_and(Notice::is_denial) { Asked::Denial } else { Asked::Other };
+    if let Err(wait_s) = portal.admit(&session, asked, 1) {
+        return too_often(&portal, wait_s);
+    }
     match portal.api.look_up(&session.person).await {
-        Ok(standings) => page(StatusCode::OK, portal.pages.home(&session, &standings, Notice::of(&said.done))),
+        Ok(standings) => page(StatusCode::OK, portal.pages.home(&session, &standings, notice)),
         Err(failure) => failed(&portal, failure),
     }
 }
 
 /// Answers a link with a button: what only looks at links, such as a mail scanner, uses none up.
 async fn knock(State(portal): State<Arc<Portal>>, Query(knock): Query<Knock>) -> Response {
-    match portal.links.look_at(&knock.link, (portal.now_ms)()) {
+    let mut response = match portal.links.look_at(&knock.link, (portal.now_ms)()) {
         Ok(_) => page(StatusCode::OK, portal.pages.door(&knock.link)),
         Err(refusal) => page(StatusCode::FORBIDDEN, portal.pages.refused(refusal)),
-    }
+    };
+    // Else what this page asks for, the style sheet too, would name its address, with the link, in a header that proxies write down.
+    response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+    response
 }
 
 /// Opens a session, once for each link.
@@ -226,10 +246,20 @@ async fn decide(State(portal): State<Arc<Portal>>, headers: HeaderMap, Form(choi
         (None, "all") => PurposeId::ALL.to_vec(),
         (None, _) => return page(StatusCode::BAD_REQUEST, portal.pages.elsewhere()),
     };
-    let decided = match choice.allow.as_str() {
-        "yes" => portal.api.allow(&session.person, &purposes).await,
-        "no" => portal.api.stop(&session.person, &purposes).await,
+    let is_allowed = match choice.allow.as_str() {
+        "yes" => true,
+        "no" => false,
         _ => return page(StatusCode::BAD_REQUEST, portal.pages.elsewhere()),
+    };
+    // A yes is a look, a request and a grant. Of a no that comes again and again only the first one is more than a look.
+    let (asked, requests) = if is_allowed { (Asked::Other, 3) } else { (Asked::Denial, 1) };
+    if let Err(wait_s) = portal.admit(&session, asked, requests) {
+        return too_often(&portal, wait_s);
+    }
+    let decided = if is_allowed {
+        portal.api.allow(&session.person, &purposes).await
+    } else {
+        portal.api.stop(&session.person, &purposes).await
     };
     match decided {
         Ok(()) => onward(&format!("/?done={}-{}", choice.purpose, choice.allow), &[]),
@@ -276,6 +306,11 @@ impl Portal {
         Err(Box::new(page(StatusCode::FORBIDDEN, self.pages.elsewhere())))
     }
 
+    /// Lets through what costs so many requests to the API, or says how many seconds to wait.
+    fn admit(&self, session: &Session, asked: Asked, requests: i64) -> Result<(), u64> {
+        self.paces.admit(session.whose, asked, requests, (self.now_ms)())
+    }
+
     fn stranger(&self) -> Markup {
         self.pages.stranger(self.sign_in.is_some())
     }
@@ -302,6 +337,13 @@ fn failed(portal: &Portal, failure: Failure) -> Response {
     page(failure.status(), portal.pages.failed(failure))
 }
 
+/// Answers one request of too many. It is not logged: a flood would fill the log.
+fn too_often(portal: &Portal, wait_s: u64) -> Response {
+    let mut response = page(StatusCode::TOO_MANY_REQUESTS, portal.pages.too_often(wait_s));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait_s));
+    response
+}
+
 fn page(status: StatusCode, markup: Markup) -> Response {
     (status, Html(markup.into_string())).into_response()
 }
@@ -318,12 +360,21 @@ fn onward(place: &str, headers: &[(HeaderName, String)]) -> Response {
     response
 }
 
+/// Gives a page to whatever was refused before a handler saw it: such an answer is plain text, with no heading and no way back.
+async fn dress(State(portal): State<Arc<Portal>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let (status, media) = (response.status(), response.headers().get(CONTENT_TYPE));
+    let is_refusal = status.is_client_error() || status.is_server_error();
+    let is_page = media.is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
+    if is_refusal && !is_page { page(status, portal.pages.not_understood()) } else { response }
+}
+
 /// Says to the browser what no page of this portal needs, so that nothing else can do it in its name.
 async fn guard(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in GUARDS {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -2,7 +2,8 @@
 //!
 //! Everything that is declared comes from the contracts and purposes in force, the same files that the daemon obeys. WCAG 2.2 AA:
 //! one heading of each level in order, a name for every button that says what it does, states in words and not in colour,
-//! focus that is seen, and nothing that needs a pointer.
+//! focus that is seen, and nothing that needs a pointer. The words of the pages are English and say so; what the operator wrote about
+//! purposes and events is marked with its own language, so that a screen reader pronounces both.
 
 mod rights;
 
@@ -24,7 +25,7 @@ pub struct Controller {
     pub contact: String,
     /// The address of the privacy notice.
     pub privacy_notice: String,
-    /// The language of the purposes' descriptions.
+    /// The language of what the operator wrote: the descriptions of purposes and events.
     pub language: String,
 }
 
@@ -70,6 +71,11 @@ impl Notice {
         let purpose = if purpose == "all" { None } else { Some(PurposeId::parse(purpose)?) };
         Some(Self { purpose, is_allowed: allow == "yes" })
     }
+
+    /// Tells whether it was a no.
+    pub(crate) const fn is_denial(self) -> bool {
+        !self.is_allowed
+    }
 }
 
 impl Pages {
@@ -90,7 +96,7 @@ impl Pages {
                     "Each purpose is your decision, at any time. What you write or say, your mail, files and messages are never "
                     "collected, and nothing serves advertising."
                 }
-                @for purpose in &self.purposes { (purpose.section(session, stands(purpose.id))) }
+                @for purpose in &self.purposes { (purpose.section(session, stands(purpose.id), self.language())) }
                 section aria-labelledby="everything" {
                     h2 #everything { "Everything at once" }
                     (button(session, "all", false, "Stop all purposes"))
@@ -173,13 +179,35 @@ impl Pages {
         self.page("There is no such page", html! { p { a href="/" { "Your data" } } })
     }
 
+    /// Says that something came which no page of these sends.
+    pub(crate) fn not_understood(&self) -> Markup {
+        let back = html! { p { "It is not what a page of ours sends, so nothing was changed. " a href="/" { "Your data" } "." } };
+        self.page("That was not understood", back)
+    }
+
+    /// Says that one person asked for too much.
+    pub(crate) fn too_often(&self, wait_s: u64) -> Markup {
+        self.page(
+            "Please wait a moment",
+            html! {
+                p {
+                    "You asked for a lot in a short time, so this was not done; what was done before stands. Wait " (wait_s)
+                    " s and go on. Stopping a purpose has a count of its own: nothing else holds it up."
+                }
+                p { a href="/" { "Open the page again" } }
+            },
+        )
+    }
+
     /// Says that the daemon did not do what it was asked.
     pub(crate) fn failed(&self, failure: Failure) -> Markup {
         let why = match failure {
             Failure::Absent | Failure::Away | Failure::Refused(_) | Failure::Unreadable => {
                 "What keeps your decisions does not answer. Open the page again in a minute to see how things stand."
             }
-            Failure::Busy => "These were many decisions in a short time. Wait a minute. A no is always taken.",
+            Failure::Busy => {
+                "Much was asked for in a short time. Wait a minute and open the page again to see how things stand."
+            }
             Failure::Unconfirmed => {
                 "Your decision was sent, and it is not confirmed yet. Open the page again in a minute to see whether it counts."
             }
@@ -187,10 +215,16 @@ impl Pages {
         self.page("Please try again", html! { p { (why) } p { a href="/" { "Open the page again" } } })
     }
 
+    /// Returns the language of what the operator wrote, unless it is that of the pages.
+    fn language(&self) -> Option<&str> {
+        let language = self.controller.language.as_str();
+        (language != LANGUAGE).then_some(language)
+    }
+
     fn page(&self, title: &str, content: Markup) -> Markup {
         html! {
             (DOCTYPE)
-            html lang=(self.controller.language) {
+            html lang=(LANGUAGE) {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
@@ -239,23 +273,28 @@ impl Purpose {
         }
     }
 
-    fn section(&self, session: &Session, standing: Option<&Standing>) -> Markup {
+    fn section(&self, session: &Session, standing: Option<&Standing>, language: Option<&str>) -> Markup {
         let (name, title) = (self.id.name(), title(self.id));
+        let is_unasked = standing.is_some_and(|standing| self.collects_unasked(standing));
         let is_allowed = standing.is_some_and(|standing| permits(standing.status));
-        let label = if is_allowed { format!("Stop {name}") } else { format!("Allow {name}") };
+        let is_open = is_allowed || is_unasked;
+        let label = if is_open { format!("Stop {name}") } else { format!("Allow {name}") };
         html! {
             section aria-labelledby=(name) {
                 h2 id=(name) { (title) }
-                p { (self.description) }
-                p .state { strong { @if is_allowed { "Allowed" } @else { "Not allowed" } } (since(standing)) }
-                (button(session, name, !is_allowed, &label))
+                p lang=[language] { (self.description) }
+                p .state {
+                    @if is_unasked { strong { "Collected" } (unasked(self.lawful_basis)) }
+                    @else { strong { @if is_allowed { "Allowed" } @else { "Not allowed" } } (since(standing)) }
+                }
+                (button(session, name, !is_open, &label))
                 details {
                     summary { "What is collected for " (name) }
                     @if self.events.is_empty() { p { "Nothing at present." } }
                     ul {
                         @for event in &self.events {
                             li {
-                                (event.description) " " (event.benefit)
+                                span lang=[language] { (event.description) " " (event.benefit) }
                                 @if !event.fields.is_empty() { ul { @for field in &event.fields { li { (field) } } } }
                             }
                         }
@@ -272,6 +311,13 @@ impl Purpose {
                 }
             }
         }
+    }
+
+    /// Tells whether a purpose takes what a person never decided about: its basis is another than consent, and there is no record.
+    /// A record denies whatever it says but yes, even that nothing is known; the API dates those that there are.
+    fn collects_unasked(&self, standing: &Standing) -> bool {
+        let needs_consent = self.id == PurposeId::Personalization || self.lawful_basis == LawfulBasis::Consent;
+        !needs_consent && standing.status == Status::Unknown && standing.since.is_none()
     }
 }
 
@@ -292,7 +338,20 @@ fn said(notice: Notice) -> String {
     if notice.is_allowed {
         format!("{what}: allowed from now on.")
     } else {
-        format!("{what}: stopped. Nothing that happens from now on is kept for it.")
+        format!("{what}: stopped. Nothing that happens from now on is kept for it under the name with which you came.")
+    }
+}
+
+/// Says why something is collected about somebody who was not asked, and how they end that.
+const fn unasked(basis: LawfulBasis) -> &'static str {
+    match basis {
+        LawfulBasis::Consent => ".",
+        LawfulBasis::Contract => {
+            ": the law allows it without asking (a contract with you needs it). You can end it all the same: press Stop."
+        }
+        LawfulBasis::LegitimateInterests => {
+            ": the law allows it without asking (legitimate interests). You can object: press Stop."
+        }
     }
 }
 
@@ -320,3 +379,6 @@ const fn title(id: PurposeId) -> &'static str {
         PurposeId::Troubleshooting => "Troubleshooting",
     }
 }
+
+/// The language of the words in this file.
+const LANGUAGE: &str = "en";

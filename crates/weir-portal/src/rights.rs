@@ -14,8 +14,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use crate::api::{Failure, Progress, Right};
+use crate::pace::Asked;
 use crate::session::Session;
-use crate::{Portal, failed, onward, page};
+use crate::{Portal, failed, onward, page, too_often};
 
 /// What a button of these pages sends.
 #[derive(Deserialize)]
@@ -71,6 +72,9 @@ async fn begin(portal: &Portal, headers: &HeaderMap, wish: &Wish, right: Right, 
         Ok(session) => session,
         Err(response) => return *response,
     };
+    if let Err(wait_s) = portal.admit(&session, Asked::Other, 2) {
+        return too_often(portal, wait_s);
+    }
     if let Some(known) = session.asked(right)
         && portal.api.progress(known).await == Ok(Progress::UnderWay)
     {
@@ -89,19 +93,26 @@ async fn show(portal: &Portal, headers: &HeaderMap, right: Right) -> Response {
     let Some(session) = portal.session(headers) else {
         return page(StatusCode::UNAUTHORIZED, portal.stranger());
     };
+    if let Err(wait_s) = portal.admit(&session, Asked::Other, 1) {
+        return too_often(portal, wait_s);
+    }
     match wait(portal, &session, right).await {
         Ok(progress) => page(StatusCode::OK, portal.pages.progress(right, progress)),
         Err(failure) => failed(portal, failure),
     }
 }
 
-/// Waits a few seconds for the end, ever less often: many may wait, and all ask with one token.
+/// Waits a few seconds for the end, ever less often: many may wait, and all ask with one token. Each look is one of the person's
+/// requests; whoever has none left looks again later.
 async fn wait(portal: &Portal, session: &Session, right: Right) -> Result<Progress, Failure> {
     let Some(asked) = session.asked(right) else { return Ok(Progress::Gone) };
     for pause in PAUSES {
         match portal.api.progress(asked).await? {
             Progress::UnderWay => tokio::time::sleep(pause).await,
             ended @ (Progress::Done { .. } | Progress::Failed | Progress::Gone) => return Ok(ended),
+        }
+        if portal.admit(session, Asked::Other, 1).is_err() {
+            return Ok(Progress::UnderWay);
         }
     }
     portal.api.progress(asked).await
@@ -116,6 +127,9 @@ async fn fetch(
     let Some(session) = portal.session(headers) else {
         return page(StatusCode::UNAUTHORIZED, portal.stranger());
     };
+    if let Err(wait_s) = portal.admit(&session, Asked::Other, 1) {
+        return too_often(portal, wait_s);
+    }
     let fetched = match session.asked(right) {
         Some(asked) => portal.api.fetch(right, asked).await,
         None => Err(Failure::Absent),

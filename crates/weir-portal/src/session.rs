@@ -20,6 +20,8 @@ pub(crate) struct Session {
     pub(crate) form: String,
     /// Where what was asked for is looked up: a copy, and erasure.
     asked: [Option<Box<str>>; 2],
+    /// The person, as the accounts of paces name them: the same in each of their visits.
+    pub(crate) whose: [u8; 32],
     name: [u8; 32],
     opened_ms: i64,
     seen_ms: i64,
@@ -49,27 +51,34 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// Opens a session; returns what the cookie holds.
+    ///
+    /// Whoever has many already ends their own oldest one: nobody's visits push out those of others.
     pub(crate) fn open(&self, person: Person, now_ms: i64) -> String {
         let cookie = random();
-        let name = named(&cookie);
+        let (name, whose) = (digest_of(&cookie), digest_of_person(&person));
         let mut open = self.open.lock();
         open.retain(|_, session| !session.is_over(now_ms));
-        if open.len() >= SESSIONS_MAX
-            && let Some(oldest) = open.values().min_by_key(|session| session.seen_ms).map(|session| session.name)
-        {
-            open.remove(&oldest);
+        let own = open.values().filter(|session| session.whose == whose);
+        let pushed_out = if own.clone().count() >= VISITS_MAX {
+            quietest(own)
+        } else if open.len() >= SESSIONS_MAX {
+            quietest(open.values())
+        } else {
+            None
+        };
+        if let Some(name) = pushed_out {
+            open.remove(&name);
         }
-        open.insert(
-            name,
-            Session { person, form: random(), asked: [None, None], name, opened_ms: now_ms, seen_ms: now_ms },
-        );
+        let session =
+            Session { person, form: random(), asked: [None, None], whose, name, opened_ms: now_ms, seen_ms: now_ms };
+        open.insert(name, session);
         cookie
     }
 
     /// Finds the session of a cookie, and notes that somebody is there.
     pub(crate) fn find(&self, cookie: &str, now_ms: i64) -> Option<Session> {
         let mut open = self.open.lock();
-        let session = open.get_mut(&named(cookie))?;
+        let session = open.get_mut(&digest_of(cookie))?;
         if session.is_over(now_ms) {
             let name = session.name;
             open.remove(&name);
@@ -92,8 +101,18 @@ impl Sessions {
     }
 }
 
-fn named(cookie: &str) -> [u8; 32] {
+/// Returns the session in which nobody did anything for the longest time.
+fn quietest<'s>(sessions: impl Iterator<Item = &'s Session>) -> Option<[u8; 32]> {
+    sessions.min_by_key(|session| session.seen_ms).map(|session| session.name)
+}
+
+/// Returns the name of what a cookie holds, which does not tell what that is.
+pub(crate) fn digest_of(cookie: &str) -> [u8; 32] {
     digest(&SHA256, cookie.as_bytes()).as_ref().try_into().expect("a SHA-256 has 32 bytes")
+}
+
+fn digest_of_person(Person { tenant, kind, subject }: &Person) -> [u8; 32] {
+    digest_of(&format!("{}:{tenant}{}:{kind}{subject}", tenant.len(), kind.len()))
 }
 
 const fn place_of(right: Right) -> usize {
@@ -113,6 +132,8 @@ pub(crate) fn random() -> String {
 /// A quarter of an hour without a click (WCAG 2.2.1 allows a fixed time where there is nothing to lose: each click is saved).
 const IDLE_MAX_MS: i64 = 15 * 60 * 1_000;
 const LIFE_MAX_MS: i64 = 2 * 3_600 * 1_000;
+/// A telephone, a few browsers, and some that were not left.
+const VISITS_MAX: usize = 8;
 /// About 50 MB.
 const SESSIONS_MAX: usize = 100_000;
 
@@ -137,5 +158,19 @@ mod tests {
         assert!(session.gave(&session.form) && !session.gave("") && !session.gave(&open()));
         sessions.close(&session);
         assert!(sessions.find(&cookie, 0).is_none());
+    }
+
+    #[test]
+    fn many_visits_of_one_person_push_out_their_own() {
+        let sessions = Sessions::default();
+        let person =
+            |subject: &str| Person { tenant: "acme".to_owned(), kind: "user".to_owned(), subject: subject.to_owned() };
+        let other = sessions.open(person("u-82"), 0);
+        let cookies: Vec<_> = (1..=20).map(|now_ms| sessions.open(person("u-81"), now_ms)).collect();
+        let open: Vec<_> = cookies.iter().map(|cookie| sessions.find(cookie, 20).is_some()).collect();
+        assert_eq!(open, [[false; 12].as_slice(), &[true; 8]].concat());
+        let of = |cookie: &str| sessions.find(cookie, 20).unwrap().whose;
+        assert_eq!(of(&cookies[19]), of(&cookies[18]));
+        assert_ne!(of(&cookies[19]), of(&other));
     }
 }

@@ -1,8 +1,10 @@
 //! The portal's routes, with an API that remembers what it was asked.
 
+mod pace;
 mod provider;
 mod rights;
 mod sign_in;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +30,8 @@ struct Told {
     asked: Vec<(String, Value)>,
     state: Value,
     is_away: bool,
+    /// How many requests it has no room for.
+    busy: u32,
 }
 
 struct World {
@@ -47,6 +51,15 @@ impl World {
 
     /// The same, with who signs people in.
     fn with(provider: impl FnOnce(&tokio::runtime::Runtime) -> Option<ProviderSetup>) -> Self {
+        Self::of("en", policy(), provider)
+    }
+
+    /// The same, with a language of the operator and what is collected.
+    fn of(
+        language: &str,
+        policy: Policy,
+        provider: impl FnOnce(&tokio::runtime::Runtime) -> Option<ProviderSetup>,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let told = Arc::new(parking_lot::Mutex::new(Told::default()));
         let folder = tempfile::tempdir().unwrap();
@@ -63,17 +76,21 @@ impl World {
                 name: "Example GmbH".to_owned(),
                 contact: "privacy@example.com".to_owned(),
                 privacy_notice: "https://example.com/privacy".to_owned(),
-                language: "en".to_owned(),
+                language: language.to_owned(),
             },
-            policy: policy(),
+            policy,
             now_ms: || NOW_MS,
         };
         Self { runtime, router: router(setup, NOW_MS - 60_000), key, told }
     }
 
     fn link(&self, id: &str) -> String {
+        self.link_of(id, "u-81")
+    }
+
+    fn link_of(&self, id: &str, subject: &str) -> String {
         let claims = json!({
-            "aud": ADDRESS, "tenant": "acme", "kind": "user", "sub": "u-81", "iat": NOW_MS / 1_000,
+            "aud": ADDRESS, "tenant": "acme", "kind": "user", "sub": subject, "iat": NOW_MS / 1_000,
             "exp": NOW_MS / 1_000 + 60, "jti": id,
         });
         self.key.sign("weir-link+jwt", claims.to_string().as_bytes())
@@ -94,13 +111,18 @@ impl World {
         })
     }
 
-    /// Goes through a link; returns the cookie and the word of the forms.
-    fn enter(&self, id: &str) -> (String, String) {
-        let Page(status, headers, _) = self.ask(Method::POST, "/enter", &[], &format!("link={}", self.link(id)));
+    /// Goes through a link; returns the cookie.
+    fn follow(&self, link: &str) -> String {
+        let Page(status, headers, _) = self.ask(Method::POST, "/enter", &[], &format!("link={link}"));
         assert_eq!(status, StatusCode::SEE_OTHER);
         let cookie = headers[SET_COOKIE].to_str().unwrap();
         assert!(cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Strict"), "{cookie}");
-        let cookie = cookie.split(';').next().unwrap().to_owned();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Goes through a link and opens the page; returns the cookie and the word of the forms.
+    fn enter(&self, id: &str) -> (String, String) {
+        let cookie = self.follow(&self.link(id));
         let Page(status, _, home) = self.ask(Method::GET, "/", &[(COOKIE, &cookie)], "");
         assert_eq!(status, StatusCode::OK);
         let form = home.split("name=\"form\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -110,13 +132,20 @@ impl World {
 
 /// The example contracts and the purposes that ship.
 fn policy() -> Policy {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let source = PolicySource { contracts: root.join("schemas"), purposes: Some(root.join("config/purposes.toml")) };
+    policy_with(root().join("config/purposes.toml"))
+}
+
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn policy_with(purposes: std::path::PathBuf) -> Policy {
+    let source = PolicySource { contracts: root().join("schemas"), purposes: Some(purposes) };
     let Ok((policy, _)) = Policy::load(&source) else { panic!("the example contracts have faults") };
     policy
 }
 
-/// Answers as the daemon's API does, for one person.
+/// Answers as the daemon's API does, for two people of whom it says the same.
 async fn stand_in(told: Arc<parking_lot::Mutex<Told>>) -> SocketAddr {
     async fn answer(
         State(told): State<Arc<parking_lot::Mutex<Told>>>,
@@ -129,11 +158,15 @@ async fn stand_in(told: Arc<parking_lot::Mutex<Told>>) -> SocketAddr {
         if headers["authorization"] != "Bearer token" {
             return StatusCode::UNAUTHORIZED.into_response();
         }
+        if told.busy > 0 {
+            told.busy -= 1;
+            return (StatusCode::TOO_MANY_REQUESTS, r#"{"code":"too_many_requests"}"#).into_response();
+        }
         if let Some(answer) = rights::stand_in(&mut told, &method, place.path(), &body) {
             return answer;
         }
         let body: Value = serde_json::from_str(&body).unwrap();
-        let is_known = body["subject"] == "u-81" && body["tenant"] == "acme";
+        let is_known = (body["subject"] == "u-81" || body["subject"] == "u-82") && body["tenant"] == "acme";
         if told.is_away || !is_known {
             return (StatusCode::SERVICE_UNAVAILABLE, r#"{"code":"consent_stale"}"#).into_response();
         }
@@ -161,9 +194,11 @@ async fn stand_in(told: Arc<parking_lot::Mutex<Told>>) -> SocketAddr {
             }
             told.decisions.push((decision.to_owned(), purposes));
         }
-        let shown = PurposeId::ALL.map(|purpose| {
-            let status = told.states.get(purpose.name()).map_or("unknown", String::as_str);
-            json!({ "purpose": purpose.name(), "status": status, "since": "2026-11-23T10:15:30.000Z" })
+        let shown = PurposeId::ALL.map(|purpose| match told.states.get(purpose.name()) {
+            Some(status) => {
+                json!({ "purpose": purpose.name(), "status": status, "since": "2026-11-23T10:15:30.000Z" })
+            }
+            None => json!({ "purpose": purpose.name(), "status": "unknown" }),
         });
         json!({ "purposes": shown }).to_string().into_response()
     }
@@ -198,9 +233,12 @@ fn person_goes_through_a_link_and_decides() {
     let home = decide("all", "no");
     assert!(home.contains("All purposes: stopped.") && home.contains("you took it back"), "{home}");
     let decisions = std::mem::take(&mut world.told.lock().decisions);
-    let reliability = || vec!["reliability".to_owned()];
-    let expected = [("request", reliability()), ("grant", reliability()), ("withdraw", reliability())];
-    assert_eq!(decisions, expected.map(|(decision, purposes)| (decision.to_owned(), purposes)));
+    let reliability: &[&str] = &["reliability"];
+    // What nobody asked about is refused too: it may be collected on another basis than consent.
+    let others: &[&str] = &["troubleshooting", "personalization"];
+    let expected = [("request", reliability), ("grant", reliability), ("withdraw", reliability), ("refuse", others)];
+    let owned = |purposes: &[&str]| purposes.iter().map(|purpose| (*purpose).to_owned()).collect::<Vec<_>>();
+    assert_eq!(decisions, expected.map(|(decision, purposes)| (decision.to_owned(), owned(purposes))));
 
     world.ask(Method::POST, "/leave", &[(COOKIE, &cookie)], &format!("form={form}"));
     assert_eq!(world.ask(Method::GET, "/", &[(COOKIE, &cookie)], "").0, StatusCode::UNAUTHORIZED);

@@ -18,7 +18,7 @@ impl Pages {
                     button type="submit" { "Get a copy of my data" }
                 }
                 @if session.asked(Right::Copy).is_some() { p { a href="/copy" { "The copy that you asked for" } } }
-                p { "Everything that is kept about you can be erased, for good. The next page says what that means." }
+                p { "What is kept about you under the name with which you came can be erased, for good. The next page says what that means." }
                 p { a .action href="/erase" { "Erase everything about me" } }
                 @if session.asked(Right::Erasure).is_some() { p { a href="/erased" { "The erasure that you asked for" } } }
                 p {
@@ -39,17 +39,22 @@ impl Pages {
             "Erase everything about you",
             html! {
                 p {
-                    "Everything that " (self.controller.name) " keeps about how you used the service goes, for every purpose. "
-                    strong { "It cannot be undone." } " Nobody can bring it back, and nothing that is sent again lets it back in."
+                    "What " (self.controller.name) " keeps in its tables about how you used the service goes, for every purpose: under "
+                    "the name with which you came to this page, and in this region. "
+                    strong { "It cannot be undone." } " What is sent again from before is not let back in."
                 }
                 ul {
-                    li { "It is found by the name with which you came to this page. What is kept under another name of yours stays." }
+                    li {
+                        "What is kept under another name of yours, such as that of a device, or in another region stays. Write to "
+                        (self.controller.contact) " to have that erased too."
+                    }
                     li { "To have a copy, " a href="/#rights" { "get it first" } "." }
                     li {
-                        "Your decisions stay as they are: what happens from now on is kept for the purposes that you allow. To end that "
-                        "too, " a href="/#everything" { "stop all purposes" } "."
+                        "Your decisions stay as they are: what happens from now on is kept for each purpose that is allowed or collected. To "
+                        "end that too, " a href="/#everything" { "stop all purposes" } "."
                     }
-                    li { "It takes some seconds. The files that held it are removed within eight days." }
+                    li { "It takes some seconds until nobody who reads the tables finds it. " (OLD_FILES) }
+                    li { (QUEUE) }
                     li { "You get a signed receipt that says what was removed, without your name. Your account with the service stays." }
                 }
                 form method="post" action="/erase" {
@@ -68,22 +73,36 @@ impl Pages {
             Right::Erasure => "/erased",
         };
         let (title, content) = match (right, progress) {
-            (Right::Copy, Progress::Done { .. }) => (
+            (Right::Copy, Progress::Done { is_complete }) => (
                 "Your copy is ready",
                 html! {
-                    p role="status" { "It can be fetched for an hour or so." }
+                    p role="status" {
+                        "It can be fetched for an hour or so."
+                        @if !is_complete {
+                            " It is not everything: some tables cannot be searched at present. Write to " (self.controller.contact)
+                            " to have the rest too."
+                        }
+                    }
                     p { a .action href="/copy/your-data.zip" download { "Download the copy" } }
                 },
             ),
-            (Right::Erasure, Progress::Done { is_complete }) => (
-                "Everything about you is erased",
+            (Right::Erasure, Progress::Done { is_complete: true }) => (
+                "Everything about you is erased under the name with which you came",
+                html! {
+                    p role="status" { "The tables of this region hold nothing more about you under that name." }
+                    p { (OLD_FILES) " " (QUEUE) }
+                    (receipt())
+                },
+            ),
+            (Right::Erasure, Progress::Done { is_complete: false }) => (
+                "Not everything about you is erased yet",
                 html! {
                     p role="status" {
-                        @if is_complete { "Nothing that was kept about you is in any table." }
-                        @else { "Some tables cannot be searched at present. Write to " (self.controller.contact) " to have them done too." }
+                        "Some tables cannot be searched at present. Write to " (self.controller.contact) " to have them done too. "
+                        "The others of this region hold nothing more about you under the name with which you came."
                     }
-                    p { "The receipt is signed. It says what was removed, without your name, and can be fetched for an hour or so." }
-                    p { a .action href="/erased/receipt.jws" download { "Download the receipt" } }
+                    p { (OLD_FILES) " " (QUEUE) }
+                    (receipt())
                 },
             ),
             (Right::Copy, Progress::UnderWay) => ("Your copy is being made", again(place)),
@@ -117,6 +136,13 @@ impl Pages {
     }
 }
 
+fn receipt() -> Markup {
+    html! {
+        p { "The receipt is signed. It says what was removed, without your name, and can be fetched for an hour or so." }
+        p { a .action href="/erased/receipt.jws" download { "Download the receipt" } }
+    }
+}
+
 fn again(place: &str) -> Markup {
     html! {
         p role="status" { "It is not done yet. You can leave this page and come back within your visit." }
@@ -130,3 +156,10 @@ fn retry(right: Right) -> Markup {
         Right::Erasure => html! { a href="/erase" { "Ask for it again" } ": what was begun is completed." },
     }
 }
+
+/// The daemon removes no file by itself: `weir lake vacuum --older-than 7d`, run daily, does.
+const OLD_FILES: &str =
+    "The older files of the tables are removed by the operator's next clean-up, normally within eight days.";
+/// `source.kafka.erasure_deadline`, which bounds it, is 30 days unless the operator says otherwise; the portal does not know it.
+const QUEUE: &str = "The queues through which events and decisions come in are not searched: they forget on their own, normally \
+    within 30 days.";

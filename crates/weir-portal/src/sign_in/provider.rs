@@ -15,7 +15,7 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use jsonwebtoken::jwk::JwkSet;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use url::{Url, form_urlencoded};
 
@@ -148,11 +148,8 @@ impl Provider {
         }
         let expected = Expected { issuer: &self.setup.issuer, client_id: &self.setup.client_id, nonce, now_ms };
         let claims = check(&id_token, &known.keys, &expected)?;
-        let subject = claims.get(&self.setup.claim).and_then(Value::as_str).ok_or(NotSignedIn::Claim)?;
-        if subject.trim().is_empty() || subject.len() > SUBJECT_BYTES_MAX {
-            return Err(NotSignedIn::Claim);
-        }
-        let ProviderSetup { tenant, kind, .. } = &self.setup;
+        let ProviderSetup { tenant, kind, claim, .. } = &self.setup;
+        let subject = subject(&claims, claim).ok_or(NotSignedIn::Claim)?;
         Ok(Person { tenant: tenant.clone(), kind: kind.clone(), subject: subject.to_owned() })
     }
 
@@ -221,6 +218,18 @@ impl Provider {
     }
 }
 
+/// Returns whom a claim names. At many providers people write an address or a number into their account themselves: what nobody
+/// verified may be somebody else's, whose data this page would then show and erase.
+fn subject<'c>(claims: &'c Map<String, Value>, claim: &str) -> Option<&'c str> {
+    let proof = VERIFIED.iter().find(|(verified, _)| *verified == claim).map(|(_, proof)| *proof);
+    // Some providers write the truth as a text.
+    let is_true = |value: &Value| value.as_bool() == Some(true) || value.as_str() == Some("true");
+    let is_proven = proof.is_none_or(|proof| claims.get(proof).is_some_and(is_true));
+    let subject = claims.get(claim)?.as_str()?;
+    let is_sound = !subject.trim().is_empty() && subject.len() <= SUBJECT_BYTES_MAX;
+    (is_proven && is_sound).then_some(subject)
+}
+
 /// Reads an address to which nothing goes in clear: https, or http to this machine.
 fn private(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
@@ -235,5 +244,7 @@ const KNOWN_FOR_MS: i64 = 10 * 60 * 1_000;
 /// So often may tokens that name unknown keys make the portal ask.
 const NEW_KEYS_AFTER_MS: i64 = 10 * 1_000;
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Claims that name a person only where another says that they were verified (`OpenID` Connect Core, 5.1).
+const VERIFIED: [(&str, &str); 2] = [("email", "email_verified"), ("phone_number", "phone_number_verified")];
 /// As the API takes them.
 const SUBJECT_BYTES_MAX: usize = 1_024;

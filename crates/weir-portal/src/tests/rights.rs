@@ -31,9 +31,13 @@ fn person_takes_a_copy_and_is_erased() {
         assert_eq!(status, StatusCode::SEE_OTHER);
         headers[LOCATION].to_str().unwrap().to_owned()
     };
-    world.told.lock().state = json!({ "state": "done" });
-    let ready = get(&press("/copy")).2;
-    assert!(ready.contains("Your copy is ready") && ready.contains("href=\"/copy/your-data.zip\""), "{ready}");
+    for (complete, says) in [(false, true), (true, false)] {
+        world.told.lock().state = json!({ "state": "done", "complete": complete });
+        let ready = get(&press("/copy")).2;
+        assert!(ready.contains("Your copy is ready") && ready.contains("href=\"/copy/your-data.zip\""), "{ready}");
+        assert_eq!(ready.contains("It is not everything"), says, "{ready}");
+        world.told.lock().asked.truncate(1);
+    }
     let Page(status, headers, copy) = get("/copy/your-data.zip");
     assert_eq!((status, &*copy), (StatusCode::OK, "what came of it/answer"));
     assert_eq!(headers[CONTENT_TYPE], "application/zip");
@@ -41,11 +45,19 @@ fn person_takes_a_copy_and_is_erased() {
 
     let confirm = get("/erase").2;
     assert!(confirm.contains("It cannot be undone.") && confirm.contains("Keep everything and go back"), "{confirm}");
+    for words in ["under the name with which you came", "another name of yours", "clean-up", "queues"] {
+        assert!(confirm.contains(words), "{words}: {confirm}");
+    }
     assert_eq!(world.told.lock().asked.len(), 1, "asking whether it is meant erases nothing");
-    for (complete, words) in [(true, "is in any table"), (false, "cannot be searched")] {
+    for (complete, title, words) in [
+        (true, "Everything about you is erased under the name", "hold nothing more about you under that name"),
+        (false, "Not everything about you is erased yet", "cannot be searched"),
+    ] {
         world.told.lock().state = json!({ "state": "done", "complete": complete });
         let erased = get(&press("/erase")).2;
-        assert!(erased.contains("Everything about you is erased") && erased.contains(words), "{erased}");
+        for words in [title, words, "clean-up", "queues", "href=\"/erased/receipt.jws\""] {
+            assert!(erased.contains(words), "{words}: {erased}");
+        }
     }
     assert_eq!(get("/erased/receipt.jws").2, "what came of it/receipt");
     let asked = std::mem::take(&mut world.told.lock().asked);

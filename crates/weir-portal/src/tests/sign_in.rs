@@ -18,6 +18,11 @@ struct Begun {
 
 impl There {
     fn new() -> Self {
+        Self::of("sub")
+    }
+
+    /// The same, with the claim that names the person.
+    fn of(claim: &str) -> Self {
         let twist = Arc::new(parking_lot::Mutex::new(Twist::default()));
         let shared = Arc::clone(&twist);
         let world = World::with(|runtime| {
@@ -29,7 +34,7 @@ impl There {
                 client_secret: Some("a secret\n".to_owned()),
                 tenant: "acme".to_owned(),
                 kind: "user".to_owned(),
-                claim: "sub".to_owned(),
+                claim: claim.to_owned(),
                 ca: None,
             })
         });
@@ -134,6 +139,40 @@ fn id_token_with_anything_wrong_signs_nobody_in() {
     assert_eq!(there.end(&there.begin(), GOOD).0, StatusCode::OK);
 }
 
+/// Anybody may write somebody else's address into an account: only the provider knows that it is theirs.
+#[test]
+fn address_that_nobody_verified_signs_nobody_in() {
+    for (claim, proof) in [("email", "email_verified"), ("phone_number", "phone_number_verified")] {
+        let there = There::of(claim);
+        let twist = |proven: Option<Value>| {
+            let proven = proven.map(|value| (proof, value));
+            Twist {
+                claims: [(claim, json!("marker@example.com"))].into_iter().chain(proven).collect(),
+                ..Twist::default()
+            }
+        };
+        for proven in [None, Some(Value::Null), Some(json!(false)), Some(json!("false")), Some(json!(1))] {
+            let page = there.refused(twist(proven.clone()), GOOD);
+            assert!(page.contains("does not prove who you are"), "{claim} {proven:?}: {page}");
+        }
+        for proven in [json!(true), json!("true")] {
+            *there.twist.lock() = twist(Some(proven));
+            assert_eq!(there.end(&there.begin(), GOOD).0, StatusCode::OK, "{claim}");
+        }
+    }
+}
+
+/// More of them than a table of sign-ins under way would hold.
+#[test]
+fn flood_of_sign_ins_ends_nobody_elses() {
+    let there = There::new();
+    let begun = there.begin();
+    for _ in 0..10_001 {
+        assert_eq!(there.world.ask(Method::GET, "/sign-in", &[], "").0, StatusCode::SEE_OTHER);
+    }
+    assert_eq!(there.end(&begun, GOOD).0, StatusCode::OK);
+}
+
 #[test]
 fn callback_that_nobody_waits_for_signs_nobody_in() {
     let there = There::new();
@@ -152,6 +191,11 @@ fn callback_that_nobody_waits_for_signs_nobody_in() {
     let (one, mut other) = (there.begin(), there.begin());
     other.cookie = one.cookie;
     assert_eq!(there.end(&other, GOOD).0, StatusCode::FORBIDDEN);
+    // One that was given more time, and one of another portal.
+    let mut longer = there.begin();
+    longer.cookie = longer.cookie.replacen("=1", "=2", 1);
+    assert_eq!(there.end(&longer, GOOD).0, StatusCode::FORBIDDEN);
+    assert_eq!(there.end(&There::new().begin(), GOOD).0, StatusCode::FORBIDDEN);
     let nobody = World::new();
     assert_eq!(nobody.ask(Method::GET, "/sign-in", &[], "").0, StatusCode::NOT_FOUND);
     assert_eq!(nobody.ask(Method::GET, "/signed-in?code=a&state=b", &[], "").0, StatusCode::NOT_FOUND);

@@ -64,7 +64,8 @@ fn person_decides_with_a_keyboard_on_an_accessible_page() {
         let found = desk.done("agent", "consents/lookup", &person(subject));
         [0, 1, 2].map(|place| found["purposes"][place]["status"].as_str().unwrap().to_owned())
     };
-    assert_eq!(stands("u-1"), ["unknown", "withdrawn", "unknown"]);
+    // A no is taken down for every purpose, also where nobody asked.
+    assert_eq!(stands("u-1"), ["refused", "withdrawn", "refused"]);
     assert_eq!(stands("u-2"), ["given", "unknown", "unknown"]);
     // Whom the provider signs in.
     assert_eq!(stands("johndoe"), ["unknown", "unknown", "given"]);
