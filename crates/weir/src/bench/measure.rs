@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustix::time::{ClockId, clock_gettime};
 use weir_filter::{Filter, Filtered, Headers, Limits, Origin, Record};
 use weir_keys::HeadFile;
 use weir_lake::{ClosedBatch, Lake, LakeConfig, PartitionId, Recheck, Span, Written};
@@ -17,13 +18,47 @@ pub(crate) struct Measured {
     /// Rounds that were made.
     pub(crate) rounds: u32,
     /// From records to permitted columns.
-    pub(crate) filter_ns: u64,
+    pub(crate) filter: Took,
     /// From columns to a durable commit.
-    pub(crate) commit_ns: u64,
+    pub(crate) commit: Took,
     /// Rows of each purpose in one round.
     pub(crate) rows: [u64; 3],
     /// What one round wrote.
     pub(crate) written: Written,
+}
+
+/// How long something took, in nanoseconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Took {
+    /// By the clock on the wall, waiting for a disk included.
+    pub(crate) wall: u64,
+    /// On a processor, all threads together.
+    pub(crate) processor: u64,
+}
+
+impl Took {
+    /// Runs something and says how long it took.
+    fn by<T>(act: impl FnOnce() -> T) -> (T, Self) {
+        let (started, busy) = (Instant::now(), busy());
+        let done = act();
+        let wall = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        (done, Self { wall, processor: self::busy().saturating_sub(busy) })
+    }
+
+    fn min(self, other: Self) -> Self {
+        Self { wall: self.wall.min(other.wall), processor: self.processor.min(other.processor) }
+    }
+
+    /// Returns the time of this and of what came after.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { wall: self.wall + other.wall, processor: self.processor + other.processor }
+    }
+}
+
+/// Returns the nanoseconds for which any thread of this process was on a processor.
+fn busy() -> u64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or(0)
 }
 
 /// Filters and commits the records several times.
@@ -36,14 +71,14 @@ pub(crate) fn measure(policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<
     let lake = Lake::open(config, &load.keys.lake_key("bench"), ledger).or_exit(Exit::CannotCreate)?;
     let mut fastest: Option<Measured> = None;
     for round in 0..rounds {
-        let (filtered, filter_ns) = filter(policy, load);
+        let (filtered, filter) = filter(policy, load);
         let rows = PurposeId::ALL.map(|purpose| rows(&filtered, purpose));
-        let (written, commit_ns) = commit(&lake, policy, load, filtered, round)?;
+        let (written, commit) = commit(&lake, policy, load, filtered, round)?;
         let before = fastest.as_ref();
         fastest = Some(Measured {
             rounds,
-            filter_ns: before.map_or(filter_ns, |before| before.filter_ns.min(filter_ns)),
-            commit_ns: before.map_or(commit_ns, |before| before.commit_ns.min(commit_ns)),
+            filter: before.map_or(filter, |before| before.filter.min(filter)),
+            commit: before.map_or(commit, |before| before.commit.min(commit)),
             rows,
             written,
         });
@@ -51,7 +86,7 @@ pub(crate) fn measure(policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<
     fastest.ok_or_else(|| Failure::new(Exit::Usage, anyhow::anyhow!("no round was asked for")))
 }
 
-fn filter(policy: &Arc<Policy>, load: &Load) -> (Filtered, u64) {
+fn filter(policy: &Arc<Policy>, load: &Load) -> (Filtered, Took) {
     let headers: Vec<_> = load.records.iter().map(|record| record.borrowed_headers()).collect();
     let records: Vec<_> = (0..)
         .zip(load.records.iter().zip(&headers))
@@ -60,12 +95,13 @@ fn filter(policy: &Arc<Policy>, load: &Load) -> (Filtered, u64) {
     let limits = Limits::default();
     let mut filter = Filter::new(Arc::clone(policy), Arc::clone(&load.keys), limits, REGION.to_owned());
     let mut filtered = Filtered::default();
-    let started = Instant::now();
-    for poll in records.chunks(POLL) {
-        let view = load.consent.view(load.now_ms, i64::MAX).expect("the store is current for ever");
-        filter.apply(poll, &view, load.now_ms, &mut filtered);
-    }
-    (filtered, nanos(started))
+    let ((), took) = Took::by(|| {
+        for poll in records.chunks(POLL) {
+            let view = load.consent.view(load.now_ms, i64::MAX).expect("the store is current for ever");
+            filter.apply(poll, &view, load.now_ms, &mut filtered);
+        }
+    });
+    (filtered, took)
 }
 
 /// Commits a round as if it were a file of its own.
@@ -75,7 +111,7 @@ fn commit(
     load: &Load,
     filtered: Filtered,
     round: u32,
-) -> Result<(Written, u64), Failure> {
+) -> Result<(Written, Took), Failure> {
     let partition = PartitionId { source: round.to_string().into(), topic: "bench".into(), partition: 0 };
     lake.positions(std::slice::from_ref(&partition), load.now_ms).or_exit(Exit::Io)?;
     let to = i64::try_from(load.records.len()).unwrap_or(i64::MAX);
@@ -83,9 +119,8 @@ fn commit(
     let closed = ClosedBatch { filtered, spans, policy: Arc::clone(policy), consent_position: 0 };
     let now_ms = || load.now_ms;
     let recheck = Recheck { store: &load.consent, max_staleness_ms: i64::MAX, elapsed_ms: &now_ms, now_ms: &now_ms };
-    let started = Instant::now();
-    let receipt = lake.commit(closed, recheck).or_exit(Exit::Io)?;
-    Ok((receipt.written(), nanos(started)))
+    let (receipt, took) = Took::by(|| lake.commit(closed, recheck));
+    Ok((receipt.or_exit(Exit::Io)?.written(), took))
 }
 
 fn rows(filtered: &Filtered, purpose: PurposeId) -> u64 {
@@ -95,10 +130,6 @@ fn rows(filtered: &Filtered, purpose: PurposeId) -> u64 {
         PurposeId::Troubleshooting => filtered.troubleshooting.rows(),
     };
     u64::try_from(rows).unwrap_or(u64::MAX)
-}
-
-fn nanos(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 const ORIGIN: Origin = Origin(0);

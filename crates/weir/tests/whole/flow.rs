@@ -14,7 +14,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use weir_testkit::corpus::Options;
 
 use crate::broker::Broker;
-use crate::program::{Daemon, has_committed, has_read};
+use crate::program::{Daemon, Weir, has_committed, has_read};
 use crate::world::{Settings, World, name};
 
 /// Events of 1 KB over six partitions: what librdkafka alone takes to read them, and what weir takes to commit them, in clear and with both
@@ -45,11 +45,13 @@ fn events_flow_into_tables_beside_their_broker() {
 
     let alone = read_alone(&broker.address, topic, events);
     println!("librdkafka alone: {:.0} ns of processor an event", per_event(alone, events));
+    let apart = per_event(alone, events) + filtered_and_committed(first, events);
+    println!("librdkafka, filter and commit apart: {apart:.0} ns of processor an event");
     let [clear, layered] = worlds.each_ref().map(|(how, world, settings)| {
         broker.create_consent_topics(settings, 2);
         broker.consent(settings, world.consents(&corpus));
         let (processor, told) = commit_all(world, events, alone);
-        println!("weir run {how}: {told}");
+        println!("weir run {how}: {told}, {:.2} × the parts apart", per_event(processor, events) / apart);
         processor
     });
     println!("both layers: {:.3} × the processor time in clear", layered.as_secs_f64() / clear.as_secs_f64());
@@ -74,6 +76,14 @@ fn commit_all(world: &World, events: u64, alone: Duration) -> (Duration, String)
         after.peak_kb / 1024,
     );
     (processor, told)
+}
+
+/// Lets `weir bench` filter and commit events of the same contracts, without a broker; returns the nanoseconds of processor an event.
+fn filtered_and_committed(world: &World, events: u64) -> f64 {
+    let events = events.min(250_000).to_string();
+    let printed = Weir::new(world, ["bench", "--events", &events, "--rounds", "3"]).run().assert_done();
+    let both = printed.lines().find(|line| line.starts_with("both")).unwrap();
+    both.split_whitespace().nth(2).unwrap().parse().unwrap()
 }
 
 /// Reads a topic and does nothing with it; returns the processor time of all threads.
