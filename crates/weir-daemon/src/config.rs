@@ -56,12 +56,13 @@ section! {
     pub struct Consent at "consent" {
         /// The inbox that services write choices to; `<topic>.state`, compacted, is weir's own.
         topic: Option<String> = proposed(r#""weir.consent""#),
-        /// The same records, one a line, later lines win; for `filter` and one machine. Instead of `topic`.
+        /// The same records, one a line, later lines win; for one machine. Instead of `topic`.
         path: Option<PathBuf> = optional(r#""consent.ndjson""#),
         /// When the store has not been current for this long, the flow stops: nothing is lost, nothing written.
         max_staleness: Duration = standard(r#""5s""#),
         /// A sealed copy of what `<topic>.state` said, so that a start reads the rest only. Each daemon has its own file; one that is
-        /// lost, changed or too old costs a longer start and nothing else.
+        /// lost, changed or too old costs a longer start and nothing else. Its folder stays writable to the daemon: not the one of
+        /// configuration, contracts or grants.
         snapshot: Option<PathBuf> = proposed(r#""consent.snapshot""#),
         /// Shortest time between two of them.
         snapshot_interval: Duration = standard(r#""15m""#),

@@ -11,7 +11,7 @@ use crate::partition::TopicPartition;
 pub enum Problem {
     /// No broker can be reached; librdkafka keeps trying.
     BrokersAway,
-    /// Another consumer runs under the same `instance`, or the brokers took this one for dead.
+    /// Another consumer runs under the same `instance_id`, or the brokers took this one for dead.
     Fenced,
     /// A topic that only weir writes holds records that weir cannot read.
     ForeignRecords {

@@ -35,12 +35,11 @@ pub(crate) fn validate(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let config = setup::config(global)?;
     let (policy, warnings) = setup::policy(global, &config)?;
     let rendered = (!warnings.is_empty()).then(|| render(&warnings, setup::look(global)));
-    for warning in rendered.into_iter().chain(receipts_warning(&config)) {
-        if args.deny_warnings {
-            return Err(Failure::faults(warning));
-        }
-        output::remark(&warning);
+    let warnings: Vec<_> = rendered.into_iter().chain(receipts_warning(&config)).collect();
+    if args.deny_warnings && !warnings.is_empty() {
+        return Err(Failure::faults(warnings.join("\n")));
     }
+    warnings.iter().for_each(output::remark);
     if let Some(kafka) = &config.kafka {
         kafka.connection().or_exit(Exit::Config)?;
     }

@@ -80,6 +80,7 @@ cargo xtask bench peers [--events N] [--rounds N]  build other programs for the 
 cargo xtask bench flow [EVENTS]                    events/s and memory from a real broker into committed tables
 cargo xtask bench effect [EVENTS]                  how long withdrawals take to have their effect meanwhile
 cargo xtask bench changes [CHANGES]                changes of consent in any order, while daemons and broker are killed
+cargo xtask bench gate [BYTES]                     how fast objects come through the gate
 cargo xtask count [--bless] [--install]            compare the filter's instructions with those that are committed
     --bless     commit to what is counted
 cargo xtask up [--port PORT] [--data DIR] [--tls DIR]   start Apache Kafka, print its address, stay until ctrl-c

@@ -21,9 +21,9 @@ section! {
         deadline: Duration = standard(r#""10s""#),
         /// Most connections at once; more wait outside.
         connections: Count = standard("256"),
-        /// So many decisions about one person or tenant may come at once,
+        /// So many decisions about one person or tenant may come at once.
         person_burst: Count = standard("20"),
-        /// and then one each such time; a no has an account of its own.
+        /// After them comes one each such time; a no has an account of its own.
         person_every: Duration = standard(r#""10s""#),
         /// Where the answers to /v1/access-requests lie until they are fetched or their time is over: files without a name, gone with the
         /// process. Without it nobody gets a copy, or is erased, through the API.

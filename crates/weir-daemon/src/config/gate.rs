@@ -18,7 +18,7 @@ section! {
         grants: PathBuf = required(r#""grants.toml""#),
         /// Most connections at once; more wait outside.
         connections: Count = standard("256"),
-        /// Its own pages /metrics, /livez and /version.
+        /// Its own pages /metrics, /livez, /readyz and /version.
         pages: SocketAddr = standard(r#""127.0.0.1:9468""#),
     }
 }

@@ -34,9 +34,9 @@ section! {
         /// Static membership: a restart within the session time-out moves no partition. One for each daemon.
         instance_id: Option<String> = optional(r#""weir-1""#),
         /// How long a raw record may stay in these topics and in the consent inbox, so that what is erased is gone everywhere (a month:
-        /// GDPR, article 12(3)). The shortest retention of a purpose bounds it, too. Topics that may keep records longer are not read,
+        /// GDPR, article 12(3)). The shortest retention of a purpose bounds it, too. Topics that may keep records longer are not read.
         erasure_deadline: Duration = standard(r#""30d""#),
-        /// unless this says so; /readyz and the ledger then tell everybody.
+        /// Reads them all the same; /readyz and the ledger say so.
         allow_longer_retention: bool = standard("false"),
         /// Any librdkafka option, passed through to every client.
         /// Secrets among them are named, `file:PATH` (mode 0600) or `env:NAME`, and never written here.

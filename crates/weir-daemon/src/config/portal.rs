@@ -39,9 +39,10 @@ section! {
         client_secret: Option<PathBuf> = optional(r#""portal-client-secret""#),
         /// The tenant whose people it signs in.
         tenant: String = required(r#""acme""#),
-        /// The claim of the id token that names the person,
+        /// The claim of the id token that names the person. A mail address or a telephone number counts only where the provider says
+        /// that it verified it.
         claim: String = standard(r#""sub""#),
-        /// and the kind of identifier that it is, as contracts name it.
+        /// The kind of identifier that the claim is, as contracts name it.
         kind: String = standard(r#""user""#),
         /// The CA that the provider's certificate is of, in PEM; without it, those that the machine trusts.
         ca: Option<PathBuf> = optional(r#""login-ca.pem""#),

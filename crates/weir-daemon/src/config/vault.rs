@@ -21,7 +21,7 @@ use super::setting::Setting;
 section! {
     /// A vault that wraps the secrets of the ring, so that its folder alone opens nothing: HashiCorp Vault or OpenBao with their
     /// transit engine, or a cloud's key service. Without this section the secrets lie in the folder in clear. Each ring needs a prefix
-    /// of its own. Which settings each provider wants: docs/security.md.
+    /// of its own. Which settings each provider wants: crates/weir/docs/security.md.
     pub struct VaultRules at "keys.vault" {
         /// What it is: "vault" (HashiCorp Vault, OpenBao) or "aws-kms".
         provider: Make = standard(r#""vault""#),
@@ -37,9 +37,9 @@ section! {
         region: Option<String> = optional(r#""eu-central-1""#),
         /// The CA that the vault's certificate is of, in PEM; without it, those that the machine trusts.
         ca: Option<PathBuf> = optional(r#""vault-ca.pem""#),
-        /// weir's own certificate and those between it and its CA, in PEM, for a vault that wants one,
+        /// weir's own certificate and those between it and its CA, in PEM, for a vault that wants one.
         certificate: Option<PathBuf> = optional(r#""vault-client.pem""#),
-        /// and its private key: a file that only its owner may read.
+        /// The private key of that certificate: a file that only its owner may read.
         key: Option<PathBuf> = optional(r#""vault-client-key.pem""#),
         /// How weir logs in: to "vault" by "approle", "certificate", "jwt", "kubernetes" or "token"; to "aws-kms" by "container",
         /// "credentials-file", "environment", "instance" or "web-identity".
