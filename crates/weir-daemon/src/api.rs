@@ -5,7 +5,7 @@
 //!                                              answer ◀── when the store covers the records ◀───────────────────┘
 //! ```
 //! It has a listener and a thread of its own, so that a flood of connections leaves the pages of [`crate::http`] alone, and
-//! nothing on that thread waits but for events. People are named in bodies only: paths and queries end in access logs. Nothing
+//! nothing on that thread waits but for events, and a moment for the disk when somebody asks to be erased. People are named in bodies only: paths and queries end in access logs. Nothing
 //! of a request stands in a fault, a log line or a metric.
 //!
 //! Read [`desk`] for what a decision is, [`rights`] for copies and erasures, [`access`] for who may ask, [`problem`] for what can go wrong.
@@ -26,6 +26,7 @@ pub(crate) mod serve;
 #[cfg(test)]
 mod tests;
 mod tls;
+pub(crate) mod unfinished;
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::Duration;
 
-use tracing::warn;
+use tracing::{info, warn};
 use weir_consent::InboxRecord;
 use weir_keys::{KeyError, KeyRing};
 use weir_lake::LakeError;
@@ -22,6 +22,7 @@ use zip::{CompressionMethod, ZipWriter};
 use crate::api::ApiFault;
 use crate::api::desk::Batch;
 use crate::api::rights::{Failed, Job, Parcel, Product, Requests, Right};
+use crate::api::unfinished::Unfinished;
 use crate::clock::millis;
 use crate::health::Heart;
 use crate::lake;
@@ -33,6 +34,8 @@ pub(crate) struct Clerk {
     shared: Arc<Shared>,
     heart: Heart,
     requests: Arc<Requests>,
+    /// What the process before this one left.
+    resumed: Vec<Job>,
     jobs: Receiver<Job>,
     inbox: SyncSender<Batch>,
     folder: PathBuf,
@@ -78,10 +81,13 @@ impl Clerk {
         inbox: SyncSender<Batch>,
         folder: PathBuf,
     ) -> Result<Self, ApiFault> {
-        prepare(&folder).map_err(|source| ApiFault::Answers { folder: folder.clone(), source })?;
-        let (requests, jobs) = Requests::new(Arc::clone(&shared.clock), kept);
+        let failed = |source| ApiFault::Answers { folder: folder.clone(), source };
+        prepare(&folder).map_err(failed)?;
+        let unfinished = Unfinished::new(folder.clone(), shared.rules.keys());
+        let (requests, jobs) = Requests::new(Arc::clone(&shared.clock), kept, unfinished);
+        let resumed = requests.resume().map_err(failed)?;
         let heart = shared.heart("rights", STILL_MAX);
-        Ok(Self { shared: Arc::clone(shared), heart, requests: Arc::new(requests), jobs, inbox, folder })
+        Ok(Self { shared: Arc::clone(shared), heart, requests: Arc::new(requests), resumed, jobs, inbox, folder })
     }
 
     /// Returns the requests, for who takes them in.
@@ -91,6 +97,18 @@ impl Clerk {
 
     /// Does job after job until the run is over.
     pub(crate) fn run(self) {
+        if !self.resumed.is_empty() {
+            info!(requests = self.resumed.len(), "erasures that were taken in before this start are done now");
+        }
+        for job in &self.resumed {
+            // Until the consent topics are followed nobody confirms that a person is kept out.
+            while !self.shared.consent_is_current() {
+                if self.pause(TURN).is_err() {
+                    return;
+                }
+            }
+            self.serve(job);
+        }
         while !self.shared.is_over() {
             self.beat();
             self.requests.tidy();

@@ -1,7 +1,8 @@
 //! Requests for a copy and for erasure: taken in here, done by the [clerk](super::clerk), and fetched when they are done.
 //!
-//! A request is a word that tells nothing and belongs to the token that asked. It is in memory only, its answer in a file without
+//! A request is a word that tells nothing and belongs to the token that asked. It is in memory, its answer in a file without
 //! a name: when the daemon ends, or the answer's time is over, nothing of either is left, and who asks for it is told to ask anew.
+//! But an erasure that has not ended is [written down](super::unfinished), and done after the next start under the same word.
 //! Doing it twice does no harm: a copy is a copy, and an erasure completes what was begun.
 
 use std::collections::HashMap;
@@ -16,10 +17,12 @@ use aws_lc_rs::rand;
 use hyper::body::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tracing::error;
 use weir_consent::instant_text;
 
 use crate::api::access::Caller;
 use crate::api::problem::{Code, Problem};
+use crate::api::unfinished::{Taken, Unfinished};
 use crate::clock::{SharedClock, millis};
 use crate::rights::Subject;
 
@@ -105,6 +108,7 @@ impl Parcel {
 pub(crate) struct Requests {
     known: Mutex<HashMap<Box<str>, Request>>,
     jobs: SyncSender<Job>,
+    unfinished: Unfinished,
     clock: SharedClock,
     kept: Duration,
 }
@@ -124,9 +128,20 @@ enum State {
 
 impl Requests {
     /// Knows none yet; the clerk takes jobs from the other end.
-    pub(crate) fn new(clock: SharedClock, kept: Duration) -> (Self, Receiver<Job>) {
+    pub(crate) fn new(clock: SharedClock, kept: Duration, unfinished: Unfinished) -> (Self, Receiver<Job>) {
         let (jobs, to_do) = sync_channel(WAITING_MAX);
-        (Self { known: Mutex::default(), jobs, clock, kept }, to_do)
+        (Self { known: Mutex::default(), jobs, unfinished, clock, kept }, to_do)
+    }
+
+    /// Takes up the erasures that the process before this one left, as jobs to be done before all others.
+    pub(crate) fn resume(&self) -> io::Result<Vec<Job>> {
+        let mut known = self.known.lock();
+        let resumed = self.unfinished.all()?.into_iter().map(|Taken { id, asked_by, subject }| {
+            let (right, tenant) = (Right::Erasure, subject.tenant().into());
+            known.insert(id.clone(), Request { right, asked_by, tenant, state: State::Waiting });
+            Job { id, right, subject }
+        });
+        Ok(resumed.collect())
     }
 
     /// Takes a request in; returns the word for it.
@@ -139,10 +154,26 @@ impl Requests {
         if known.len() >= KNOWN_MAX {
             return Err(Code::Overloaded.into());
         }
+        if right == Right::Erasure {
+            let taken = Taken { id: id.clone(), asked_by: Arc::clone(&caller.name), subject: subject.clone() };
+            if let Err(error) = self.unfinished.keep(&taken) {
+                error!(%error, "a request for erasure could not be written down, and is not taken in");
+                return Err(Code::Overloaded.into());
+            }
+        }
         // The clerk looks the request up, which waits for this lock.
-        self.jobs.try_send(Job { id: id.clone(), right, subject }).map_err(|_full| Code::Overloaded)?;
+        if self.jobs.try_send(Job { id: id.clone(), right, subject }).is_err() {
+            self.forget_unfinished(right, &id);
+            return Err(Code::Overloaded.into());
+        }
         known.insert(id.clone(), request);
         Ok(id)
+    }
+
+    fn forget_unfinished(&self, right: Right, id: &str) {
+        if right == Right::Erasure {
+            self.unfinished.end(id);
+        }
     }
 
     /// Returns how a request of this caller stands.
@@ -199,6 +230,10 @@ impl Requests {
         let until_ms = self.clock.elapsed_ms().saturating_add(kept_ms);
         let until = instant_text(self.clock.now_ms().saturating_add(kept_ms));
         if let Some(request) = self.known.lock().get_mut(id) {
+            // The next process goes on with what the end of this one cut short.
+            if outcome.as_ref().err() != Some(&Failed::Ending) {
+                self.forget_unfinished(request.right, id);
+            }
             request.state = State::Ended { outcome, until_ms, until };
         }
     }

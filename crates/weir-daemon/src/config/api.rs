@@ -26,7 +26,8 @@ section! {
         /// After them comes one each such time; a no has an account of its own.
         person_every: Duration = standard(r#""10s""#),
         /// Where the answers to /v1/access-requests lie until they are fetched or their time is over: files without a name, gone with the
-        /// process. Without it nobody gets a copy, or is erased, through the API.
+        /// process. Sealed in it, and there after a restart, are erasures that have not ended. Each daemon has its own. Without it
+        /// nobody gets a copy, or is erased, through the API.
         answers: Option<PathBuf> = proposed(r#""answers""#),
         /// How long an answer may be fetched.
         answers_kept: Duration = standard(r#""1h""#),

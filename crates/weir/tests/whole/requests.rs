@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Cursor, Read as _};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,28 +12,17 @@ use zip::ZipArchive;
 use crate::api::{Desk, about, event, open};
 use crate::broker::Broker;
 use crate::program::{Daemon, Weir};
-use crate::world::{Settings, name};
+use crate::world::{Settings, World, every_file, name};
 
 /// The copy holds the person's row, the erasure takes it, both say so of a stranger in the same form, and a daemon that was started
-/// anew knows nothing of either.
+/// anew knows nothing of what had ended.
 #[test]
 fn person_gets_a_copy_and_is_erased_through_the_api() {
     let broker = Broker::given();
     let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("requests")) };
     let (world, desk) = open(&settings, "30s");
     broker.create_topics(&settings, 1);
-    let mut daemon = Daemon::start(&world, []);
-    daemon.until_ready();
-    for decision in ["request", "grant"] {
-        let agreement = json!({ "tenant": "acme", "purposes": ["reliability"], "decision": decision });
-        desk.done("operator", "agreements", &agreement);
-        desk.done("agent", "consents", &about("u-1", decision));
-    }
-    broker.produce(&settings.kafka.as_ref().unwrap().topic, 1, std::iter::once(event(&desk, "e-1")));
-    daemon.until("the event is written", |daemon| {
-        let labels = [("fate", "written"), ("purpose", "reliability"), ("reason", "")];
-        daemon.metrics().sum("weir_events_total", &labels) > 0.5
-    });
+    let daemon = with_a_row(&world, &desk, &broker, &settings);
 
     let copy = begin(&desk, "access-requests", "u-1");
     assert_eq!(rows(&fetch(&desk, &copy, "answer")), 1);
@@ -60,6 +50,47 @@ fn person_gets_a_copy_and_is_erased_through_the_api() {
     }
     Weir::new(&world, ["audit"]).run().assert_done();
     Weir::new(&world, ["audit", "--ledger"]).run().assert_done();
+}
+
+/// A daemon that is killed while somebody is being erased goes on with it when it is started again, under the same word; until
+/// then the request lies sealed.
+#[test]
+fn erasure_outlives_the_daemon_that_took_it_in() {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("outlives")) };
+    let (world, desk) = open(&settings, "30s");
+    broker.create_topics(&settings, 1);
+    let mut daemon = with_a_row(&world, &desk, &broker, &settings);
+    let erasure = begin(&desk, "erasures", "u-1");
+    daemon.kill();
+    let files: Vec<_> = every_file(&world.path("answers"));
+    assert_eq!(files.len(), 1, "{files:?}");
+    let bytes = fs::read(&files[0]).unwrap();
+    assert!(!bytes.windows(3).any(|window| window == b"u-1"));
+
+    daemon = Daemon::start(&world, []);
+    daemon.until_ready();
+    assert_eq!(verified(&world, &fetch(&desk, &erasure, "receipt"))["rows"], 1);
+    assert_eq!(every_file(&world.path("answers")), Vec::<PathBuf>::new());
+    daemon.signal("TERM");
+    daemon.end(Duration::from_secs(30)).assert_done();
+}
+
+/// Starts a daemon, lets a tenant and a person agree, and waits until an event of that person is a row.
+fn with_a_row(world: &World, desk: &Desk, broker: &Broker, settings: &Settings) -> Daemon {
+    let mut daemon = Daemon::start(world, []);
+    daemon.until_ready();
+    for decision in ["request", "grant"] {
+        let agreement = json!({ "tenant": "acme", "purposes": ["reliability"], "decision": decision });
+        desk.done("operator", "agreements", &agreement);
+        desk.done("agent", "consents", &about("u-1", decision));
+    }
+    broker.produce(&settings.kafka.as_ref().unwrap().topic, 1, std::iter::once(event(desk, "e-1")));
+    daemon.until("the event is written", |daemon| {
+        let labels = [("fate", "written"), ("purpose", "reliability"), ("reason", "")];
+        daemon.metrics().sum("weir_events_total", &labels) > 0.5
+    });
+    daemon
 }
 
 /// Asks for something; returns where it is looked up.
@@ -105,7 +136,7 @@ fn rows(copy: &[u8]) -> usize {
 }
 
 /// Checks a receipt, and returns what it says.
-fn verified(world: &crate::world::World, receipt: &[u8]) -> Value {
+fn verified(world: &World, receipt: &[u8]) -> Value {
     let file = world.path("receipt.jws");
     fs::write(&file, receipt).unwrap();
     let arguments = ["receipt", "verify", file.to_str().unwrap(), "--format", "json"];

@@ -21,6 +21,7 @@ use crate::api::access::tests::{caller, token};
 use crate::api::desk::{Batch, Ground};
 use crate::api::rights::{Job, Requests};
 use crate::api::serve::Listener;
+use crate::api::unfinished::Unfinished;
 use crate::config::{Api as Settings, ApiRules, ApiTls, Count};
 use crate::{Clock as _, HandClock, Health, Metrics};
 
@@ -95,7 +96,8 @@ impl World {
         };
         let keys = Arc::clone(&ground.keys);
         let (batches, to_send) = sync_channel(1);
-        let (requests, jobs) = Requests::new(clock.clone(), KEPT);
+        let unfinished = Unfinished::new(folder.path().to_owned(), ring.snapshot());
+        let (requests, jobs) = Requests::new(clock.clone(), KEPT, unfinished);
         let requests = Arc::new(requests);
         let rights = Some(Arc::clone(&requests));
         let api = Arc::new(Api::new(settings, ground, batches, Arc::clone(&metrics), rights).unwrap());
