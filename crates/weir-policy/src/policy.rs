@@ -74,6 +74,19 @@ impl Policy {
         self.hash
     }
 
+    /// Returns what this policy would be if a contract did not declare one of its fields, to measure what the field costs; none for the
+    /// subject, without which there is nobody to ask, and for the only field.
+    pub fn without_field(&self, contract: ContractIx, field: usize) -> Option<Self> {
+        let mut contracts = self.contracts.clone();
+        let changed = &mut contracts[contract.index()];
+        if changed.subject == Some(field) || changed.fields.len() == 1 {
+            return None;
+        }
+        changed.fields.remove(field);
+        changed.subject = changed.subject.map(|subject| subject - usize::from(subject > field));
+        Some(Self::new(contracts, self.purposes.clone()))
+    }
+
     /// Returns the contract of an event; without a version, the highest that has not expired.
     pub fn resolve(&self, event_type: &str, version: Option<u32>, now_ms: i64) -> Resolved {
         self.by_type.get(event_type).map_or(Resolved::NoContract, |versions| self.choose(versions, version, now_ms))

@@ -3,6 +3,7 @@
 //! One thread that filters, the real filter, a real lake in a temporary folder, which seals with as many threads as the machine has. Events are generated from the contracts, as odd as those of a
 //! service in the field, or read from a file. Of several rounds the fastest counts: it is the one that was disturbed least.
 
+mod fields;
 mod load;
 mod measure;
 
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// File with one `CloudEvent` a line, in place of generated ones; judged as if everybody had agreed.
     #[arg(long, env = "WEIR_BENCH_SAMPLE", value_name = "FILE")]
     sample: Option<PathBuf>,
+    /// Measures each field too: the filter's time that is gone without it, and its bytes in the tables.
+    #[arg(long, env = "WEIR_BENCH_FIELDS")]
+    fields: bool,
     /// Number of rounds.
     #[arg(long, env = "WEIR_BENCH_ROUNDS", default_value_t = 5, value_name = "N")]
     rounds: u32,
@@ -52,11 +56,19 @@ pub(crate) fn bench(global: &Global, args: &Args) -> Result<Exit, Failure> {
         Some(file) => Load::sample(&policy, file, args.events, now_ms)?,
         None => Load::generated(&policy, args.events, args.bytes, now_ms)?,
     };
-    let measured = measure(&policy, &load, args.rounds.max(1))?;
+    let rounds = args.rounds.max(1);
+    let measured = measure(&policy, &load, rounds)?;
     if cfg!(debug_assertions) {
         output::remark("this is a development build: `cargo run --release -- bench` is several times faster");
     }
     output::print(report(&load, &measured))?;
+    if args.fields {
+        let fields = fields::table(&policy, &load, rounds)?;
+        output::print(format_args!(
+            "\n{fields}\nfilter: time on a processor that is gone without the field, where it is more than rounds differ by; \
+             bytes: in the tables of all purposes (t, r, p); the subject cannot be left out\n"
+        ))?;
+    }
     Ok(Exit::Done)
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Took {
 
 impl Took {
     /// Runs something and says how long it took.
-    fn by<T>(act: impl FnOnce() -> T) -> (T, Self) {
+    pub(crate) fn by<T>(act: impl FnOnce() -> T) -> (T, Self) {
         let (started, busy) = (Instant::now(), busy());
         let done = act();
         let wall = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -132,6 +132,7 @@ fn rows(filtered: &Filtered, purpose: PurposeId) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
-const ORIGIN: Origin = Origin(0);
+/// Where all records come from.
+pub(crate) const ORIGIN: Origin = Origin(0);
 /// Records that a poll hands over at once.
-const POLL: usize = 512;
+pub(crate) const POLL: usize = 512;

@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod backfill;
+mod bench;
 mod canary;
 mod clouds;
 mod consent_file;
