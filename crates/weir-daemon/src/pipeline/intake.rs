@@ -77,6 +77,8 @@ struct Session {
     /// The watermarks of partitions that stand still.
     standing: BTreeMap<PartitionId, i64>,
     lag_asked_ms: Option<i64>,
+    /// The brokers said that a topic is missing or not ours to read, and gave no partition since: they say it rarely.
+    lacks_topic: bool,
 }
 
 /// A partition's part of an interrupted batch.
@@ -375,6 +377,7 @@ impl Intake {
             | Problem::TopicMissing { .. } => Obstacle::Kafka,
         };
         self.shared.health.raise(obstacle, &problem);
+        self.session.lacks_topic |= matches!(problem, Problem::NotAuthorized | Problem::TopicMissing { .. });
         if let Some(num_suppressed) = self.problems.admit(self.shared.clock.elapsed_ms()) {
             warn!(code = problem.code(), %problem, num_suppressed, "records do not come");
         }
@@ -413,7 +416,10 @@ impl Intake {
         }
         let Ok(lags) = consumer.lag(LAG_PATIENCE) else { return };
         self.pass_markers(consumer, &lags);
-        self.shared.health.clear(Obstacle::Kafka);
+        self.session.lacks_topic &= lags.is_empty();
+        if !self.session.lacks_topic {
+            self.shared.health.clear(Obstacle::Kafka);
+        }
         metrics.lag.clear();
         metrics.partitions.set(i64::try_from(lags.len()).unwrap_or(i64::MAX));
         for lag in lags {

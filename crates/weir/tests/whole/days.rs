@@ -37,6 +37,21 @@ fn missing_consent_topic_stops_the_flow() {
     assert_audit_passes(&scene.world);
 }
 
+/// A topic of events that is missing is said for as long as it is: librdkafka tells of it once in minutes.
+#[test]
+fn missing_topic_is_said_until_it_is_there() {
+    let broker = Broker::given();
+    let scene = Scene::new(&broker, Settings::of_kafka(&broker.address, &name("absent")), 18);
+    broker.create_consent_topics(&scene.settings, 1);
+    let mut daemon = Daemon::start(&scene.world, []);
+    daemon.until_stopped_by(&["kafka: topic does not exist", &scene.topic()]);
+    // Longer than the brokers are not asked for the ends of the partitions.
+    thread::sleep(Duration::from_secs(7));
+    let page = daemon.page("/readyz");
+    assert!(page.contains("kafka: topic does not exist"), "{page}");
+    daemon.kill();
+}
+
 /// Nobody said anything, so nothing passes (LK-32); every event is accounted for as denied.
 #[test]
 fn empty_consent_store_passes_nothing() {
