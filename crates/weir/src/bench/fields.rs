@@ -42,12 +42,12 @@ pub(super) fn table(policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<Ta
         let events = number(records.len()) * u64::from(rounds);
         for (field, cost) in contract.fields.iter().zip(costs) {
             let bytes = bytes.get(&field.column).copied().unwrap_or(0);
-            let purposes: Vec<_> = field.purposes.iter().map(|purpose| &purpose.name()[..1]).collect();
+            let purposes: String = field.purposes.iter().filter_map(|purpose| purpose.name().chars().next()).collect();
             table.push([
                 contract.event_type.clone(),
                 field.path.clone(),
                 field.class.name().to_owned(),
-                purposes.concat(),
+                purposes,
                 cost.map(|nanos| nanos.to_string()).unwrap_or_default(),
                 format!("{}.{}", bytes / events, bytes * 10 / events % 10),
             ]);
