@@ -25,7 +25,7 @@
 //!   [`DenyReason::ALL`] but for `erased`, which is answered here and so comes before those two.
 
 use weir_keys::PersonKey;
-use weir_policy::{DenyReason, LawfulBasis, PurposeId, Purposes};
+use weir_policy::{DenyReason, PurposeId, Purposes};
 
 use crate::{
     people::Choices,
@@ -111,7 +111,7 @@ impl Facts<'_> {
             agreement.filter(|agreement| span.agreed(agreement.standing)).ok_or(DenyReason::NoTenantAgreement)?;
         if question.person.is_some() {
             let choice = self.choices.as_ref().and_then(|choices| choices.of(purpose));
-            span.chosen(choice, needs_consent(question.lawful, purpose))?;
+            span.chosen(choice, question.lawful.needs_consent(purpose))?;
         }
         if !allows_region(agreement, question.region) {
             return Err(DenyReason::Region);
@@ -154,11 +154,6 @@ impl Span {
     fn has_ended(&self, standing: Standing) -> bool {
         standing.valid_until_ms().is_some_and(|end| end <= self.last_ms)
     }
-}
-
-/// Personalization rests on consent whatever a file says: the policy refuses another basis, and so does this.
-fn needs_consent(purposes: &Purposes, purpose: PurposeId) -> bool {
-    purpose == PurposeId::Personalization || purposes.rules(purpose).lawful_basis == LawfulBasis::Consent
 }
 
 fn allows_region(agreement: &Agreement, region: &str) -> bool {

@@ -5,8 +5,8 @@
 //!                                              answer ◀── when the store covers the records ◀───────────────────┘
 //! ```
 //! It has a listener and a thread of its own, so that a flood of connections leaves the pages of [`crate::http`] alone, and
-//! nothing on that thread waits but for events, and a moment for the disk when somebody asks to be erased. People are named in bodies only: paths and queries end in access logs. Nothing
-//! of a request stands in a fault, a log line or a metric.
+//! nothing on that thread waits but for events, and a moment for the disk when somebody asks to be erased. People are named in
+//! bodies only: paths and queries end in access logs. Nothing of a request stands in a fault, a log line or a metric.
 //!
 //! Read [`desk`] for what a decision is, [`rights`] for copies and erasures, [`access`] for who may ask, [`problem`] for what can go wrong.
 

@@ -195,7 +195,8 @@ pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 const PAGE_HEAD: &str = "# Metrics\n\n\
     Generated from `crates/weir-daemon/src/metrics.rs`; `WEIR_BLESS=1 cargo test -p weir-daemon` rewrites it.\n\
     Labels are closed lists: purposes, fates, reasons and codes of `crates/weir-policy/src/fate.rs`, the event types of the\n\
-    contracts, the configured topics. Never a tenant's or a person's, and never contract, purpose and reason together. What each value means: [reasons](reasons.md).\n\n\
+    contracts, the configured topics. Never a tenant's or a person's, and never contract, purpose and reason together.\n\
+    What each value means: [reasons](reasons.md).\n\n\
     | metric | kind (labels) | meaning |\n|---|---|---|\n";
 
 /// How a kind of metric is made and called.

@@ -1,23 +1,30 @@
-//! How much of a data file each column takes, as its footer says.
+//! How much each column of a table takes, as the footers of its files say.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::Path;
 
-use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
-/// Adds the bytes that each column takes in a file that is neither sealed nor encrypted.
-///
-/// # Errors
-///
-/// It cannot be read, or is no such file.
-pub fn add_column_bytes(file: &Path, bytes: &mut BTreeMap<String, u64>) -> Result<(), ParquetError> {
-    let reader = SerializedFileReader::new(File::open(file)?)?;
-    for column in reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
-        let name = column.column_path().parts().first().cloned().unwrap_or_default();
-        *bytes.entry(name).or_default() += u64::try_from(column.compressed_size()).unwrap_or(0);
+use crate::encryption::open;
+use crate::lake::{Lake, LakeError, at};
+use crate::layout::TableName;
+
+impl Lake {
+    /// Returns the bytes that each column takes in the files of a table; of a table that is not there, none.
+    ///
+    /// # Errors
+    ///
+    /// The table can't be read.
+    pub fn column_bytes(&self, name: &TableName) -> Result<BTreeMap<String, u64>, LakeError> {
+        let table = self.table(name)?;
+        let mut log = table.lock();
+        let mut bytes = BTreeMap::new();
+        for file in self.live(&mut log)? {
+            let builder = open(&log.folder, &file.path).map_err(|source| at(name, source))?;
+            for column in builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
+                let name = column.column_path().parts().first().cloned().unwrap_or_default();
+                *bytes.entry(name).or_default() += u64::try_from(column.compressed_size()).unwrap_or(0);
+            }
+        }
+        Ok(bytes)
     }
-    Ok(())
 }

@@ -129,7 +129,6 @@ pub use accounts::{Total, Unbalanced};
 pub use attempt::model;
 pub use audit::{AuditReport, Discrepancy, FEW_PEOPLE};
 pub use audit_ledger::{LedgerDiscrepancy, LedgerReport};
-pub use column_bytes::add_column_bytes;
 pub use columns::record_batches;
 pub use commit::{ClosedBatch, CommitError, Receipt, Recheck, Written};
 pub use encryption::{DataFiles, NoFileKey};

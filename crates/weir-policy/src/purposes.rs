@@ -37,6 +37,12 @@ impl Purposes {
         &self.rules[purpose.index()]
     }
 
+    /// Tells whether the purpose takes nothing of a person who did not agree. Personalization never does, whatever a file says: the
+    /// policy refuses another basis, and so does this.
+    pub fn needs_consent(&self, purpose: PurposeId) -> bool {
+        purpose == PurposeId::Personalization || self.rules(purpose).lawful_basis == LawfulBasis::Consent
+    }
+
     /// Returns the same rules but for one purpose.
     #[must_use]
     pub fn with(mut self, purpose: PurposeId, rules: PurposeRules) -> Self {

@@ -42,6 +42,7 @@ struct Purpose {
     id: PurposeId,
     description: String,
     lawful_basis: LawfulBasis,
+    needs_consent: bool,
     retention_days: u32,
     recipients: Vec<String>,
     events: Vec<Event>,
@@ -267,6 +268,7 @@ impl Purpose {
             id,
             description: rules.description.clone(),
             lawful_basis: rules.lawful_basis,
+            needs_consent: policy.purposes().needs_consent(id),
             retention_days: rules.retention_days,
             recipients: rules.recipients.clone(),
             events,
@@ -316,8 +318,7 @@ impl Purpose {
     /// Tells whether a purpose takes what a person never decided about: its basis is another than consent, and there is no record.
     /// A record denies whatever it says but yes, even that nothing is known; the API dates those that there are.
     fn collects_unasked(&self, standing: &Standing) -> bool {
-        let needs_consent = self.id == PurposeId::Personalization || self.lawful_basis == LawfulBasis::Consent;
-        !needs_consent && standing.status == Status::Unknown && standing.since.is_none()
+        !self.needs_consent && standing.status == Status::Unknown && standing.since.is_none()
     }
 }
 

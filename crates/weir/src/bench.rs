@@ -57,15 +57,16 @@ pub(crate) fn bench(global: &Global, args: &Args) -> Result<Exit, Failure> {
         None => Load::generated(&policy, args.events, args.bytes, now_ms)?,
     };
     let rounds = args.rounds.max(1);
-    let measured = measure(&policy, &load, rounds)?;
+    let lake = load.lake()?;
+    let measured = measure(&lake, &policy, &load, rounds)?;
     if cfg!(debug_assertions) {
         output::remark("this is a development build: `cargo run --release -- bench` is several times faster");
     }
     output::print(report(&load, &measured))?;
     if args.fields {
-        let fields = fields::table(&policy, &load, rounds)?;
+        let fields = fields::table(&lake, &policy, &load, rounds)?;
         output::print(format_args!(
-            "\n{fields}\nfilter: time on a processor that is gone without the field, where it is more than rounds differ by; \
+            "\n{fields}\nfilter: time on a processor that is gone without the field; rounds scatter, so a small figure tells nothing; \
              bytes: in the tables of all purposes (t, r, p); the subject cannot be left out\n"
         ))?;
     }

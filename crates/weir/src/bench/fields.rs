@@ -5,19 +5,16 @@
 //! its bytes, not in the time.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use serde_json::Value;
-use weir_filter::{Filter, Filtered, Headers, Limits, Record};
-use weir_lake::add_column_bytes;
+use weir_filter::Filter;
+use weir_lake::{Lake, LakeError, TableName};
 use weir_policy::{Contract, ContractIx, Policy, PurposeId, Resolved};
 use weir_testkit::corpus::Produced;
 
-use super::load::{Load, REGION};
-use super::measure::{ORIGIN, POLL, Took};
+use super::load::Load;
+use super::measure::{filter, lend};
 use super::number;
 use crate::exit::{Exit, Failure, OrExit as _};
 use crate::table::Table;
@@ -26,7 +23,7 @@ use crate::table::Table;
 ///
 /// # Errors
 /// When the files of the lake cannot be read.
-pub(super) fn table(policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<Table, Failure> {
+pub(super) fn table(lake: &Lake, policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<Table, Failure> {
     let mut table = Table::new(["event type", "field", "class", "purposes", "filter ns/event", "bytes/event"]);
     let is_newest = |(place, contract): &(ContractIx, &Contract)| {
         policy.resolve(&contract.event_type, None, load.now_ms) == Resolved::Contract(*place)
@@ -37,7 +34,7 @@ pub(super) fn table(policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<Ta
             continue;
         }
         let costs = filter_costs(policy, place, &records, load, rounds);
-        let bytes = bytes(load, contract).or_exit(Exit::Io)?;
+        let bytes = bytes(lake, contract).or_exit(Exit::Io)?;
         // Each round wrote all events.
         let events = number(records.len()) * u64::from(rounds);
         for (field, cost) in contract.fields.iter().zip(costs) {
@@ -56,47 +53,32 @@ pub(super) fn table(policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<Ta
     Ok(table)
 }
 
-/// Returns for each field how many nanoseconds of processor an event takes less without it; none for the subject. Less than the
-/// rounds differ by is no cost: a negative one is shown as 0.
+/// Returns for each field how many nanoseconds of processor an event takes less without it; none for the subject. Rounds scatter, so a
+/// small figure tells nothing, and a negative one is shown as 0.
 fn filter_costs(
     policy: &Arc<Policy>,
     place: ContractIx,
-    records: &[&Produced],
+    events: &[&Produced],
     load: &Load,
     rounds: u32,
 ) -> Vec<Option<u64>> {
-    let filter = |policy| Filter::new(policy, Arc::clone(&load.keys), Limits::default(), REGION.to_owned());
-    let headers: Vec<_> = records.iter().map(|record| record.borrowed_headers()).collect();
-    let lent: Vec<_> = (0..)
-        .zip(records.iter().zip(&headers))
-        .map(|(at, (record, headers))| Record::new(ORIGIN, at, record.value.as_deref(), Headers::new(headers)))
-        .collect();
     let fields = policy.contract(place).fields.len();
-    let without = (0..fields).map(|field| policy.without_field(place, field).map(|less| filter(Arc::new(less))));
-    let mut filters: Vec<_> = [Some(filter(Arc::clone(policy)))].into_iter().chain(without).collect();
+    let without = (0..fields).map(|field| policy.without_field(place, field).map(|less| load.filter(Arc::new(less))));
+    let mut filters: Vec<_> = [Some(load.filter(Arc::clone(policy)))].into_iter().chain(without).collect();
     let mut fastest = vec![u64::MAX; filters.len()];
-    for _ in 0..rounds.saturating_mul(TURNS) {
-        for (filter, fastest) in filters.iter_mut().zip(&mut fastest) {
-            let Some(filter) = filter else { continue };
-            *fastest = (*fastest).min(round(filter, &lent, load).processor);
-        }
-    }
-    let whole = fastest[0];
-    let cost = |(filter, nanos): (&Option<Filter>, &u64)| {
-        filter.is_some().then(|| whole.saturating_sub(*nanos) / number(records.len()))
-    };
-    filters.iter().zip(&fastest).skip(1).map(cost).collect()
-}
-
-fn round(filter: &mut Filter, records: &[Record<'_>], load: &Load) -> Took {
-    let ((), took) = Took::by(|| {
-        let mut filtered = Filtered::default();
-        for poll in records.chunks(POLL) {
-            let view = load.consent.view(load.now_ms, i64::MAX).expect("the store is current for ever");
-            filter.apply(poll, &view, load.now_ms, &mut filtered);
+    lend(events.iter().copied(), |records| {
+        for _ in 0..rounds.saturating_mul(TURNS) {
+            for (one, fastest) in filters.iter_mut().zip(&mut fastest) {
+                let Some(one) = one else { continue };
+                *fastest = (*fastest).min(filter(one, records, load).1.processor);
+            }
         }
     });
-    took
+    let whole = fastest[0];
+    let cost = |(filter, nanos): (&Option<Filter>, &u64)| {
+        filter.is_some().then(|| whole.saturating_sub(*nanos) / number(events.len()))
+    };
+    filters.iter().zip(&fastest).skip(1).map(cost).collect()
 }
 
 /// Tells whether a record is an event of a contract's type, by its header or its text.
@@ -110,29 +92,14 @@ fn is_of(record: &Produced, contract: &Contract) -> bool {
 }
 
 /// Returns how much each column of a contract takes in the tables of all purposes.
-fn bytes(load: &Load, contract: &Contract) -> anyhow::Result<BTreeMap<String, u64>> {
-    let mut bytes = BTreeMap::new();
+fn bytes(lake: &Lake, contract: &Contract) -> Result<BTreeMap<String, u64>, LakeError> {
+    let mut all = BTreeMap::new();
     for purpose in PurposeId::ALL {
-        let table = load.folder.path().join("lake").join(REGION).join(purpose.name()).join(&contract.event_type);
-        if table.exists() {
-            add_files(&table, &mut bytes)?;
+        for (column, bytes) in lake.column_bytes(&TableName::events(purpose, contract.event_type.as_str()))? {
+            *all.entry(column).or_default() += bytes;
         }
     }
-    Ok(bytes)
-}
-
-fn add_files(folder: &Path, bytes: &mut BTreeMap<String, u64>) -> anyhow::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            add_files(&path, bytes)?;
-        } else if path.extension().is_some_and(|ending| ending == "parquet")
-            && !path.components().any(|part| part.as_os_str() == "_delta_log")
-        {
-            add_column_bytes(&path, bytes).with_context(|| path.display().to_string())?;
-        }
-    }
-    Ok(())
+    Ok(all)
 }
 
 /// Rounds of each filter for one of the whole: they are short.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tempfile::TempDir;
 use weir_consent::{ConsentStore, Standing, StateRecord, Status};
-use weir_keys::{KeyRing, KeySet, tenant_name_is_sound};
+use weir_filter::{Filter, Limits};
+use weir_keys::{HeadFile, KeyRing, KeySet, tenant_name_is_sound};
+use weir_lake::{Lake, LakeConfig};
 use weir_policy::{Policy, PurposeId};
 use weir_testkit::corpus::{Corpus, Options, Produced};
 
@@ -26,7 +28,7 @@ pub(crate) struct Load {
     /// The clock by which they are judged.
     pub(crate) now_ms: i64,
     /// Where the ring and the lake are, as long as they are needed.
-    pub(crate) folder: TempDir,
+    folder: TempDir,
 }
 
 impl Load {
@@ -71,6 +73,21 @@ impl Load {
         Ok(Self::new(records, keys, consent, now_ms, folder))
     }
 
+    /// Makes a filter of a policy for these records.
+    pub(crate) fn filter(&self, policy: Arc<Policy>) -> Filter {
+        Filter::new(policy, Arc::clone(&self.keys), Limits::default(), REGION.to_owned())
+    }
+
+    /// Opens the lake that rounds are committed to.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn lake(&self) -> Result<Lake, Failure> {
+        let config = LakeConfig::new(self.folder.path().join("lake"), REGION, "bench");
+        let ledger = config.ledger(self.keys.signing_key("bench"), HeadFile::new(self.folder.path().join("head")));
+        Lake::open(config, &self.keys.lake_key("bench"), ledger).or_exit(Exit::CannotCreate)
+    }
+
     fn new(records: Vec<Produced>, keys: Arc<KeySet>, consent: ConsentStore, now_ms: i64, folder: TempDir) -> Self {
         let bytes = records.iter().filter_map(|record| record.value.as_ref()).map(Vec::len).sum();
         Self { records, bytes, keys, consent, now_ms, folder }
@@ -108,6 +125,6 @@ fn agreed<'e>(policy: &Policy, events: impl Iterator<Item = (&'e str, &'e String
 }
 
 /// The region of the bench's lake, which generated tenants allow.
-pub(crate) const REGION: &str = "eu";
+const REGION: &str = "eu";
 /// The same events on every machine.
 const SEED: u64 = 1;

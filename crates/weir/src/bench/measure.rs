@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
-use weir_filter::{Filter, Filtered, Headers, Limits, Origin, Record};
-use weir_keys::HeadFile;
-use weir_lake::{ClosedBatch, Lake, LakeConfig, PartitionId, Recheck, Span, Written};
+use weir_filter::{Filter, Filtered, Headers, Origin, Record};
+use weir_lake::{ClosedBatch, Lake, PartitionId, Recheck, Span, Written};
 use weir_policy::{Policy, PurposeId};
+use weir_testkit::corpus::Produced;
 
-use super::load::{Load, REGION};
+use super::load::Load;
 use crate::exit::{Exit, Failure, OrExit as _};
 
 /// The fastest round.
@@ -38,7 +38,7 @@ pub(crate) struct Took {
 
 impl Took {
     /// Runs something and says how long it took.
-    pub(crate) fn by<T>(act: impl FnOnce() -> T) -> (T, Self) {
+    fn by<T>(act: impl FnOnce() -> T) -> (T, Self) {
         let (started, busy) = (Instant::now(), busy());
         let done = act();
         let wall = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -65,15 +65,13 @@ fn busy() -> u64 {
 ///
 /// # Errors
 /// When the lake cannot be written.
-pub(crate) fn measure(policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<Measured, Failure> {
-    let config = LakeConfig::new(load.folder.path().join("lake"), REGION, "bench");
-    let ledger = config.ledger(load.keys.signing_key("bench"), HeadFile::new(load.folder.path().join("head")));
-    let lake = Lake::open(config, &load.keys.lake_key("bench"), ledger).or_exit(Exit::CannotCreate)?;
+pub(crate) fn measure(lake: &Lake, policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<Measured, Failure> {
     let mut fastest: Option<Measured> = None;
     for round in 0..rounds {
-        let (filtered, filter) = filter(policy, load);
+        let mut whole = load.filter(Arc::clone(policy));
+        let (filtered, filter) = lend(load.records.iter(), |records| filter(&mut whole, records, load));
         let rows = PurposeId::ALL.map(|purpose| rows(&filtered, purpose));
-        let (written, commit) = commit(&lake, policy, load, filtered, round)?;
+        let (written, commit) = commit(lake, policy, load, filtered, round)?;
         let before = fastest.as_ref();
         fastest = Some(Measured {
             rounds,
@@ -86,22 +84,29 @@ pub(crate) fn measure(policy: &Arc<Policy>, load: &Load, rounds: u32) -> Result<
     fastest.ok_or_else(|| Failure::new(Exit::Usage, anyhow::anyhow!("no round was asked for")))
 }
 
-fn filter(policy: &Arc<Policy>, load: &Load) -> (Filtered, Took) {
-    let headers: Vec<_> = load.records.iter().map(|record| record.borrowed_headers()).collect();
+/// Lends events as records to something.
+pub(crate) fn lend<'e, T>(
+    events: impl Iterator<Item = &'e Produced> + Clone,
+    act: impl FnOnce(&[Record<'_>]) -> T,
+) -> T {
+    let headers: Vec<_> = events.clone().map(Produced::borrowed_headers).collect();
     let records: Vec<_> = (0..)
-        .zip(load.records.iter().zip(&headers))
-        .map(|(at, (record, headers))| Record::new(ORIGIN, at, record.value.as_deref(), Headers::new(headers)))
+        .zip(events.zip(&headers))
+        .map(|(at, (event, headers))| Record::new(ORIGIN, at, event.value.as_deref(), Headers::new(headers)))
         .collect();
-    let limits = Limits::default();
-    let mut filter = Filter::new(Arc::clone(policy), Arc::clone(&load.keys), limits, REGION.to_owned());
-    let mut filtered = Filtered::default();
-    let ((), took) = Took::by(|| {
+    act(&records)
+}
+
+/// Filters records, so many at once as a poll hands over.
+pub(crate) fn filter(filter: &mut Filter, records: &[Record<'_>], load: &Load) -> (Filtered, Took) {
+    Took::by(|| {
+        let mut filtered = Filtered::default();
         for poll in records.chunks(POLL) {
             let view = load.consent.view(load.now_ms, i64::MAX).expect("the store is current for ever");
             filter.apply(poll, &view, load.now_ms, &mut filtered);
         }
-    });
-    (filtered, took)
+        filtered
+    })
 }
 
 /// Commits a round as if it were a file of its own.
@@ -132,7 +137,6 @@ fn rows(filtered: &Filtered, purpose: PurposeId) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
-/// Where all records come from.
-pub(crate) const ORIGIN: Origin = Origin(0);
+const ORIGIN: Origin = Origin(0);
 /// Records that a poll hands over at once.
-pub(crate) const POLL: usize = 512;
+const POLL: usize = 512;

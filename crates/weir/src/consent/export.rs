@@ -1,4 +1,5 @@
-//! `weir consent export`: what stands for everybody, as the state topic says it, for auditors. It is no backup: `import` takes names, and here are none.
+//! `weir consent export`: what stands for everybody, as the state topic says it, for auditors. It is no backup:
+//! `import` takes names, and here are none.
 //!
 //! People are pseudonyms of the consent domain here; only the inbox has names. One JSON object a line, in no order.
 

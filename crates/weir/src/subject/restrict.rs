@@ -60,10 +60,12 @@ pub(super) fn restrict(global: &Global, args: &RestrictArgs) -> Result<Exit, Fai
     let subjects = args.people.subjects(&keys)?;
     let purposes: PurposeSet = args.purposes.iter().collect();
     let lake = setup::lake(&config)?;
-    if !args.lift {
+    let keys = if args.lift {
+        keys
+    } else {
         stop_collection(&config, &keys, &subjects, purposes, args.patience)?;
-    }
-    let keys = keys_now(&config)?;
+        keys_now(&config)?
+    };
     let restriction = move_rows(args, &lake, &policy, &keys, &subjects)?;
     if args.vacuum_now {
         rights::vacuum_now(&lake, &setup::now_ms).map_err(setup::lake_failure)?;

@@ -18,11 +18,7 @@ use crate::world::{Settings, World, every_file, name};
 /// anew knows nothing of what had ended.
 #[test]
 fn person_gets_a_copy_and_is_erased_through_the_api() {
-    let broker = Broker::given();
-    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("requests")) };
-    let (world, desk) = open(&settings, "30s");
-    broker.create_topics(&settings, 1);
-    let daemon = with_a_row(&world, &desk, &broker, &settings);
+    let (world, desk, daemon) = with_a_row("requests");
 
     let copy = begin(&desk, "access-requests", "u-1");
     assert_eq!(rows(&fetch(&desk, &copy, "answer")), 1);
@@ -56,11 +52,7 @@ fn person_gets_a_copy_and_is_erased_through_the_api() {
 /// then the request lies sealed.
 #[test]
 fn erasure_outlives_the_daemon_that_took_it_in() {
-    let broker = Broker::given();
-    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("outlives")) };
-    let (world, desk) = open(&settings, "30s");
-    broker.create_topics(&settings, 1);
-    let mut daemon = with_a_row(&world, &desk, &broker, &settings);
+    let (world, desk, mut daemon) = with_a_row("outlives");
     let erasure = begin(&desk, "erasures", "u-1");
     daemon.kill();
     let files: Vec<_> = every_file(&world.path("answers"));
@@ -77,20 +69,24 @@ fn erasure_outlives_the_daemon_that_took_it_in() {
 }
 
 /// Starts a daemon, lets a tenant and a person agree, and waits until an event of that person is a row.
-fn with_a_row(world: &World, desk: &Desk, broker: &Broker, settings: &Settings) -> Daemon {
-    let mut daemon = Daemon::start(world, []);
+fn with_a_row(test: &str) -> (World, Desk, Daemon) {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name(test)) };
+    let (world, desk) = open(&settings, "30s");
+    broker.create_topics(&settings, 1);
+    let mut daemon = Daemon::start(&world, []);
     daemon.until_ready();
     for decision in ["request", "grant"] {
         let agreement = json!({ "tenant": "acme", "purposes": ["reliability"], "decision": decision });
         desk.done("operator", "agreements", &agreement);
         desk.done("agent", "consents", &about("u-1", decision));
     }
-    broker.produce(&settings.kafka.as_ref().unwrap().topic, 1, std::iter::once(event(desk, "e-1")));
+    broker.produce(&settings.kafka.as_ref().unwrap().topic, 1, std::iter::once(event(&desk, "e-1")));
     daemon.until("the event is written", |daemon| {
         let labels = [("fate", "written"), ("purpose", "reliability"), ("reason", "")];
         daemon.metrics().sum("weir_events_total", &labels) > 0.5
     });
-    daemon
+    (world, desk, daemon)
 }
 
 /// Asks for something; returns where it is looked up.
