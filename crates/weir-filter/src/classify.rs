@@ -1,6 +1,7 @@
 //! An envelope finds its contract, and the rules that need no consent are read off it.
 
 use crate::decode::Event;
+use crate::names::Within;
 use crate::plan::Plans;
 use weir_policy::{Contract, ContractIx, DenyReason, MalformedCode, Policy, PurposeId, Resolved};
 
@@ -20,13 +21,9 @@ pub(crate) struct Classified {
 }
 
 impl Classifier<'_> {
-    /// Finds the contract of the event type that stands at `start..end` of a text; fails where nobody declared it.
-    pub(crate) fn classify(
-        &self,
-        (text, start, end): (&[u8], usize, usize),
-        version: Option<u32>,
-    ) -> Result<Classified, MalformedCode> {
-        let number = self.plans.types.find(text, start, end).ok_or(MalformedCode::NoContract)?;
+    /// Finds the contract of an event type; fails where nobody declared it.
+    pub(crate) fn classify(&self, event_type: Within<'_>, version: Option<u32>) -> Result<Classified, MalformedCode> {
+        let number = self.plans.types.find(event_type).ok_or(MalformedCode::NoContract)?;
         let versions = &self.plans.versions[usize::try_from(number).expect("usize has at least 32 bits")];
         match self.policy.choose(versions, version, self.now_ms) {
             Resolved::Contract(contract) => Ok(Classified { contract, is_expired: false }),

@@ -20,7 +20,7 @@ pub(crate) use sealed::Opened;
 pub(crate) use value::{Kind, Value, unpack_version};
 
 use crate::classify::{Classified, Classifier};
-use crate::json::{Cursor, Index, Nesting, NotJson};
+use crate::json::{self, Cursor, Index, Marked, Nesting, NotJson};
 use crate::recent::Recent;
 use crate::record::{Headers, Limits, Record};
 use crate::tally::FieldCounts;
@@ -105,25 +105,54 @@ impl Decoder {
         if let Mode::Binary(DataIs::Sealed) = mode {
             return Err(events.note_sealed(place, record, &self.names));
         }
-        self.index.read(value)?;
-        self.nesting.clear();
+        let Self { limits, names, index, nesting, words } = self;
+        let reading = Reading { limits, names, nesting, words, classifier, place, record, mode };
+        match index.read(value)? {
+            json::Read::Near(text) => reading.event(text, events),
+            json::Read::Far(text) => reading.event(text, events),
+        }
+    }
+
+    /// Overwrites what was read last.
+    pub(crate) fn forget(&mut self) {
+        self.index.forget();
+    }
+}
+
+/// The reading of one record, before its text is walked.
+struct Reading<'r, 'v> {
+    limits: &'r Limits,
+    names: &'r AttributeNames,
+    nesting: &'r mut Nesting,
+    words: &'r mut Recent<Token>,
+    classifier: &'r Classifier<'r>,
+    place: usize,
+    record: &'r Record<'v>,
+    mode: Mode,
+}
+
+impl Reading<'_, '_> {
+    /// Walks the record's text; adds its event.
+    fn event(self, text: impl Marked, events: &mut Events) -> Result<(), Stop> {
+        let Self { limits, names, nesting, words, classifier, place, record, mode } = self;
+        nesting.clear();
         let Events { all, values, items, others, wides, written, sealed } = events;
         let (first_value, first_other) = (values.len(), others.len());
-        let bytes = Bytes::new(value, written);
+        let bytes = Bytes::new(record.value(), written);
         let mut walk = Walk {
-            cursor: Cursor::new(value, &self.index),
-            reader: Reader { bytes, words: &mut self.words, wides, counts: FieldCounts::default() },
-            nesting: &mut self.nesting,
+            cursor: Cursor::new(text),
+            reader: Reader { bytes, words, wides, counts: FieldCounts::default() },
+            nesting,
             found: Found::after(values, items, others),
             subject: None,
             is_doubled: false,
         };
         let mut read = Read { attributes: Attributes::new(), classifier, along: None };
         match mode {
-            Mode::Structured => read.structured(&mut walk, &self.names)?,
-            Mode::Binary(_) | Mode::Other => read.binary(&mut walk, headers, &self.names)?,
+            Mode::Structured => read.structured(&mut walk, names)?,
+            Mode::Binary(_) | Mode::Other => read.binary(&mut walk, record.headers(), names)?,
         }
-        check_limits(&self.limits, walk.nesting)?;
+        check_limits(limits, walk.nesting)?;
         if matches!(mode, Mode::Binary(DataIs::Other) | Mode::Other) {
             return Err(MalformedCode::Envelope.into());
         }
@@ -159,7 +188,7 @@ impl Decoder {
     }
 }
 
-/// The reading of one record.
+/// What is found out of one record on the way.
 struct Read<'r> {
     attributes: Attributes,
     classifier: &'r Classifier<'r>,
@@ -169,7 +198,7 @@ struct Read<'r> {
 
 impl Read<'_> {
     /// Reads a value that is the event.
-    fn structured(&mut self, walk: &mut Walk<'_, '_>, names: &AttributeNames) -> Result<(), NotJson> {
+    fn structured(&mut self, walk: &mut Walk<'_, impl Marked>, names: &AttributeNames) -> Result<(), NotJson> {
         // A copy, as in the walk.
         let mut cursor = walk.cursor;
         if cursor.peek() != b'{' {
@@ -184,7 +213,7 @@ impl Read<'_> {
                 walk.cursor = cursor;
                 if cursor.peek() == b'{' && self.attributes.leads_nowhere_yet() {
                     // Some producers write the data first: it is read once it is known along which contract.
-                    self.attributes.data = Some(DataAt(cursor.left()));
+                    self.attributes.data = Some(DataAt(cursor.met()));
                     is_left = true;
                     cursor.hop()?;
                 } else {
@@ -195,8 +224,8 @@ impl Read<'_> {
             more = cursor.next(b'}')?;
         }
         cursor.end()?;
-        if let Some(DataAt(left)) = self.attributes.data.take_if(|_| is_left) {
-            walk.cursor.go_back_to(left);
+        if let Some(DataAt(met)) = self.attributes.data.take_if(|_| is_left) {
+            walk.cursor.go_back_to(met);
             self.data(walk)?;
         }
         walk.nesting.leave();
@@ -204,19 +233,24 @@ impl Read<'_> {
     }
 
     /// Reads headers that are the attributes, and a value that is the data.
-    fn binary(&mut self, walk: &mut Walk<'_, '_>, headers: Headers<'_>, names: &AttributeNames) -> Result<(), NotJson> {
+    fn binary(
+        &mut self,
+        walk: &mut Walk<'_, impl Marked>,
+        headers: Headers<'_>,
+        names: &AttributeNames,
+    ) -> Result<(), NotJson> {
         self.attributes.headers(headers, names, &mut walk.reader.bytes);
         self.data(walk)?;
         walk.cursor.end()
     }
 
     /// Walks the data along the contract that the attributes so far lead to; most producers write the data last.
-    fn data(&mut self, walk: &mut Walk<'_, '_>) -> Result<(), NotJson> {
+    fn data(&mut self, walk: &mut Walk<'_, impl Marked>) -> Result<(), NotJson> {
         if walk.cursor.peek() != b'{' || self.attributes.data.is_some() {
             // Data that is no object has no fields; data that stands twice is a fault anyway.
             return self.attributes.other_data(walk);
         }
-        self.attributes.data = Some(DataAt(walk.cursor.left()));
+        self.attributes.data = Some(DataAt(walk.cursor.met()));
         let bytes = &walk.reader.bytes;
         let classified = self.attributes.type_and_version(bytes).and_then(|(event_type, version)| {
             Ok((self.classifier.classify(bytes.around(event_type), version)?, version))
@@ -231,7 +265,11 @@ impl Read<'_> {
     }
 
     /// Finds the contract, and walks the data along it if that was not done.
-    fn along_contract(&mut self, walk: &mut Walk<'_, '_>, envelope: &Envelope) -> Result<Classified, MalformedCode> {
+    fn along_contract(
+        &mut self,
+        walk: &mut Walk<'_, impl Marked>,
+        envelope: &Envelope,
+    ) -> Result<Classified, MalformedCode> {
         // The type stands once, or the record was refused.
         let along = self.along.filter(|(_, version)| *version == envelope.version);
         if let Some((classified, _)) = along {

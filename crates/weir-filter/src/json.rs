@@ -9,8 +9,10 @@ mod cursor;
 mod escape;
 mod index;
 mod number;
+mod text;
 
 pub(crate) use cursor::{Cursor, Nesting, NotJson};
 pub(crate) use escape::unescape;
-pub(crate) use index::{Index, usize_of};
+pub(crate) use index::{Index, Text as Read, usize_of};
 pub(crate) use number::{Number, Unfit};
+pub(crate) use text::{Marked, sixteen};

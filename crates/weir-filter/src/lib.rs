@@ -140,6 +140,7 @@ impl Filter {
                 let refuse = |record: &Record<'_>, code| out.quarantine(record, code);
                 let opened = Opened::new(records, &mut self.events, &self.keys, refuse);
                 opened.lend(|records| self.apply_together(records, consent, now_ms, out));
+                self.decoder.forget();
             }
         }
     }

@@ -4,6 +4,41 @@
 //! so a multiplier is searched for that gives each of them a place of its own. Whatever the probe finds is compared byte by
 //! byte before it counts.
 
+use crate::json::sixteen;
+
+/// A name that is looked up.
+pub(crate) trait Name {
+    /// Returns its length.
+    fn len(&self) -> usize;
+
+    /// Returns its first sixteen bytes; where it is shorter, anything follows.
+    fn sixteen(&self) -> [u64; 2];
+
+    /// Returns its bytes.
+    fn bytes(&self) -> &[u8];
+}
+
+/// What stands between two places of a text.
+#[derive(Clone, Copy)]
+pub(crate) struct Within<'t>(pub(crate) &'t [u8], pub(crate) usize, pub(crate) usize);
+
+impl Name for Within<'_> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.2 - self.1
+    }
+
+    #[inline(always)]
+    fn sixteen(&self) -> [u64; 2] {
+        sixteen(self.0, self.1)
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        &self.0[self.1..self.2]
+    }
+}
+
 /// A closed set of names, each with what it means.
 pub(crate) struct Names<T> {
     multiplier: u64,
@@ -58,7 +93,7 @@ impl<T: Copy> Names<T> {
     pub(crate) fn new<'n>(names: impl IntoIterator<Item = (&'n [u8], T)>, nothing: T) -> Self {
         let (mut long, mut crowded, mut slots) = (Vec::new(), Vec::new(), Vec::<Slot<T>>::new());
         for (name, meaning) in names {
-            let probe = Probe::of(name, 0, name.len());
+            let probe = Probe::of(name);
             if slots.iter().any(|slot| slot.probe() == probe) {
                 crowded.push((Box::from(name), meaning));
                 continue;
@@ -74,11 +109,11 @@ impl<T: Copy> Names<T> {
         Self { multiplier, shift, is_perfect, reach, slots, long, crowded, nothing }
     }
 
-    /// Returns what the name means that is at `start..end` of a text.
+    /// Returns what a name means.
     #[inline(always)]
-    pub(crate) fn find(&self, text: &[u8], start: usize, end: usize) -> T {
-        if end - start <= Probe::SEEN {
-            let probe = Probe::short(text, start, end);
+    pub(crate) fn find(&self, name: impl Name) -> T {
+        if name.len() <= Probe::SEEN {
+            let probe = Probe::short(&name);
             let slot = &self.slots[probe.place(self.multiplier, self.shift)];
             if slot.probe().is(probe) {
                 return slot.meaning;
@@ -87,7 +122,7 @@ impl<T: Copy> Names<T> {
         if self.is_perfect {
             return self.nothing;
         }
-        self.find_further(text, start, end)
+        self.find_further(name.bytes())
     }
 
     /// Looks at all slots, so that look-ups soon find them near.
@@ -99,9 +134,9 @@ impl<T: Copy> Names<T> {
 
     /// Looks for a name that may not be in its own slot, or that a probe does not see whole.
     #[inline(never)]
-    fn find_further(&self, text: &[u8], start: usize, end: usize) -> T {
+    fn find_further(&self, name: &[u8]) -> T {
         // Made again, so that the short way need not keep the probe in memory.
-        let (probe, name) = (Probe::of(text, start, end), &text[start..end]);
+        let probe = Probe::of(name);
         let first = probe.place(self.multiplier, self.shift);
         for slot in &self.slots[first..=first + self.reach] {
             if slot.probe() == probe && (probe.is_whole() || *self.long[index(slot.long)] == *name) {
@@ -128,27 +163,23 @@ impl Probe {
         self.length <= SEEN_LENGTH
     }
 
-    /// Makes the probe of what stands at `start..end` of a text.
-    #[inline(always)]
-    pub(crate) fn of(text: &[u8], start: usize, end: usize) -> Self {
-        let probe = Self::short(text, start, end);
-        if end - start <= Self::SEEN {
+    /// Makes the probe of a name.
+    #[inline]
+    pub(crate) fn of(name: &[u8]) -> Self {
+        let probe = Self::short(&Within(name, 0, name.len()));
+        if name.len() <= Self::SEEN {
             return probe;
         }
         // Long names often begin alike, and differ at their ends.
-        let end = text[..end].last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let end = name.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         Self { low: probe.low.rotate_left(11) ^ end, ..probe }
     }
 
     /// Makes the probe of the first bytes, which are all that a short name has.
     #[inline(always)]
-    fn short(text: &[u8], start: usize, end: usize) -> Self {
-        let length = end - start;
-        // Two words, because a wide register would be written to memory before it could be taken apart.
-        let [low, high] = match text.get(start..start + Probe::SEEN).map(|seen| seen.as_chunks().0) {
-            Some([low, high]) => [*low, *high].map(u64::from_le_bytes),
-            Some(_) | None => tail(text, start),
-        };
+    pub(crate) fn short(name: &impl Name) -> Self {
+        let length = name.len();
+        let [low, high] = name.sixteen();
         let [of_low, of_high] = MASKS[length.min(Probe::SEEN)];
         #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a record is shorter than 4 GiB")]
         let length = length as u32;
@@ -163,15 +194,6 @@ impl Probe {
         let place = (mixed >> shift) as usize;
         place
     }
-}
-
-/// Returns the 16 bytes at `start`, with zeros for those past the end.
-#[cold]
-fn tail(text: &[u8], start: usize) -> [u64; 2] {
-    let mut words = [[0; 8]; 2];
-    let left = text.len().saturating_sub(start).min(Probe::SEEN);
-    words.as_flattened_mut()[..left].copy_from_slice(&text[start..start + left]);
-    words.map(u64::from_le_bytes)
 }
 
 /// For each length, the bytes of two words that belong to a name: a look-up takes fewer steps than shifts.
@@ -253,14 +275,14 @@ mod tests {
         for (name, number) in declared.iter().zip(0..) {
             for (before, after) in [("", ""), ("\"", "\":1}"), ("{\"", "\":\"a text that goes on for a while\"}")] {
                 let text = format!("{before}{name}{after}");
-                let found = names.find(text.as_bytes(), before.len(), before.len() + name.len());
+                let found = names.find(Within(text.as_bytes(), before.len(), before.len() + name.len()));
                 assert_eq!(found, Some(number), "{name}");
             }
         }
         for other in
             ["c", "User", "user\0", "use", "users", "a-long-name-that-ends-in-3", "sixteen-bytes-i", "field_3000"]
         {
-            assert_eq!(names.find(other.as_bytes(), 0, other.len()), None, "{other}");
+            assert_eq!(names.find(Within(other.as_bytes(), 0, other.len())), None, "{other}");
         }
     }
 }

@@ -6,6 +6,7 @@
 use crate::consent::{Permitted, PermittedEvent};
 use crate::decode::{Decoded, Identifier, Kind, Value};
 use crate::json::usize_of;
+use crate::names::Within;
 use crate::recent::Recent;
 use crate::tally::Fate;
 use fearless_simd::Level;
@@ -234,8 +235,8 @@ impl Persons {
         Self { keys, kinds, tenants, domains: Vec::new(), derived: 0, queue: PersonQueue::new(level), pushed: 0 }
     }
 
-    /// Returns the tenant whose name is around; the store never forgets one.
-    pub(crate) fn tenant(&mut self, consent: &ConsentView<'_>, name: (&[u8], usize, usize)) -> Option<TenantIx> {
+    /// Returns the tenant of a name; the store never forgets one.
+    pub(crate) fn tenant(&mut self, consent: &ConsentView<'_>, name: Within<'_>) -> Option<TenantIx> {
         self.tenants
             .find(0, name, |name| consent.tenant(std::str::from_utf8(name).expect("records and headers are UTF-8")))
     }

@@ -27,7 +27,7 @@ pub struct Rows<P: Purpose> {
 /// The buffers of rows.
 pub(super) struct Body<P: Purpose> {
     heads: Vec<Head<P>>,
-    /// The declared columns of [`CHUNK_ROWS`] rows each, one row after the other; those past the last row wait for the next ones.
+    /// The declared columns of a few rows each, one row after the other; those past the last row wait for the next ones.
     chunks: Vec<Box<[Word]>>,
     /// The items of lists: whether there is a value, and the value.
     items: Vec<Item>,
@@ -169,7 +169,7 @@ impl<P: Purpose> Rows<P> {
         let Body { heads, chunks, .. } = &self.body;
         std::hint::black_box((
             heads.last().map(|head| head.time),
-            chunks.get(heads.len() / CHUNK_ROWS).map(|chunk| chunk.len()),
+            chunks.get(place_of(heads.len(), 0).0).map(|chunk| chunk.len()),
         ));
     }
 
@@ -182,10 +182,9 @@ impl<P: Purpose> Rows<P> {
         body.heads.push(head);
         body.others.extend_from_slice(others);
         if chunk == body.chunks.len() {
-            body.chunks.push(vec![0; CHUNK_ROWS * layout.stride].into());
+            body.chunks.push(vec![0; rows_of(chunk) * layout.stride].into());
         }
         let row = &mut body.chunks[chunk][start..start + layout.stride];
-        row.fill(0);
         NewRow::new(row, layout, &mut body.items)
     }
 
@@ -286,6 +285,9 @@ impl<'r> NewRow<'r> {
         let (made_there, rest) = rest.split_at_mut(made_bits);
         let (wide, rest) = rest.split_at_mut(2 * layout.wide.len());
         let (narrow, made) = rest.split_at_mut(layout.narrow.len());
+        // All other cells are written, also those without a value.
+        made_there.fill(0);
+        made.fill(0);
         let group = |there, words| Group { there, words };
         Self {
             wide: group(wide_there, wide),
@@ -299,7 +301,7 @@ impl<'r> NewRow<'r> {
 impl<P: Purpose> Body<P> {
     pub(super) fn memory(&self) -> usize {
         let Self { heads, chunks, items, others } = self;
-        let words: usize = chunks.first().map_or(0, |chunk| chunks.len() * size_of_val(&chunk[..]));
+        let words: usize = chunks.iter().map(|chunk| size_of_val(&chunk[..])).sum();
         size_of_val(&heads[..]) + words + size_of_val(&items[..]) + size_of_val(&others[..])
     }
 
@@ -323,13 +325,25 @@ impl<P: Purpose> Drop for Rows<P> {
     }
 }
 
-/// Rows whose words lie together: few, because many tables have fewer, and enough that asking for memory costs little.
-const CHUNK_ROWS: usize = 8;
+/// Rows whose words lie together, while a table has few: many tables have fewer.
+const FEW_ROWS: usize = 8;
+/// Chunks of [`FEW_ROWS`] rows: as many rows as one of the chunks behind them.
+const SMALL_CHUNKS: usize = 8;
+/// Rows whose words lie together behind those: enough that asking for memory costs little.
+const MANY_ROWS: usize = FEW_ROWS * SMALL_CHUNKS;
 
 /// Returns the chunk of a row, and where it starts there.
 #[inline]
 fn place_of(row: usize, stride: usize) -> (usize, usize) {
-    (row / CHUNK_ROWS, row % CHUNK_ROWS * stride)
+    if row < MANY_ROWS {
+        return (row / FEW_ROWS, row % FEW_ROWS * stride);
+    }
+    (row / MANY_ROWS + SMALL_CHUNKS - 1, row % MANY_ROWS * stride)
+}
+
+/// Returns how many rows a chunk has.
+fn rows_of(chunk: usize) -> usize {
+    if chunk < SMALL_CHUNKS { FEW_ROWS } else { MANY_ROWS }
 }
 
 /// Grows a buffer where it is full, a small one by as much again and others by a quarter.
@@ -339,7 +353,7 @@ fn place_of(row: usize, stride: usize) -> (usize, usize) {
 fn make_room<T>(values: &mut Vec<T>) {
     if values.capacity() == values.len() {
         let step = if values.len() < SMALL { values.len() } else { values.len() / 4 };
-        values.reserve_exact(step.max(CHUNK_ROWS));
+        values.reserve_exact(step.max(FEW_ROWS));
     }
 }
 

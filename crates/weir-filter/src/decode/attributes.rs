@@ -6,8 +6,8 @@
 use super::Stop;
 use super::bytes::{Bytes, Place, small};
 use super::walk::Walk;
-use crate::json::{Cursor, NotJson, usize_of};
-use crate::names::Names;
+use crate::json::{Cursor, Marked, NotJson};
+use crate::names::{Name, Names, Within};
 use crate::record::Headers;
 use std::borrow::Cow;
 use weir_policy::values::time;
@@ -53,8 +53,8 @@ impl AttributeNames {
     }
 
     #[inline(always)]
-    fn find(&self, text: &[u8], start: usize, end: usize) -> Option<Attribute> {
-        self.0.find(text, start, end)
+    fn find(&self, name: impl Name) -> Option<Attribute> {
+        self.0.find(name)
     }
 }
 
@@ -119,21 +119,18 @@ impl Attributes {
 
     /// Reads a member of a structured event, but not the value of `data`.
     #[inline(always)]
-    pub(super) fn member(
+    pub(super) fn member<M: Marked>(
         &mut self,
-        walk: &mut Walk<'_, '_>,
-        cursor: &mut Cursor<'_>,
+        walk: &mut Walk<'_, M>,
+        cursor: &mut Cursor<M>,
         names: &AttributeNames,
     ) -> Result<Met, NotJson> {
         let key = cursor.key()?;
         let attribute = if key.escaped {
             // An escaped key means what it says: `"t\u0079pe"` is `type`.
-            walk.unescaped(cursor.bytes(key)).and_then(|place| {
-                let (text, start, end) = walk.reader.bytes.around(place);
-                names.find(text, start, end)
-            })
+            walk.unescaped(cursor.bytes(key)).and_then(|place| names.find(walk.reader.bytes.around(place)))
         } else {
-            names.find(cursor.text(), usize_of(key.start), usize_of(key.end))
+            names.find(cursor.piece(key))
         };
         match attribute {
             None => cursor.skip(walk.nesting)?,
@@ -153,7 +150,7 @@ impl Attributes {
     pub(super) fn headers(&mut self, headers: Headers<'_>, names: &AttributeNames, bytes: &mut Bytes<'_>) {
         for (name, value) in headers.iter() {
             let Some(name) = name.strip_prefix("ce_") else { continue };
-            let Some(attribute) = names.find(name.as_bytes(), 0, name.len()) else { continue };
+            let Some(attribute) = names.find(Within(name.as_bytes(), 0, name.len())) else { continue };
             if attribute == Attribute::Data {
                 continue; // The data of binary mode is the value; a header of this name is nothing.
             }
@@ -166,7 +163,7 @@ impl Attributes {
     }
 
     /// Notes data that is no object: text may be sealed, which never needs an escape.
-    pub(super) fn other_data(&mut self, walk: &mut Walk<'_, '_>) -> Result<(), NotJson> {
+    pub(super) fn other_data(&mut self, walk: &mut Walk<'_, impl Marked>) -> Result<(), NotJson> {
         if walk.cursor.peek() != b'"' {
             return walk.skip();
         }
@@ -301,7 +298,7 @@ fn place(attribute: Attribute) -> usize {
 
 /// Reads an attribute's value; `null` is as good as none (CloudEvents JSON format, section 2.2), but still there.
 #[inline(always)]
-fn read(walk: &mut Walk<'_, '_>, cursor: &mut Cursor<'_>) -> Result<Raw, NotJson> {
+fn read<M: Marked>(walk: &mut Walk<'_, M>, cursor: &mut Cursor<M>) -> Result<Raw, NotJson> {
     match cursor.peek() {
         b'"' => {
             let text = cursor.string()?;
@@ -313,7 +310,7 @@ fn read(walk: &mut Walk<'_, '_>, cursor: &mut Cursor<'_>) -> Result<Raw, NotJson
         b'0'..=b'9' => {
             let start = cursor.position();
             let number = cursor.number()?;
-            let is_plain = number.is_plain(cursor.text());
+            let is_plain = number.is_plain(cursor.all());
             Ok(if is_plain { Raw::Digits(Place::of_record(small(start), small(cursor.position()))) } else { Raw::Odd })
         }
         b'n' => cursor.literal(b"null").map(|()| Raw::Absent),

@@ -1,5 +1,6 @@
 //! The bytes of an event: its record's, and those that had to be written anew.
 
+use crate::names::Within;
 use std::fmt::Arguments;
 use std::io::Write;
 
@@ -68,9 +69,9 @@ impl<'b> Bytes<'b> {
         at(self.record, self.written, place)
     }
 
-    /// Returns a text around a place, and where in it the place starts and ends.
+    /// Returns what is at a place, within its text.
     #[inline]
-    pub(crate) fn around(&self, place: Place) -> (&[u8], usize, usize) {
+    pub(crate) fn around(&self, place: Place) -> Within<'_> {
         around(self.record, self.written, place)
     }
 
@@ -95,16 +96,16 @@ impl<'b> Bytes<'b> {
 /// Returns the bytes of a place of an event.
 #[inline]
 pub(super) fn at<'b>(record: &'b [u8], written: &'b [u8], place: Place) -> &'b [u8] {
-    let (text, start, end) = around(record, written, place);
+    let Within(text, start, end) = around(record, written, place);
     &text[start..end]
 }
 
-/// Returns a text around a place of an event, and where in it the place starts and ends.
+/// Returns what is at a place of an event, within its text.
 #[inline]
-pub(super) fn around<'b>(record: &'b [u8], written: &'b [u8], place: Place) -> (&'b [u8], usize, usize) {
+pub(super) fn around<'b>(record: &'b [u8], written: &'b [u8], place: Place) -> Within<'b> {
     let start = wide(place.start);
     let text = if place.is_written() { written } else { record };
-    (text, start, start + place.len())
+    Within(text, start, start + place.len())
 }
 
 #[inline]

@@ -4,6 +4,7 @@ use super::attributes::{Attributes, Envelope};
 use super::bytes::{self, Place};
 use super::value::Value;
 use crate::json::usize_of;
+use crate::names::Within;
 use crate::plan::{Plan, Plans};
 use crate::pseudonymize::KeyInUse;
 use crate::record::Record;
@@ -152,9 +153,9 @@ impl<'d> Decoded<'d> {
         bytes::at(self.record(event).value(), &self.events.written, place)
     }
 
-    /// Returns a text around an attribute, and where in it the attribute starts and ends.
+    /// Returns an attribute within its text.
     #[inline]
-    pub(crate) fn around(self, event: &Event, place: Place) -> (&'d [u8], usize, usize) {
+    pub(crate) fn around(self, event: &Event, place: Place) -> Within<'d> {
         bytes::around(self.record(event).value(), &self.events.written, place)
     }
 

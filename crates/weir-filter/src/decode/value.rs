@@ -5,6 +5,7 @@
 
 use super::bytes::{Bytes, Place};
 use crate::json::{Number, Unfit};
+use crate::names::Name;
 use crate::plan::Slot;
 use crate::recent::Recent;
 use crate::tally::FieldCounts;
@@ -263,11 +264,10 @@ impl Reader<'_> {
 
     /// Reads a text as a word of the field's closed list, which is none of routes.
     #[inline(always)]
-    pub(super) fn listed(&mut self, slot: &Slot, place: Place) -> Value {
-        let (text, start, end) = self.bytes.around(place);
+    pub(super) fn listed(&mut self, slot: &Slot, text: impl Name) -> Value {
         let value = token_value(match &slot.words {
-            Some(words) => words.find(text, start, end),
-            None => self.lately(slot, place),
+            Some(words) => words.find(text),
+            None => lately(self.words, slot, text),
         });
         self.counts.other_word += u64::from(value.as_token() == Token::OTHER);
         value
@@ -302,14 +302,8 @@ impl Reader<'_> {
             // What fits a template is not the list's text but the event's own, and is not remembered.
             slot.field_type.token(self.bytes.at(place)).unwrap_or(Token::OTHER)
         } else {
-            self.lately(slot, place)
+            lately(self.words, slot, self.bytes.around(place))
         })
-    }
-
-    /// A word's text is of its closed list, mostly: those that came lately are known.
-    fn lately(&mut self, slot: &Slot, place: Place) -> Token {
-        let find = |text: &[u8]| slot.field_type.token(text);
-        self.words.find(slot.list, self.bytes.around(place), find).unwrap_or(Token::OTHER)
     }
 
     fn token(&self, slot: &Slot, place: Place) -> Value {
@@ -367,6 +361,12 @@ impl Reader<'_> {
 pub(crate) fn unpack_version(packed: i128) -> [i32; 3] {
     let [patch, minor, major, _] = *packed.to_le_bytes().as_chunks().0 else { return [0; 3] };
     [major, minor, patch].map(i32::from_le_bytes)
+}
+
+/// A word's text is of its closed list, mostly: those that came lately are known.
+fn lately(words: &mut Recent<Token>, slot: &Slot, text: impl Name) -> Token {
+    let find = |text: &[u8]| slot.field_type.token(text);
+    words.find(slot.list, text, find).unwrap_or(Token::OTHER)
 }
 
 #[inline]

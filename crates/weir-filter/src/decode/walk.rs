@@ -6,14 +6,14 @@
 use super::bytes::Place;
 use super::events::Named;
 use super::value::{Kind, Reader, Value};
-use crate::json::{Cursor, Nesting, NotJson, unescape, usize_of};
+use crate::json::{Cursor, Marked, Nesting, NotJson, unescape, usize_of};
 use crate::names::Names;
 use crate::plan::{Array, Leads, Member, Plan, Slot, Ways};
 use crate::tally::FieldCounts;
 
 /// A walk over one record.
-pub(super) struct Walk<'w, 't> {
-    pub(super) cursor: Cursor<'t>,
+pub(super) struct Walk<'w, M> {
+    pub(super) cursor: Cursor<M>,
     pub(super) reader: Reader<'w>,
     pub(super) nesting: &'w mut Nesting,
     pub(super) found: Found<'w>,
@@ -31,7 +31,7 @@ pub(super) struct Found<'w> {
     first_other: usize,
 }
 
-impl Walk<'_, '_> {
+impl<M: Marked> Walk<'_, M> {
     /// Forgets what was found along another plan.
     pub(super) fn begin(&mut self, plan: &Plan) {
         self.found.clear();
@@ -45,9 +45,9 @@ impl Walk<'_, '_> {
     pub(super) fn data(&mut self, plan: &Plan) -> Result<(), NotJson> {
         self.begin(plan);
         let mut values = std::mem::take(self.found.values);
-        let left = self.object(self.cursor.left(), plan, 0, &mut values[self.found.first_value..]);
+        let met = self.object(self.cursor.met(), plan, 0, &mut values[self.found.first_value..]);
         *self.found.values = values;
-        self.cursor.go_behind(left?);
+        self.cursor.go_behind(met?);
         Ok(())
     }
 
@@ -56,16 +56,16 @@ impl Walk<'_, '_> {
         self.cursor.skip(self.nesting)
     }
 
-    /// Walks the object at whose bracket so many marks are left, into the values of its event or item.
+    /// Walks the object at whose bracket so many marks were met, into the values of its event or item.
     ///
-    /// Returns how many marks are left behind it.
-    fn object(&mut self, left: usize, plan: &Plan, place: usize, out: &mut [Value]) -> Result<usize, NotJson> {
+    /// Returns how many marks were met behind it.
+    fn object(&mut self, met: usize, plan: &Plan, place: usize, out: &mut [Value]) -> Result<usize, NotJson> {
         let members = &plan.objects[place].members;
-        let mut met = Met::default();
+        let mut known = Met::default();
         let (mut count, mut undeclared) = (0, 0);
-        // A copy, so that it is kept in registers: what is called takes how many marks are left, and returns it.
+        // A copy, so that it is kept in registers: what is called takes how many marks were met, and returns it.
         let mut cursor = self.cursor;
-        cursor.go_to(left);
+        cursor.go_to(met);
         self.nesting.enter();
         let mut more = cursor.enter(b'}')?;
         while more {
@@ -74,13 +74,13 @@ impl Walk<'_, '_> {
             let member = if key.escaped {
                 self.find_escaped(members, cursor.bytes(key))
             } else {
-                members.find(cursor.text(), usize_of(key.start), usize_of(key.end))
+                members.find(cursor.piece(key))
             };
             if member.leads == Leads::Nowhere {
                 undeclared += 1;
                 cursor.skip(self.nesting)?;
             } else {
-                met.note(member.place);
+                known.note(member.place);
                 self.member(&mut cursor, plan, member, out)?;
             }
             more = cursor.next(b'}')?;
@@ -88,24 +88,23 @@ impl Walk<'_, '_> {
         self.nesting.leave();
         self.nesting.members += count;
         self.reader.counts.undeclared += undeclared;
-        self.is_doubled |= met.is_doubled;
+        self.is_doubled |= known.is_doubled;
         self.cursor.learn(&cursor);
-        Ok(cursor.left())
+        Ok(cursor.met())
     }
 
     /// An escaped key means what it says.
     #[cold]
     fn find_escaped(&mut self, members: &Names<Member>, key: &[u8]) -> Member {
         let Some(name) = self.unescaped(key) else { return Member::UNDECLARED };
-        let (text, start, end) = self.reader.bytes.around(name);
-        members.find(text, start, end)
+        members.find(self.reader.bytes.around(name))
     }
 
     /// Reads a declared member's value as what its declaration says it mostly is; what is something else takes the longer way.
     #[inline(always)]
     fn member(
         &mut self,
-        cursor: &mut Cursor<'_>,
+        cursor: &mut Cursor<M>,
         plan: &Plan,
         member: Member,
         out: &mut [Value],
@@ -125,9 +124,9 @@ impl Walk<'_, '_> {
                 Some(number) => self.reader.whole(slot, number),
                 None => self.value(cursor, slot)?,
             },
-            (Leads::Listed, b'"') => match self.string(cursor)? {
-                Some(place) => self.reader.listed(slot, place),
-                None => self.reader.misfit(),
+            (Leads::Listed, b'"') => match cursor.string()? {
+                text if text.escaped => self.escaped(slot, cursor.bytes(text)),
+                text => self.reader.listed(slot, cursor.piece(text)),
             },
             (Leads::Identifier, b'"') => match self.string(cursor)? {
                 Some(place) => self.named(slot, place),
@@ -163,13 +162,22 @@ impl Walk<'_, '_> {
 
     /// Reads a string; none if it is no text.
     #[inline(always)]
-    fn string(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Place>, NotJson> {
+    fn string(&mut self, cursor: &mut Cursor<M>) -> Result<Option<Place>, NotJson> {
         let text = cursor.string()?;
         if text.escaped {
             // Half a surrogate pair is JSON, and no text.
             return Ok(self.unescaped(cursor.bytes(text)));
         }
         Ok(Some(Place::of_record(text.start, text.end)))
+    }
+
+    /// Reads a string that has escapes as what it says.
+    #[cold]
+    fn escaped(&mut self, slot: &Slot, text: &[u8]) -> Value {
+        match self.unescaped(text) {
+            Some(place) => self.reader.text(slot, place),
+            None => self.reader.misfit(),
+        }
     }
 
     /// Writes a string that has escapes; none if it is no text.
@@ -180,19 +188,19 @@ impl Walk<'_, '_> {
 
     /// Follows a member that leads on.
     #[inline(always)]
-    fn on(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, ways: &Ways, out: &mut [Value]) -> Result<(), NotJson> {
+    fn on(&mut self, cursor: &mut Cursor<M>, plan: &Plan, ways: &Ways, out: &mut [Value]) -> Result<(), NotJson> {
         match (cursor.peek(), ways) {
             (b'{', Ways { object: Some(object), .. }) => {
                 self.cursor.learn(cursor);
-                let left = self.object(cursor.left(), plan, *object, out)?;
-                cursor.go_behind(left);
+                let met = self.object(cursor.met(), plan, *object, out)?;
+                cursor.go_behind(met);
                 cursor.learn(&self.cursor);
                 Ok(())
             }
             (b'[', Ways { array: Some(array), .. }) => {
                 self.cursor.learn(cursor);
-                let left = self.array(cursor.left(), plan, array, out)?;
-                cursor.go_behind(left);
+                let met = self.array(cursor.met(), plan, array, out)?;
+                cursor.go_behind(met);
                 cursor.learn(&self.cursor);
                 Ok(())
             }
@@ -205,7 +213,7 @@ impl Walk<'_, '_> {
 
     /// Reads the value of a field.
     #[inline(always)]
-    fn field(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, field: usize, out: &mut [Value]) -> Result<(), NotJson> {
+    fn field(&mut self, cursor: &mut Cursor<M>, plan: &Plan, field: usize, out: &mut [Value]) -> Result<(), NotJson> {
         let slot = &plan.slots[field];
         out[usize_of(slot.at)] = self.value(cursor, slot)?;
         Ok(())
@@ -213,7 +221,7 @@ impl Walk<'_, '_> {
 
     /// Reads the value of a field, of whatever JSON type it is.
     #[inline(always)]
-    fn value(&mut self, cursor: &mut Cursor<'_>, slot: &Slot) -> Result<Value, NotJson> {
+    fn value(&mut self, cursor: &mut Cursor<M>, slot: &Slot) -> Result<Value, NotJson> {
         // The longer way takes a copy, or the cursor could not be kept in registers.
         let (value, after) = self.any_value(*cursor, slot)?;
         *cursor = after;
@@ -221,7 +229,7 @@ impl Walk<'_, '_> {
     }
 
     #[inline(never)]
-    fn any_value<'t>(&mut self, mut cursor: Cursor<'t>, slot: &Slot) -> Result<(Value, Cursor<'t>), NotJson> {
+    fn any_value(&mut self, mut cursor: Cursor<M>, slot: &Slot) -> Result<(Value, Cursor<M>), NotJson> {
         if slot.is_content {
             return Ok((self.content(&mut cursor)?, cursor));
         }
@@ -242,47 +250,47 @@ impl Walk<'_, '_> {
 
     /// Passes over a value of a JSON type that has no place here.
     #[inline(always)]
-    fn misfit(&mut self, cursor: &mut Cursor<'_>) -> Result<Value, NotJson> {
+    fn misfit(&mut self, cursor: &mut Cursor<M>) -> Result<Value, NotJson> {
         cursor.skip(self.nesting)?;
         Ok(self.reader.misfit())
     }
 
     /// Passes over content; its length is all that is left of it.
     #[inline(always)]
-    fn content(&mut self, cursor: &mut Cursor<'_>) -> Result<Value, NotJson> {
+    fn content(&mut self, cursor: &mut Cursor<M>) -> Result<Value, NotJson> {
         let start = cursor.position();
         cursor.skip(self.nesting)?;
         let length = cursor.position() - start;
         Ok(self.reader.counted(Value::content(length)))
     }
 
-    /// Walks the array at whose bracket so many marks are left; returns how many are left behind it.
-    fn array(&mut self, left: usize, plan: &Plan, array: &Array, out: &mut [Value]) -> Result<usize, NotJson> {
+    /// Walks the array at whose bracket so many marks were met; returns how many were met behind it.
+    fn array(&mut self, met: usize, plan: &Plan, array: &Array, out: &mut [Value]) -> Result<usize, NotJson> {
         // Items stand beside each other and hold no arrays, so that nobody else needs them meanwhile.
         let mut items = std::mem::take(self.found.items);
         let start = items.len();
-        let walked = self.items(left, plan, array, &mut items);
+        let walked = self.items(met, plan, array, &mut items);
         *self.found.items = items;
-        let (left, length) = walked?;
+        let (met, length) = walked?;
         self.nesting.items = self.nesting.items.max(length);
         let small = |number| u32::try_from(number).expect("events read together have fewer than 2^32 items");
         for field in &array.fields {
             out[*field] = Value::list(small(start), small(length));
         }
-        Ok(left)
+        Ok(met)
     }
 
-    /// Walks an array's items; returns how many marks are left behind it, and how many items it has.
+    /// Walks an array's items; returns how many marks were met behind it, and how many items it has.
     fn items(
         &mut self,
-        left: usize,
+        met: usize,
         plan: &Plan,
         array: &Array,
         items: &mut Vec<Value>,
     ) -> Result<(usize, usize), NotJson> {
         let mut length = 0;
         let mut cursor = self.cursor;
-        cursor.go_to(left);
+        cursor.go_to(met);
         self.nesting.enter();
         let mut more = cursor.enter(b']')?;
         while more {
@@ -294,16 +302,16 @@ impl Walk<'_, '_> {
         }
         self.nesting.leave();
         self.cursor.learn(&cursor);
-        Ok((cursor.left(), length))
+        Ok((cursor.met(), length))
     }
 
     #[inline(always)]
-    fn item(&mut self, cursor: &mut Cursor<'_>, plan: &Plan, array: &Array, out: &mut [Value]) -> Result<(), NotJson> {
+    fn item(&mut self, cursor: &mut Cursor<M>, plan: &Plan, array: &Array, out: &mut [Value]) -> Result<(), NotJson> {
         match (cursor.peek(), array) {
             (b'{', Array { object: Some(object), .. }) => {
                 self.cursor.learn(cursor);
-                let left = self.object(cursor.left(), plan, *object, out)?;
-                cursor.go_behind(left);
+                let met = self.object(cursor.met(), plan, *object, out)?;
+                cursor.go_behind(met);
                 cursor.learn(&self.cursor);
                 Ok(())
             }

@@ -4,9 +4,10 @@
 //! may follow which. It is small and copied freely: what is done for every token is inlined, so that a loop over members
 //! keeps its place in registers, and what is rare takes a copy and returns it.
 
-use super::escape::check_escapes;
-use super::index::{Index, usize_of};
+use super::escape::escape_length;
+use super::index::{small, usize_of};
 use super::number::{Number, Short};
+use super::text::{END, Marked, Piece};
 
 /// The text is not JSON as RFC 8259 defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,75 +59,72 @@ impl Nesting {
     }
 }
 
-/// A place in a text and its index.
+/// A place in a marked text.
 #[derive(Clone, Copy)]
-pub(crate) struct Cursor<'t> {
-    text: &'t [u8],
-    index: &'t Index,
-    /// The marks that were not met yet.
-    marks: &'t [u32],
+pub(crate) struct Cursor<M> {
+    text: M,
+    /// How many marks were met.
+    met: usize,
     position: usize,
     /// No backslash that is still ahead comes before this.
     escape: u32,
 }
 
-impl<'t> Cursor<'t> {
-    /// Starts at the beginning of a text that `index` has read.
-    pub(crate) fn new(text: &'t [u8], index: &'t Index) -> Self {
-        Self { text, index, marks: index.marks(), position: 0, escape: 0 }
+impl<M: Marked> Cursor<M> {
+    /// Starts at the beginning of a text.
+    pub(crate) fn new(text: M) -> Self {
+        Self { text, met: 0, position: 0, escape: 0 }
     }
 
-    /// Goes to the object or array before whose bracket so many marks were [left](Self::left).
+    /// Goes to the object or array before whose bracket so many marks were [met](Self::met).
     #[inline(always)]
-    pub(crate) fn go_to(&mut self, left: usize) {
-        let marks = self.index.marks();
-        let at = marks.len() - left;
-        (self.position, self.marks) = (usize_of(marks[at]), &marks[at..]);
+    pub(crate) fn go_to(&mut self, met: usize) {
+        (self.position, self.met) = (usize_of(self.text.mark(met)), met);
     }
 
     /// Goes back to where an object or array was seen.
-    pub(crate) fn go_back_to(&mut self, left: usize) {
-        self.go_to(left);
+    pub(crate) fn go_back_to(&mut self, met: usize) {
+        self.go_to(met);
         self.escape = 0;
     }
 
     /// Learns from a cursor that has read what this one is about to pass over, or to read, where no backslash is.
     #[inline(always)]
-    pub(crate) fn learn(&mut self, other: &Cursor<'_>) {
+    pub(crate) fn learn(&mut self, other: &Self) {
         self.escape = other.escape;
     }
 
     /// Passes over the object or array at hand without a look at it, but for where it ends.
     pub(crate) fn hop(&mut self) -> Result<(), NotJson> {
         let mut depth = 0_usize;
-        while let Some((mark, rest)) = self.marks.split_first() {
-            match self.text.get(usize_of(*mark)) {
-                Some(b'{' | b'[') => depth += 1,
-                Some(b'}' | b']') => depth = depth.checked_sub(1).ok_or(NotJson)?,
-                Some(_) => {}
-                None => return Err(NotJson),
+        loop {
+            let mark = self.text.mark(self.met);
+            if mark == END {
+                return Err(NotJson);
             }
-            self.marks = rest;
+            match self.text.byte(usize_of(mark)) {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.checked_sub(1).ok_or(NotJson)?,
+                _ => {}
+            }
+            self.met += 1;
             if depth == 0 {
-                self.position = usize_of(*mark) + 1;
+                self.position = usize_of(mark) + 1;
                 return Ok(());
             }
         }
-        Err(NotJson)
     }
 
-    /// Goes behind the object or array after whose last bracket so many marks were left.
+    /// Goes behind the object or array after whose last bracket so many marks were met.
     #[inline(always)]
-    pub(crate) fn go_behind(&mut self, left: usize) {
-        let marks = self.index.marks();
-        let at = marks.len() - left;
-        (self.position, self.marks) = (usize_of(marks[at - 1]) + 1, &marks[at..]);
+    pub(crate) fn go_behind(&mut self, met: usize) {
+        (self.position, self.met) = (usize_of(self.text.mark(met - 1)) + 1, met);
     }
 
-    /// Returns how many marks are left, that of an object or array at hand among them.
+    /// Returns how many marks were met, that of an object or array at hand not among them.
     #[inline(always)]
-    pub(crate) fn left(&self) -> usize {
-        self.marks.len()
+    pub(crate) fn met(&self) -> usize {
+        self.met
     }
 
     /// Returns how many bytes were read.
@@ -136,37 +134,40 @@ impl<'t> Cursor<'t> {
     }
 
     /// Returns the bytes of a string as they stand.
-    pub(crate) fn bytes(&self, text: Text) -> &'t [u8] {
-        &self.text[usize_of(text.start)..usize_of(text.end)]
+    pub(crate) fn bytes(&self, text: Text) -> &[u8] {
+        &self.text.all()[usize_of(text.start)..usize_of(text.end)]
+    }
+
+    /// Returns a string as a piece of the text.
+    #[inline(always)]
+    pub(crate) fn piece(&self, text: Text) -> Piece<M> {
+        Piece { text: self.text, start: usize_of(text.start), end: usize_of(text.end) }
     }
 
     /// Returns the whole text.
-    #[inline(always)]
-    pub(crate) fn text(&self) -> &'t [u8] {
-        self.text
+    pub(crate) fn all(&self) -> &[u8] {
+        self.text.all()
     }
 
     /// Skips white space; returns the next byte, 0 at the end.
     #[inline(always)]
     pub(crate) fn peek(&mut self) -> u8 {
-        if let Some(byte) = self.text.get(self.position)
-            && *byte > b' '
-        {
-            return *byte;
+        let byte = self.text.byte(self.position);
+        if byte > b' ' {
+            return byte;
         }
         self.position = after_space(self.text, self.position);
-        // A NUL is no token, so that it can stand for the end.
-        self.text.get(self.position).copied().unwrap_or(0)
+        self.text.byte(self.position)
     }
 
     /// Skips white space; tells whether this byte is next.
     #[inline(always)]
     fn is_at(&mut self, byte: u8) -> bool {
-        if self.text.get(self.position) == Some(&byte) {
+        if self.text.byte(self.position) == byte {
             return true;
         }
         self.position = after_space(self.text, self.position);
-        self.text.get(self.position) == Some(&byte)
+        self.text.byte(self.position) == byte
     }
 
     /// Enters the object or array at hand; false if it is empty, and then it is left again.
@@ -183,7 +184,7 @@ impl<'t> Cursor<'t> {
     /// Goes to the next member or item; false if `close` ends the object or array.
     #[inline(always)]
     pub(crate) fn next(&mut self, close: u8) -> Result<bool, NotJson> {
-        if self.text.get(self.position) == Some(&b',') {
+        if self.text.byte(self.position) == b',' {
             self.position += 1;
             return Ok(true);
         }
@@ -192,7 +193,7 @@ impl<'t> Cursor<'t> {
             return Ok(false);
         }
         // The comma may come after white space.
-        if self.text.get(self.position) != Some(&b',') {
+        if self.text.byte(self.position) != b',' {
             return Err(NotJson);
         }
         self.position += 1;
@@ -216,19 +217,19 @@ impl<'t> Cursor<'t> {
     /// Reads the string at hand, whose quote was seen.
     #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<Text, NotJson> {
-        // Every quote and bracket of valid JSON is met in order.
-        let [quote, end, rest @ ..] = self.marks else { return Err(NotJson) };
-        if usize_of(*quote) != self.position {
+        // Every quote and bracket of valid JSON is met in order, and the index has seen to it that every string ends.
+        let (quote, end) = (self.text.mark(self.met), self.text.mark(self.met + 1));
+        if usize_of(quote) != self.position {
             return Err(NotJson);
         }
-        let (start, end) = (*quote + 1, *end);
-        (self.position, self.marks) = (usize_of(end) + 1, rest);
+        let start = quote + 1;
+        (self.position, self.met) = (usize_of(end) + 1, self.met + 2);
         let mut escaped = false;
         if self.escape < end {
-            self.escape = self.index.next_escape(start);
+            self.escape = self.text.next_escape(start);
             if self.escape < end {
                 escaped = true;
-                check_escapes(&self.text[usize_of(start)..usize_of(end)])?;
+                check_escapes(self.text, self.escape, end)?;
             }
         }
         Ok(Text { start, end, escaped })
@@ -237,7 +238,7 @@ impl<'t> Cursor<'t> {
     /// Reads the number at hand.
     #[inline(always)]
     pub(crate) fn number(&mut self) -> Result<Number, NotJson> {
-        let number = Number::read(self.text, self.position)?;
+        let number = Number::read(self.text.all(), self.position)?;
         self.position = number.range().end;
         Ok(number)
     }
@@ -262,7 +263,10 @@ impl<'t> Cursor<'t> {
     /// Reads `true`, `false` or `null`, of which the first letter was seen.
     #[inline(always)]
     pub(crate) fn literal<const N: usize>(&mut self, word: &[u8; N]) -> Result<(), NotJson> {
-        if self.text.get(self.position..).and_then(|rest| rest.first_chunk()) != Some(word) {
+        let mut bytes = [0; 8];
+        bytes[..N].copy_from_slice(word);
+        let others = self.text.eight(self.position) ^ u64::from_le_bytes(bytes);
+        if others << (64 - 8 * N) != 0 {
             return Err(NotJson);
         }
         self.position += N;
@@ -274,8 +278,8 @@ impl<'t> Cursor<'t> {
     pub(crate) fn skip(&mut self, nesting: &mut Nesting) -> Result<(), NotJson> {
         match self.peek() {
             b'{' | b'[' => {
-                let left = skip_nested(*self, nesting)?;
-                self.go_behind(left);
+                let met = skip_nested(*self, nesting)?;
+                self.go_behind(met);
                 Ok(())
             }
             first => self.skip_scalar(first),
@@ -298,24 +302,36 @@ impl<'t> Cursor<'t> {
     /// Checks that nothing but white space is left.
     pub(crate) fn end(&mut self) -> Result<(), NotJson> {
         self.peek();
-        if self.position == self.text.len() { Ok(()) } else { Err(NotJson) }
+        if self.position == self.text.all().len() { Ok(()) } else { Err(NotJson) }
     }
 
     #[inline(always)]
     fn bracket(&mut self) -> Result<(), NotJson> {
-        let (mark, rest) = self.marks.split_first().ok_or(NotJson)?;
-        if usize_of(*mark) != self.position {
+        if usize_of(self.text.mark(self.met)) != self.position {
             return Err(NotJson);
         }
-        (self.position, self.marks) = (self.position + 1, rest);
+        (self.position, self.met) = (self.position + 1, self.met + 1);
         Ok(())
     }
 }
 
+/// Checks the escapes of the string that ends at `end`, from its first backslash on.
+///
+/// The grammar lets an escape name half a surrogate pair, so that is no fault here; it only is no text.
+#[inline(never)]
+fn check_escapes<M: Marked>(text: M, first: u32, end: u32) -> Result<(), NotJson> {
+    let (mut at, string) = (first, &text.all()[..usize_of(end)]);
+    while at < end {
+        let after = usize_of(at) + 1;
+        at = text.next_escape(small(after + escape_length(&string[after..])?));
+    }
+    Ok(())
+}
+
 /// Returns the position of the next byte that is no white space.
 #[inline(never)]
-fn after_space(text: &[u8], mut position: usize) -> usize {
-    while matches!(text.get(position), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+fn after_space<M: Marked>(text: M, mut position: usize) -> usize {
+    while matches!(text.byte(position), b' ' | b'\t' | b'\n' | b'\r') {
         position += 1;
     }
     position
@@ -323,8 +339,8 @@ fn after_space(text: &[u8], mut position: usize) -> usize {
 
 /// Skips an object or array with a stack of its own: nesting is as deep as whoever wrote the record wants.
 ///
-/// Returns how many marks are left behind it.
-fn skip_nested(mut cursor: Cursor<'_>, nesting: &mut Nesting) -> Result<usize, NotJson> {
+/// Returns how many marks were met then.
+fn skip_nested<M: Marked>(mut cursor: Cursor<M>, nesting: &mut Nesting) -> Result<usize, NotJson> {
     nesting.frames.clear();
     loop {
         let first = cursor.peek();
@@ -345,7 +361,7 @@ fn skip_nested(mut cursor: Cursor<'_>, nesting: &mut Nesting) -> Result<usize, N
             }
         }
         if !is_open && !climb(&mut cursor, nesting)? {
-            return Ok(cursor.left());
+            return Ok(cursor.met());
         }
         if let Some(Frame { is_object: true, .. }) = nesting.frames.last() {
             cursor.key()?;
@@ -356,7 +372,7 @@ fn skip_nested(mut cursor: Cursor<'_>, nesting: &mut Nesting) -> Result<usize, N
 
 /// Ends a value: leaves what it was the last of; false if nothing is left around it.
 #[inline(always)]
-fn climb(cursor: &mut Cursor<'_>, nesting: &mut Nesting) -> Result<bool, NotJson> {
+fn climb<M: Marked>(cursor: &mut Cursor<M>, nesting: &mut Nesting) -> Result<bool, NotJson> {
     while let Some(frame) = nesting.frames.last_mut() {
         frame.items += 1;
         let Frame { is_object, items } = *frame;

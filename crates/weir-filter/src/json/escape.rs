@@ -2,15 +2,9 @@
 
 use super::cursor::NotJson;
 
-/// Checks the escapes of a string.
-///
-/// The grammar lets an escape name half a surrogate pair, so that is no fault here; it only is no text.
-pub(super) fn check_escapes(text: &[u8]) -> Result<(), NotJson> {
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
-        rest = Escape::read(&rest[at + 1..])?.1;
-    }
-    Ok(())
+/// Returns how long an escape is, of which the text follows its backslash.
+pub(super) fn escape_length(text: &[u8]) -> Result<usize, NotJson> {
+    Ok(text.len() - Escape::read(text)?.1.len())
 }
 
 /// Appends the string's characters to `out`; false if they are not text (half a surrogate pair) and `out` is as it was.
@@ -89,6 +83,13 @@ fn character(text: &[u8]) -> Option<(char, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Checks the escapes of a string, one after the other.
+    fn check_escapes(text: &[u8]) -> Result<(), NotJson> {
+        let Some(at) = text.iter().position(|byte| *byte == b'\\') else { return Ok(()) };
+        let rest = &text[at + 1..];
+        check_escapes(&rest[escape_length(rest)?..])
+    }
 
     fn read(text: &str) -> Option<String> {
         let mut out = b"before".to_vec();

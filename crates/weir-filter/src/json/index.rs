@@ -4,151 +4,125 @@
 //! bracket outside strings. Afterwards a string's end is known without looking at it, so skipping content costs the same
 //! whatever its length.
 
-use super::block::{BLOCK, Block, classify};
+use super::block::{Block, classify};
+use super::text::{END, Far, Near};
 use fearless_simd::{Level, Simd, dispatch};
 use weir_policy::MalformedCode;
+
+pub(super) use super::block::BLOCK;
 
 /// The marks of one text; its buffers are used again for the next.
 pub(crate) struct Index {
     /// The processor's instructions, found out once.
     level: Level,
-    /// Positions of unescaped quotes and of brackets outside strings, then [`END`].
+    near: Box<Near>,
+    /// The marks of a text that is not near, then [`END`].
     marks: Vec<u32>,
-    /// Number of marks before [`END`].
-    len: usize,
-    /// A bit for each byte of the text that is a backslash.
+    /// The same for a bit for each byte of the text that is a backslash.
     backslashes: Vec<u64>,
-    /// Number of the text's blocks.
-    blocks: usize,
-    /// Whether there is any backslash.
-    escapes: bool,
 }
 
-/// Follows the last mark, as often as a walker may look ahead: no text has this position.
-pub(super) const END: u32 = u32::MAX;
-/// How many [`END`]s there are.
-const ENDS: usize = 4;
+/// A text that was read.
+pub(crate) enum Text<'t> {
+    Near(&'t Near),
+    Far(Far<'t>),
+}
 
 impl Index {
     /// Makes an index that works with these instructions of the processor.
     pub(crate) fn new(level: Level) -> Self {
-        Self { level, marks: Vec::new(), len: 0, backslashes: Vec::new(), blocks: 0, escapes: false }
+        Self { level, near: Near::new(), marks: Vec::new(), backslashes: Vec::new() }
     }
 
     /// Reads a text that is shorter than 4 GiB.
     ///
     /// Fails with `utf8` where the text is not UTF-8, and with `json` where a string does not end or holds a control
     /// character; [`Cursor`](super::Cursor) checks the rest.
-    pub(crate) fn read(&mut self, text: &[u8]) -> Result<(), MalformedCode> {
-        self.reserve(text.len());
-        let scan = self.scan_at_best(text);
-        self.len = scan.marks;
-        self.marks[self.len..self.len + ENDS].fill(END);
-        self.escapes = scan.any_backslash != 0;
-        if !scan.is_utf8(text) {
-            return Err(MalformedCode::Utf8);
+    pub(crate) fn read<'t>(&'t mut self, text: &'t [u8]) -> Result<Text<'t>, MalformedCode> {
+        let Self { level, near, marks, backslashes } = self;
+        if text.len() <= Near::LONGEST {
+            let (blocks, marks, backslashes) = near.take(text);
+            let scan = Scan::at_best(*level, blocks, marks, backslashes);
+            scan.check(text)?;
+            near.end(scan.marks, if scan.any_backslash == 0 { 0 } else { text.len().div_ceil(BLOCK) });
+            return Ok(Text::Near(near));
         }
-        if scan.in_string != 0 || scan.controls != 0 {
-            return Err(MalformedCode::Json);
-        }
-        Ok(())
-    }
-
-    /// Returns the marks, ended by [`END`].
-    pub(super) fn marks(&self) -> &[u32] {
-        &self.marks[..self.len + ENDS]
-    }
-
-    /// Returns the position of the first backslash from `start` on; [`END`] if there is none.
-    #[inline(always)]
-    pub(super) fn next_escape(&self, start: u32) -> u32 {
-        if self.escapes { self.next_of_escapes(start) } else { END }
-    }
-
-    #[inline(never)]
-    fn next_of_escapes(&self, start: u32) -> u32 {
-        let at = usize_of(start);
-        let mut ahead = u64::MAX << (at % BLOCK);
-        for (word, base) in self.backslashes[at / BLOCK..self.blocks].iter().zip((at / BLOCK * BLOCK..).step_by(BLOCK))
-        {
-            ahead &= word;
-            if ahead != 0 {
-                return small(base) + ahead.trailing_zeros();
-            }
-            ahead = u64::MAX;
-        }
-        END
-    }
-
-    fn reserve(&mut self, bytes: usize) {
-        let blocks = bytes.div_ceil(BLOCK);
-        self.blocks = blocks;
+        let blocks = text.len().div_ceil(BLOCK);
         // Whole blocks of marks are written, and overwritten where a block has fewer.
-        let marks = (blocks + 1) * BLOCK + ENDS;
-        if self.marks.len() < marks {
-            self.marks.resize(marks, 0);
-            self.backslashes.resize(blocks, 0);
-        }
+        marks.resize(marks.len().max((blocks + 1) * BLOCK), END);
+        backslashes.resize(backslashes.len().max(blocks), 0);
+        let scan = Scan::at_best(*level, text, marks, backslashes);
+        scan.check(text)?;
+        let backslashes = if scan.any_backslash == 0 { &[] } else { &backslashes[..blocks] };
+        Ok(Text::Far(Far { text, marks: &marks[..scan.marks], backslashes }))
     }
 
-    fn scan_at_best(&mut self, text: &[u8]) -> Scan {
+    /// Overwrites what was read last.
+    pub(crate) fn forget(&mut self) {
+        self.near.forget();
+    }
+}
+
+impl Scan {
+    fn at_best(level: Level, text: &[u8], marks: &mut [u32], backslashes: &mut [u64]) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(avx512) = self.level.as_avx512() {
-            return avx512::scan(avx512, self, text);
+        if let Some(avx512) = level.as_avx512() {
+            return avx512::scan(avx512, text, marks, backslashes);
         }
-        dispatch!(self.level, simd => self.scan(simd, text, prefix_xor, write_positions))
+        dispatch!(level, simd => Self::of(simd, text, (marks, backslashes), prefix_xor, write_positions))
     }
 
     /// Scans a text, with ways to do two things that some processors have instructions for.
     #[inline(always)]
-    fn scan<S: Simd>(
-        &mut self,
+    fn of<S: Simd>(
         simd: S,
         text: &[u8],
+        (marks, backslashes): (&mut [u32], &mut [u64]),
         prefix_xor: impl Fn(u64) -> u64,
         write_positions: impl Fn(&mut [u32; BLOCK], u32, u64),
-    ) -> Scan {
-        let mut scan = Scan::default();
+    ) -> Self {
+        let mut scan = Self::default();
         let (blocks, rest) = text.as_chunks::<BLOCK>();
-        for (at, block) in blocks.iter().enumerate() {
-            self.block(&mut scan, at, classify(simd, block), &prefix_xor, &write_positions);
+        let (whole, of_rest) = backslashes.split_at_mut(blocks.len());
+        for (block, backslashes) in blocks.iter().zip(whole) {
+            *backslashes = scan.block(classify(simd, block), marks, &prefix_xor, &write_positions);
         }
-        if !rest.is_empty() {
+        if let [backslashes, ..] = of_rest {
             let mut block = [b' '; BLOCK];
             block[..rest.len()].copy_from_slice(rest);
-            self.block(&mut scan, blocks.len(), classify(simd, &block), &prefix_xor, &write_positions);
+            *backslashes = scan.block(classify(simd, &block), marks, &prefix_xor, &write_positions);
         }
         scan
     }
 
+    /// Adds a block's marks; returns its backslashes.
     #[inline(always)]
     fn block(
         &mut self,
-        scan: &mut Scan,
-        at: usize,
         block: Block,
+        marks: &mut [u32],
         prefix_xor: impl Fn(u64) -> u64,
         write_positions: impl Fn(&mut [u32; BLOCK], u32, u64),
-    ) {
-        let strings = scan.strings(&block, prefix_xor);
-        let marks = strings.quotes | block.brackets & !strings.inside;
-        let room = self.marks[scan.marks..].first_chunk_mut().expect("room for a block is reserved");
-        write_positions(room, scan.base, marks);
-        self.backslashes[at] = block.backslashes;
-        scan.marks += usize_of(marks.count_ones());
-        scan.base = scan.base.wrapping_add(64);
+    ) -> u64 {
+        let strings = self.strings(&block, prefix_xor);
+        let found = strings.quotes | block.brackets & !strings.inside;
+        let room = marks[self.marks..].first_chunk_mut().expect("room for a block is reserved");
+        write_positions(room, self.base, found);
+        self.marks += usize_of(found.count_ones());
+        self.base = self.base.wrapping_add(64);
+        block.backslashes
     }
 }
 
 /// What AVX-512 has of its own: it writes the positions of a block's marks at once.
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
-    use super::{BLOCK, Index, Scan};
+    use super::{BLOCK, Scan};
     use fearless_simd::{prelude::*, u32x16};
     use std::arch::x86_64 as arch;
 
     fearless_simd::kernel!(
-        pub(super) fn scan(avx512: Avx512, index: &mut Index, text: &[u8]) -> Scan {
+        pub(super) fn scan(avx512: Avx512, text: &[u8], marks: &mut [u32], backslashes: &mut [u64]) -> Scan {
             let numbers = arch::_mm512_set_epi64(
                 0x3f3e_3d3c_3b3a_3938,
                 0x3736_3534_3332_3130,
@@ -180,7 +154,7 @@ mod avx512 {
                     store(arch::_mm512_extracti32x4_epi32::<3>(places), fourth);
                 }
             };
-            index.scan(avx512, text, prefix_xor, write_positions)
+            Scan::of(avx512, text, (marks, backslashes), prefix_xor, write_positions)
         }
     );
 }
@@ -209,6 +183,17 @@ struct Strings {
 }
 
 impl Scan {
+    /// Fails where the text is not UTF-8, or a string does not end or holds a control character.
+    fn check(&self, text: &[u8]) -> Result<(), MalformedCode> {
+        if !self.is_utf8(text) {
+            return Err(MalformedCode::Utf8);
+        }
+        if self.in_string != 0 || self.controls != 0 {
+            return Err(MalformedCode::Json);
+        }
+        Ok(())
+    }
+
     /// Tells whether the text is UTF-8. What comes before the first block that is not ASCII all through need not be looked at.
     #[inline]
     fn is_utf8(&self, text: &[u8]) -> bool {
@@ -274,7 +259,7 @@ fn write_positions(room: &mut [u32; BLOCK], base: u32, mut bits: u64) {
 /// Marks that are written at once.
 const BURST: usize = 8;
 
-fn small(position: usize) -> u32 {
+pub(super) fn small(position: usize) -> u32 {
     u32::try_from(position).expect("a text is shorter than 4 GiB")
 }
 
@@ -288,17 +273,34 @@ pub(crate) fn usize_of(small: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::text::Marked;
     use crate::level::levels;
 
     fn marks(text: &str) -> Result<Vec<u32>, MalformedCode> {
         let mut found = levels().into_iter().map(|(_, level)| {
             let mut index = Index::new(level);
-            index.read(text.as_bytes())?;
-            Ok(index.marks()[..index.len].to_vec())
+            Ok(all_marks(index.read(text.as_bytes())?))
         });
         let first = found.next().unwrap();
         found.for_each(|other| assert_eq!(first, other, "all processors find the same"));
         first
+    }
+
+    fn all_marks(text: Text<'_>) -> Vec<u32> {
+        fn of(text: impl Marked) -> Vec<u32> {
+            (0..=text.all().len()).map(|number| text.mark(number)).take_while(|mark| *mark != END).collect()
+        }
+        match text {
+            Text::Near(near) => of(near),
+            Text::Far(far) => of(far),
+        }
+    }
+
+    fn next_escape(index: &mut Index, text: &[u8], start: u32) -> u32 {
+        match index.read(text).unwrap() {
+            Text::Near(near) => near.next_escape(start),
+            Text::Far(far) => far.next_escape(start),
+        }
     }
 
     /// Byte after byte, as one would by hand.
@@ -345,27 +347,58 @@ mod tests {
 
     #[test]
     fn broken_utf8_is_told_apart_from_broken_json() {
-        assert_eq!(Index::new(Level::new()).read(b"{\"\xFF"), Err(MalformedCode::Utf8));
-        assert_eq!(Index::new(Level::new()).read(b"{\""), Err(MalformedCode::Json));
+        for (text, code) in [(&b"{\"\xFF"[..], MalformedCode::Utf8), (b"{\"", MalformedCode::Json)] {
+            assert_eq!(Index::new(Level::new()).read(text).err(), Some(code));
+        }
     }
 
     #[test]
     fn next_escape_is_found_wherever_one_looks_from() {
-        let mut text = "x".repeat(200);
-        text.replace_range(130..132, "\\n");
         let mut index = Index::new(Level::new());
-        index.read(text.as_bytes()).unwrap();
-        for start in [0, 63, 64, 128, 129, 130] {
-            assert_eq!(index.next_escape(start), 130);
+        // A text that is near, and one that is not.
+        for longer in [0, 20_000] {
+            let mut text = "x".repeat(200 + longer);
+            text.replace_range(130..132, "\\n");
+            for start in [0, 63, 64, 128, 129, 130] {
+                assert_eq!(next_escape(&mut index, text.as_bytes(), start), 130);
+            }
+            for start in [131, 191, 192, 199, 200] {
+                assert_eq!(next_escape(&mut index, text.as_bytes(), start), END);
+            }
+            // What an earlier text left does not count.
+            assert_eq!(next_escape(&mut index, &text.as_bytes()[..100], 0), END);
+            text.replace_range(99..101, "\\n");
+            let ends = [0, 99, 100].map(|start| next_escape(&mut index, &text.as_bytes()[..102], start));
+            assert_eq!(ends, [99, 99, END]);
         }
-        for start in [131, 191, 192, 199, 200] {
-            assert_eq!(index.next_escape(start), END);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_text_that_is_forgotten() {
+        let mut index = Index::new(Level::new());
+        index.read(b"{\"email\":\"alice@example.org\"}").unwrap();
+        assert!(index.near.text.starts_with(b"{\"email"));
+        index.forget();
+        assert!(index.near.text.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_text_reads_as_nuls_behind_its_end() {
+        let mut index = Index::new(Level::new());
+        for length in [0, 1, 48, 49, 63, 64, 65, Near::LONGEST - 1, Near::LONGEST, Near::LONGEST + 1] {
+            // What an earlier and longer text left does not show.
+            index.read("y".repeat(length + 200).as_bytes()).unwrap();
+            let text = "x".repeat(length);
+            let read = |text: &dyn Fn(usize) -> (u8, u64, [u64; 2])| {
+                assert_eq!(text(length), (0, 0, [0; 2]));
+                if length > 0 {
+                    assert_eq!(text(length - 1), (b'x', b'x'.into(), [b'x'.into(), 0]));
+                }
+            };
+            match index.read(text.as_bytes()).unwrap() {
+                Text::Near(near) => read(&|at| (near.byte(at), near.eight(at), near.sixteen(at))),
+                Text::Far(far) => read(&|at| (far.byte(at), far.eight(at), far.sixteen(at))),
+            }
         }
-        // What an earlier text left does not count.
-        index.read(&text.as_bytes()[..100]).unwrap();
-        assert_eq!(index.next_escape(0), END);
-        text.replace_range(99..101, "\\n");
-        index.read(&text.as_bytes()[..102]).unwrap();
-        assert_eq!((index.next_escape(0), index.next_escape(99), index.next_escape(100)), (99, 99, END));
     }
 }

@@ -4,6 +4,7 @@
 //! without rounding: 1.0 is whole, 2^53 + 1 stays itself, 1e400 is large and not infinite.
 
 use super::cursor::NotJson;
+use super::text::Marked;
 use weir_policy::{Unit, values};
 
 /// A number: `± digits × 10^exponent`.
@@ -156,7 +157,7 @@ pub(crate) struct Short {
 impl Short {
     /// Reads the number at `start`; none where it is of another kind, or none at all.
     #[inline(always)]
-    pub(crate) fn read(text: &[u8], start: usize) -> Option<Self> {
+    pub(crate) fn read(text: impl Marked, start: usize) -> Option<Self> {
         let whole = Few::read(text, start)?;
         // RFC 8259: `int = zero / ( digit1-9 *DIGIT )`.
         if whole.length > 1 && whole.first == b'0' {
@@ -206,8 +207,8 @@ struct Few {
 
 impl Few {
     #[inline(always)]
-    fn read(text: &[u8], at: usize) -> Option<Self> {
-        let raw = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
+    fn read(text: impl Marked, at: usize) -> Option<Self> {
+        let raw = text.eight(at);
         let (bytes, bits) = digits(raw);
         if bits == 0 || bits == u64::BITS {
             return None;
@@ -335,6 +336,7 @@ fn shift(digits: i128, exponent: i64) -> Result<i128, Unfit> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::text::Far;
     use super::*;
 
     fn read(text: &str) -> Result<Number, NotJson> {
@@ -393,7 +395,8 @@ mod tests {
         }) {
             for (before, after) in [("", ",\"rest\":1}"), ("0", "}        "), ("-", "        "), ("", "")] {
                 let text = format!("{before}{whole}{fraction}{after}");
-                let Some(short) = Short::read(text.as_bytes(), 0) else { continue };
+                let far = Far { text: text.as_bytes(), marks: &[], backslashes: &[] };
+                let Some(short) = Short::read(far, 0) else { continue };
                 let number = Number::read(text.as_bytes(), 0).unwrap();
                 assert_eq!(short.end(), number.end, "{text}");
                 assert_eq!(short.whole(), number.long(), "{text}");

@@ -14,11 +14,19 @@ fn event(data: &str) -> String {
 fn troubleshooting(data: &str) -> (Vec<String>, weir_filter::FieldCounts) {
     let world = World::new(&[TYPES]);
     world.permit("u-1");
-    let out = world.run(&[event(data)]);
-    assert_eq!(fates(&out, PurposeId::Troubleshooting), ["written"], "{data}");
-    let rows = &out.troubleshooting.tables()[0];
-    (row(&world.policy, rows, 0), out.tally.fields(ContractIx(0)))
+    let read = |event: String| {
+        let out = world.run(&[event]);
+        assert_eq!(fates(&out, PurposeId::Troubleshooting), ["written"], "{data}");
+        let rows = &out.troubleshooting.tables()[0];
+        (row(&world.policy, rows, 0), out.tally.fields(ContractIx(0)))
+    };
+    let (short, long) = (read(event(data)), read(event(data) + &" ".repeat(LONG)));
+    assert_eq!(short, long, "a long record is read where it lies, a short one in a place of its own: {data}");
+    short
 }
+
+/// A record of so many bytes is long.
+const LONG: usize = 20_000;
 
 #[test]
 fn values_that_fit_are_stored_as_their_type() {
