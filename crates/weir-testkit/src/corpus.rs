@@ -233,7 +233,9 @@ impl Corpus {
 
     /// Makes event number `index`.
     pub fn event(&self, index: u64) -> Produced {
-        let mut record = Produced::default();
+        // Most events fit without growing.
+        let value = Vec::with_capacity(self.options.bytes + self.options.bytes / 2);
+        let mut record = Produced { value: Some(value), ..Produced::default() };
         self.write(index, &mut record);
         record
     }

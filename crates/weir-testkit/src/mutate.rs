@@ -5,6 +5,7 @@
 
 mod lists;
 
+use memchr::{memchr, memmem};
 use weir_policy::{Coarsen, Field, FieldType, Policy, Range};
 
 use crate::corpus::Produced;
@@ -13,16 +14,27 @@ use crate::random::Random;
 /// Spoils records of a policy's events.
 #[derive(Clone, Debug)]
 pub struct Mutator {
-    /// For each declared field: the last key of its path, and values at the edges of its type.
+    /// For each declared field: the last key of its path, quoted and with its colon, and values at the edges of its type.
     edges: Vec<(String, Vec<String>)>,
+    /// Arrays and objects with each number of each item: to write them for each record would take most of the time.
+    wide: Vec<Wide>,
+}
+
+/// An array and an object with many of an item.
+#[derive(Clone, Debug)]
+struct Wide {
+    array: String,
+    object: String,
 }
 
 impl Mutator {
     /// Prepares the edges of all declared fields.
     pub fn new(policy: &Policy) -> Self {
         let fields = policy.contracts().iter().flat_map(|contract| &contract.fields);
-        let edges = fields.filter_map(|field| Some((field.segments.last()?.clone(), edges_of(field)))).collect();
-        Self { edges }
+        let edges =
+            fields.filter_map(|field| Some((format!("\"{}\":", field.segments.last()?), edges_of(field)))).collect();
+        let wide = WIDE_ITEMS.iter().flat_map(|item| WIDTHS.map(|items| Wide::of(item, items))).collect();
+        Self { edges, wide }
     }
 
     /// Spoils a record in one way, which `seed` chooses.
@@ -39,7 +51,7 @@ impl Mutator {
             7 => double_member(value, random),
             8 => escape_key(value, random),
             9 => nest(value, random),
-            10 => widen(value, random),
+            10 => self.widen(value, random),
             11 => put_attribute(value, random),
             12 => put_space(value, random),
             13 => put_bytes(value, random),
@@ -48,18 +60,32 @@ impl Mutator {
         }
     }
 
+    /// Puts a wide array or object in place of a value.
+    fn widen(&self, value: &mut Vec<u8>, random: &mut Random) {
+        let (width, item) = (random.index(WIDTHS.len()), random.index(WIDE_ITEMS.len()));
+        let wide = &self.wide[item * WIDTHS.len() + width];
+        let new = if random.chance(700) { &wide.array } else { &wide.object };
+        put_value(value, new.as_bytes(), random);
+    }
+
     /// Gives a declared field a value at the edge of its type, or of another field's.
     fn put_edge(&self, value: &mut Vec<u8>, random: &mut Random) {
         // Fields that the record does not have are passed over; a few tries find one that it has.
         for _ in 0..20 {
             let (key, edges) = &self.edges[random.index(self.edges.len())];
             let edges = if random.chance(100) { &self.edges[random.index(self.edges.len())].1 } else { edges };
-            let quoted = format!("\"{key}\":");
-            if let (Some(at), false) = (find(value, quoted.as_bytes()), edges.is_empty()) {
+            if let (Some(at), false) = (memmem::find(value, key.as_bytes()), edges.is_empty()) {
                 let edge = &edges[random.index(edges.len())];
-                return replace_value(value, at + quoted.len(), edge.as_bytes());
+                return replace_value(value, at + key.len(), edge.as_bytes());
             }
         }
+    }
+}
+
+impl Wide {
+    fn of(item: &str, items: usize) -> Self {
+        let members: Vec<String> = (0..items).map(|number| format!("\"k{number}\":{item}")).collect();
+        Self { array: format!("[{}]", vec![item; items].join(",")), object: format!("{{{}}}", members.join(",")) }
     }
 }
 
@@ -157,7 +183,8 @@ fn replace_value(value: &mut Vec<u8>, start: usize, new: &[u8]) {
         end += 1;
     }
     let end = end.min(value.len());
-    value.splice(start..end, new.iter().copied());
+    // In one piece: a splice would go byte by byte, and `new` may be long.
+    *value = [&value[..start], new, &value[end..]].concat();
 }
 
 /// Adds an undeclared member to a random object.
@@ -198,27 +225,14 @@ fn nest(value: &mut Vec<u8>, random: &mut Random) {
     put_value(value, nested.as_bytes(), random);
 }
 
-/// Puts a wide array or object in place of a value.
-fn widen(value: &mut Vec<u8>, random: &mut Random) {
-    let items = random.pick(&[0, 1, 100, 4095, 4096, 4097]);
-    let item = random.pick(&["0", "null", "{}", "{\"price\":1,\"quantity\":2}", "\"x\""]);
-    let wide = if random.chance(700) {
-        format!("[{}]", vec![item; items].join(","))
-    } else {
-        let members: Vec<String> = (0..items).map(|number| format!("\"k{number}\":{item}")).collect();
-        format!("{{{}}}", members.join(","))
-    };
-    put_value(value, wide.as_bytes(), random);
-}
-
 /// Gives an attribute of the envelope a value that it should not have, or one at its edge.
 fn put_attribute(value: &mut Vec<u8>, random: &mut Random) {
     let (name, new) = random.pick(lists::ATTRIBUTES);
     let quoted = format!("\"{name}\":");
-    match find(value, quoted.as_bytes()) {
+    match memmem::find(value, quoted.as_bytes()) {
         Some(at) => replace_value(value, at + quoted.len(), new.as_bytes()),
         None => {
-            if let Some(brace) = find(value, b"{") {
+            if let Some(brace) = memchr(b'{', value) {
                 value.splice(brace + 1..=brace, format!("{quoted}{new},").into_bytes());
             }
         }
@@ -290,13 +304,14 @@ fn mutate_headers(record: &mut Produced, random: &mut Random) {
     }
 }
 
-fn find(value: &[u8], wanted: &[u8]) -> Option<usize> {
-    value.windows(wanted.len()).position(|window| window == wanted)
-}
-
 /// Finds one of the places where a byte stands.
 fn find_any(value: &[u8], wanted: u8, random: &mut Random) -> Option<usize> {
     let start = random.index(value.len());
-    let place = |from: usize| value.get(from..)?.iter().position(|byte| *byte == wanted).map(|at| from + at);
+    let place = |from: usize| memchr(wanted, value.get(from..)?).map(|at| from + at);
     place(start).or_else(|| place(0))
 }
+
+/// How many items a wide array or object has: few, and around a limit.
+const WIDTHS: [usize; 6] = [0, 1, 100, 4095, 4096, 4097];
+/// What a wide array or object holds.
+const WIDE_ITEMS: [&str; 5] = ["0", "null", "{}", "{\"price\":1,\"quantity\":2}", "\"x\""];

@@ -1,8 +1,8 @@
 //! The filter once more, slow and plain: what the fast one must agree with, row by row and count by count.
 //!
 //! It reads a record as the texts word it: RFC 8259 for the bytes, the tables in the documentation of `weir_filter` and
-//! `weir_consent` for the order in which codes and reasons are given, `DESIGN.md` for the rest. It keeps whole trees and
-//! copies everything. What it shares with the fast filter is data (contracts, lists of words, families of user agents) and
+//! `weir_consent` for the order in which codes and reasons are given, `DESIGN.md` for the rest. It builds whole trees and
+//! asks plain maps. What it shares with the fast filter is data (contracts, lists of words, families of user agents) and
 //! the cryptography, which vectors check elsewhere; parsing, numbers, times, vocabularies, coarsening, consent and
 //! accounting are its own.
 
@@ -16,15 +16,17 @@ pub mod time;
 pub mod value;
 pub mod walk;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use weir_filter::{Coordinates, Fate, Limits, Origin, TallyKey};
-use weir_keys::{EVENT_ID_KIND, KeySet};
+use weir_keys::{EVENT_ID_KIND, KeySet, PseudonymKey};
 use weir_policy::{
-    Contract, ContractIx, DenyReason, FieldClass, FieldType, MalformedCode, Policy, PurposeId, Resolved,
+    Contract, ContractIx, DenyReason, FieldClass, FieldType, MalformedCode, Policy, PurposeId, PurposeSet, Resolved,
 };
 
-use cell::{Cell, Row};
+use cell::{Cell, Names, Row};
 use consent::{Consents, Identity, Question};
 use envelope::Envelope;
 use json::Json;
@@ -52,9 +54,16 @@ pub struct Reference {
     keys: Arc<KeySet>,
     limits: Limits,
     region: String,
+    /// The names of each contract's columns.
+    names: HashMap<ContractIx, Names>,
+    /// Keys of pseudonyms that were derived before, by purpose and epoch.
+    derived: RefCell<HashMap<(PurposeId, i32), EpochKeys>>,
     /// What organisations and persons have said.
     pub consents: Consents,
 }
+
+/// Keys of one purpose and epoch: by tenant, then by kind.
+type EpochKeys = HashMap<String, HashMap<String, PseudonymKey>>;
 
 /// An event with its contract.
 struct Event<'e> {
@@ -63,14 +72,14 @@ struct Event<'e> {
     is_expired: bool,
     envelope: Envelope,
     walked: Walked,
-    person: Option<Identity>,
-    named: Vec<Identity>,
 }
 
 impl Reference {
     /// Prepares the filter, with nobody's consent.
     pub fn new(policy: Arc<Policy>, keys: Arc<KeySet>, limits: Limits, region: &str) -> Self {
-        Self { policy, keys, limits, region: region.to_owned(), consents: Consents::default() }
+        let names = policy.iter().map(|(place, contract)| (place, Names::of(contract))).collect();
+        let (region, derived, consents) = (region.to_owned(), RefCell::default(), Consents::default());
+        Self { policy, keys, limits, region, names, derived, consents }
     }
 
     /// Takes one record and adds what becomes of it to `outcome`.
@@ -85,15 +94,20 @@ impl Reference {
                 }
             }
             Ok(event) => {
+                let named = event.named();
+                let mut written = PurposeSet::NONE;
                 for purpose in PurposeId::ALL {
-                    let fate = match self.row(&event, purpose, now_ms, outcome) {
-                        Ok(()) => Fate::Written,
+                    let fate = match self.row(&event, &named, purpose, now_ms, outcome) {
+                        Ok(()) => {
+                            written = written.with(purpose);
+                            Fate::Written
+                        }
                         Err(reason) => Fate::Denied(reason),
                     };
                     let contract = Some(event.place);
                     outcome.count(TallyKey { origin: record.origin, purpose, contract, fate });
                 }
-                self.count_fields(&event, now_ms, outcome);
+                self.count_fields(&event, written, outcome);
             }
         }
     }
@@ -132,27 +146,19 @@ impl Reference {
         if walked.is_doubled {
             return Err(MalformedCode::DuplicateKey);
         }
-        let mut named = Vec::new();
-        for (field, held) in contract.fields.iter().zip(&walked.fields) {
-            if let FieldType::Identifier { kind } = &field.field_type {
-                named.extend(held.identifiers().into_iter().map(|identifier| Identity {
-                    tenant: envelope.tenant.clone(),
-                    kind: kind.to_string(),
-                    identifier: identifier.to_owned(),
-                }));
-            }
-        }
-        let subject = contract.subject.map(|place| (place, walked.fields[place].identifiers()));
-        let person = subject.and_then(|(place, identifiers)| {
-            let identifier = identifiers.first().map(|identifier| (*identifier).to_owned())?;
-            Some(Identity { tenant: envelope.tenant.clone(), kind: kind_of(contract, place).to_owned(), identifier })
-        });
-        Ok(Event { place, contract, is_expired, envelope, walked, person, named })
+        Ok(Event { place, contract, is_expired, envelope, walked })
     }
 
     /// Judges an event for a purpose, and makes its row. The first rule that says no gives the reason.
-    fn row(&self, event: &Event<'_>, purpose: PurposeId, now_ms: i64, outcome: &mut Outcome) -> Result<(), DenyReason> {
-        self.judge(event, purpose, now_ms)?;
+    fn row(
+        &self,
+        event: &Event<'_>,
+        named: &[Identity<'_>],
+        purpose: PurposeId,
+        now_ms: i64,
+        outcome: &mut Outcome,
+    ) -> Result<(), DenyReason> {
+        self.judge(event, named, purpose, now_ms)?;
         let row = self.make_row(event, purpose).ok_or(DenyReason::EpochClosed)?;
         let (date, _) = time::day_and_floor(event.envelope.time_us, 1);
         let table = Table { purpose, event_type: event.contract.event_type.clone(), date };
@@ -160,8 +166,15 @@ impl Reference {
         Ok(())
     }
 
-    fn judge(&self, event: &Event<'_>, purpose: PurposeId, now_ms: i64) -> Result<(), DenyReason> {
+    fn judge(
+        &self,
+        event: &Event<'_>,
+        named: &[Identity<'_>],
+        purpose: PurposeId,
+        now_ms: i64,
+    ) -> Result<(), DenyReason> {
         let Event { contract, envelope, .. } = event;
+        let person = event.person();
         let event_ms = envelope.time_us.div_euclid(1000);
         if !contract.purposes.contains(purpose) {
             return Err(DenyReason::NotDeclared);
@@ -175,13 +188,13 @@ impl Reference {
         if event.is_expired {
             return Err(DenyReason::ContractExpired);
         }
-        if contract.subject.is_some() && event.person.is_none() {
+        if contract.subject.is_some() && person.is_none() {
             return Err(DenyReason::NoSubject);
         }
         let question = Question {
             tenant: &envelope.tenant,
-            person: event.person.as_ref(),
-            named: &event.named,
+            person,
+            named,
             event_ms,
             now_ms,
             region: &self.region,
@@ -202,27 +215,25 @@ impl Reference {
         let event_ms = envelope.time_us.div_euclid(1000);
         let epoch = i32::try_from(event_ms.div_euclid(i64::from(rules.epoch_days) * 86_400_000)).ok()?;
         let pseudonym = |kind: &str, identifier: &[u8]| {
-            let key = self.keys.pseudonym_key(purpose, epoch, &envelope.tenant, kind)?;
-            Some(Cell::Bytes(key.digest(identifier)))
+            self.pseudonym((purpose, epoch), &envelope.tenant, kind, identifier).map(Cell::Bytes)
         };
         let mut event_id = u32::try_from(envelope.source.len()).ok()?.to_le_bytes().to_vec();
         event_id.extend_from_slice(envelope.source.as_bytes());
         event_id.extend_from_slice(envelope.id.as_bytes());
         let (_, time) = time::day_and_floor(envelope.time_us, rules.time_precision.micros());
-        let subject = match &event.person {
-            Some(person) => pseudonym(&person.kind, person.identifier.as_bytes())?,
+        let subject = match event.person() {
+            Some(person) => pseudonym(person.kind, person.identifier.as_bytes())?,
             None => Cell::Null,
         };
-        let mut row: Row = [
-            ("tenant", Cell::Text(envelope.tenant.clone())),
-            ("subject", subject),
-            ("subject_epoch", Cell::Int(epoch.into())),
-            ("event_id", pseudonym(EVENT_ID_KIND, &event_id)?),
-            ("time", Cell::Int(time)),
-            ("contract_version", Cell::Int(contract.version.into())),
-        ]
-        .map(|(name, cell)| (name.to_owned(), cell))
-        .into();
+        let names = &self.names[&event.place];
+        let mut row = names.head([
+            Cell::Text(envelope.tenant.clone()),
+            subject,
+            Cell::Int(epoch.into()),
+            pseudonym(EVENT_ID_KIND, &event_id)?,
+            Cell::Int(time),
+            Cell::Int(contract.version.into()),
+        ]);
         for (place, field) in contract.fields.iter().enumerate() {
             if contract.subject == Some(place)
                 || field.class == FieldClass::Content
@@ -240,42 +251,73 @@ impl Reference {
                 Held::One(_) if field.array.is_some() => Cell::Null,
                 Held::One(held) => cell(held)?,
             };
-            row.insert(field.column.clone(), cell);
+            row.insert(names.field(place), cell);
         }
         Some(row)
     }
 
-    /// Adds what was dropped from the event or replaced in it.
-    fn count_fields(&self, event: &Event<'_>, now_ms: i64, outcome: &mut Outcome) {
-        let written: Vec<PurposeId> = PurposeId::ALL
-            .into_iter()
-            .filter(|purpose| self.judge(event, *purpose, now_ms).is_ok() && self.make_row(event, *purpose).is_some())
-            .collect();
+    /// Returns a pseudonym; none when the key of its epoch or tenant is gone.
+    fn pseudonym(
+        &self,
+        (purpose, epoch): (PurposeId, i32),
+        tenant: &str,
+        kind: &str,
+        identifier: &[u8],
+    ) -> Option<[u8; 16]> {
+        let mut derived = self.derived.borrow_mut();
+        let known = derived.get(&(purpose, epoch)).and_then(|tenants| tenants.get(tenant)?.get(kind));
+        if let Some(key) = known {
+            return Some(key.digest(identifier));
+        }
+        let key = self.keys.pseudonym_key(purpose, epoch, tenant, kind)?;
+        let digest = key.digest(identifier);
+        let of_epoch = derived.entry((purpose, epoch)).or_default();
+        of_epoch.entry(tenant.to_owned()).or_default().insert(kind.to_owned(), key);
+        Some(digest)
+    }
+
+    /// Adds what was dropped from the event or replaced in it; `written` are the purposes that have a row of it.
+    fn count_fields(&self, event: &Event<'_>, written: PurposeSet, outcome: &mut Outcome) {
         let mut counts = event.walked.counts;
         let fields = event.contract.fields.iter().enumerate().filter(|(_, field)| field.class != FieldClass::Content);
         for (place, field) in fields {
             let is_subject = event.contract.subject == Some(place);
             let purposes = if is_subject { event.contract.purposes } else { field.purposes };
-            let carriers: Vec<PurposeId> =
-                written.iter().copied().filter(|purpose| purposes.contains(*purpose)).collect();
+            let is_carrier = |purpose: &PurposeId| written.contains(*purpose) && purposes.contains(*purpose);
             let held = &event.walked.fields[place];
             let values = match held {
                 Held::One(one) => std::slice::from_ref(one),
                 Held::Many(many) => many,
             };
-            if carriers.is_empty() && !matches!(held, Held::One(Err(_))) {
+            if !PurposeId::ALL.iter().any(is_carrier) && !matches!(held, Held::One(Err(_))) {
                 counts.not_permitted += 1;
             }
             // A number for which a purpose's buckets have no place is null there, and counted there.
-            for purpose in carriers.into_iter().filter(|_| !is_subject) {
+            for purpose in PurposeId::ALL.into_iter().filter(is_carrier).filter(|_| !is_subject) {
                 let rules = self.policy.purposes().rules(purpose);
-                let unplaced = values.iter().flatten().filter(|value| {
-                    !matches!(value, Value::Identifier(_)) && value::cell(field, value, purpose, rules).is_none()
-                });
+                let numbers =
+                    values.iter().flatten().filter(|value| matches!(value, Value::Whole(_) | Value::Float(_)));
+                let unplaced = numbers.filter(|value| value::cell(field, value, purpose, rules).is_none());
                 counts.out_of_range += unplaced.map(|_| 1).sum::<u64>();
             }
         }
         outcome.count_fields(event.place, &counts);
+    }
+}
+
+impl Event<'_> {
+    /// Returns whom the event is about.
+    fn person(&self) -> Option<Identity<'_>> {
+        let place = self.contract.subject?;
+        let identifier = self.walked.fields[place].identifiers().next()?;
+        Some(Identity { kind: kind_of(self.contract, place), identifier })
+    }
+
+    /// Returns everybody whom the event names.
+    fn named(&self) -> Vec<Identity<'_>> {
+        let held = self.walked.fields.iter().enumerate();
+        let named = held.flat_map(|(place, held)| held.identifiers().map(move |identifier| (place, identifier)));
+        named.map(|(place, identifier)| Identity { kind: kind_of(self.contract, place), identifier }).collect()
     }
 }
 
@@ -297,9 +339,9 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(json: &Json) -> Self {
+    fn of(json: &Json<'_>) -> Self {
         match json {
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) => Self::default(),
+            Json::Null | Json::True | Json::False | Json::Number(_) | Json::Text(_) => Self::default(),
             Json::Array(items) => {
                 let inner = Self { items: items.len(), ..Self::default() };
                 items.iter().map(Self::of).fold(inner, Self::beside).around()

@@ -100,6 +100,10 @@ pub(super) fn write_string(text: &str, ascii: bool, out: &mut Vec<u8>) {
 
 /// Writes what stands between the quotes of a JSON string.
 pub(super) fn write_escaped(text: &str, ascii: bool, out: &mut Vec<u8>) {
+    let is_plain = |byte: u8| byte >= b' ' && !matches!(byte, b'"' | b'\\') && !(ascii && byte > b'~');
+    if text.bytes().all(is_plain) {
+        return out.extend_from_slice(text.as_bytes());
+    }
     for c in text.chars() {
         match c {
             '"' => out.extend_from_slice(b"\\\""),

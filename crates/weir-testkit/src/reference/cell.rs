@@ -19,6 +19,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
+
+use weir_policy::Contract;
 
 /// The value of one column in one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +46,40 @@ pub enum Cell {
     Text(String),
 }
 
-/// One row: what stands in each column.
-pub type Row = BTreeMap<String, Cell>;
+/// One row: what stands in each column. The names are shared by all rows of a contract.
+pub type Row = BTreeMap<Arc<str>, Cell>;
+
+/// The names of a contract's columns.
+#[derive(Clone, Debug)]
+pub struct Names {
+    head: [Arc<str>; 6],
+    fields: Vec<Arc<str>>,
+}
+
+impl Names {
+    /// Takes the names from a contract.
+    pub fn of(contract: &Contract) -> Self {
+        let fields = contract.fields.iter().map(|field| field.column.as_str().into()).collect();
+        Self { head: HEAD.map(Arc::from), fields }
+    }
+
+    /// Begins a row with what every row has: tenant, subject, its epoch, event id, time and the contract's version.
+    pub fn head(&self, cells: [Cell; 6]) -> Row {
+        self.head.iter().cloned().zip(cells).collect()
+    }
+
+    /// Returns the name of the column that holds a field.
+    pub fn field(&self, place: usize) -> Arc<str> {
+        Arc::clone(&self.fields[place])
+    }
+}
+
+/// Tells whether two rows have the same canonical form, without writing it; false also where only a writer could tell.
+pub fn is_same(one: &Row, other: &Row) -> bool {
+    let is_same =
+        |((name, cell), (other_name, other)): ((_, &Cell), (_, &Cell))| name == other_name && cell.is_same(other);
+    one.len() == other.len() && one.iter().zip(other).all(is_same)
+}
 
 /// Returns the canonical form of a row.
 pub fn canonical(row: &Row) -> String {
@@ -62,6 +97,23 @@ pub fn canonical(row: &Row) -> String {
 }
 
 impl Cell {
+    /// Doubles are the same when their bits are: zero is not negative zero.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Float(one), Self::Float(other)) => one.to_bits() == other.to_bits(),
+            (Self::List(ours), Self::List(theirs)) => {
+                ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(one, other)| one.is_same(other))
+            }
+            (Self::Struct(ours), Self::Struct(theirs)) => {
+                let is_same = |((name, part), (other_name, other)): (&(_, Self), &(_, Self))| {
+                    name == other_name && part.is_same(other)
+                };
+                ours.len() == theirs.len() && ours.iter().zip(theirs).all(is_same)
+            }
+            (one, other) => one == other,
+        }
+    }
+
     fn write(&self, out: &mut String) {
         match self {
             Self::Bytes(bytes) => write_text(&hex(bytes), out),
@@ -81,7 +133,7 @@ impl Cell {
             }
             Self::Null => out.push_str("null"),
             Self::Struct(parts) => {
-                let row = parts.iter().map(|(name, part)| ((*name).to_owned(), part.clone())).collect();
+                let row = parts.iter().map(|(name, part)| (Arc::from(*name), part.clone())).collect();
                 out.push_str(&canonical(&row));
             }
             Self::Text(text) => write_text(text, out),
@@ -117,9 +169,12 @@ fn write_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
+/// The columns that every table has.
+const HEAD: [&str; 6] = ["tenant", "subject", "subject_epoch", "event_id", "time", "contract_version"];
+
 #[cfg(test)]
 mod tests {
-    use super::{Cell, Row, canonical};
+    use super::{Cell, Row, canonical, is_same};
 
     #[test]
     fn rows_have_one_form() {
@@ -133,11 +188,41 @@ mod tests {
             ("g", Cell::Text("a\"b\\é".to_owned())),
             ("h", Cell::Decimal(1 << 64, 0)),
         ]
-        .map(|(name, cell)| (name.to_owned(), cell))
+        .map(|(name, cell)| (name.into(), cell))
         .into();
         let expected = r#"{"a":"3ff8000000000000","b":"-0.05","c":null,"d":[null,-1,true],"e":{"major":1,"minor":2},"#
             .to_owned()
             + r#""f":"abababababababababababababababab","g":"a\"b\\é","h":"18446744073709551616"}"#;
         assert_eq!(canonical(&row), expected);
+    }
+    #[test]
+    fn cells_are_the_same_when_their_form_is() {
+        let cells = [
+            Cell::Null,
+            Cell::Float(0.0),
+            Cell::Float(-0.0),
+            Cell::Float(f64::NAN),
+            Cell::Int(1),
+            Cell::Decimal(1, 0),
+            Cell::Decimal(1, 1),
+            Cell::Decimal(10, 1),
+            Cell::Text("1".to_owned()),
+            Cell::Bool(true),
+            Cell::Bytes([1; 16]),
+            Cell::List(vec![]),
+            Cell::List(vec![Cell::Float(0.0)]),
+            Cell::List(vec![Cell::Float(-0.0)]),
+            Cell::List(vec![Cell::Float(0.0), Cell::Null]),
+            Cell::Struct(vec![("a", Cell::Int(1))]),
+            Cell::Struct(vec![("b", Cell::Int(1))]),
+        ];
+        let row = |cell: &Cell| Row::from([("a".into(), cell.clone())]);
+        for (place, one) in cells.iter().enumerate() {
+            for (other_place, other) in cells.iter().enumerate() {
+                assert_eq!(is_same(&row(one), &row(other)), place == other_place, "{one:?} and {other:?}");
+            }
+        }
+        assert!(!is_same(&row(&Cell::Null), &Row::new()));
+        assert!(!is_same(&row(&Cell::Null), &Row::from([("b".into(), Cell::Null)])));
     }
 }

@@ -10,20 +10,31 @@ use super::time;
 /// Everything that organisations and persons have said, as the inbox has it; of one matter the last record counts.
 #[derive(Clone, Debug, Default)]
 pub struct Consents {
-    agreements: HashMap<(String, PurposeId), Standing>,
-    choices: HashMap<(Identity, PurposeId), Standing>,
-    erasures: HashMap<Identity, i64>,
+    organisations: HashMap<String, Organisation>,
 }
 
-/// Somebody named in an event: tenant, kind and canonical identifier.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Identity {
-    /// The organisation.
-    pub tenant: String,
+/// What an organisation has said, and its people.
+#[derive(Clone, Debug, Default)]
+struct Organisation {
+    agreements: HashMap<PurposeId, Standing>,
+    /// By kind, then by identifier.
+    people: HashMap<String, HashMap<String, Person>>,
+}
+
+/// What somebody has said.
+#[derive(Clone, Debug, Default)]
+struct Person {
+    choices: HashMap<PurposeId, Standing>,
+    erased_before_ms: Option<i64>,
+}
+
+/// Somebody named in an event of an organisation: kind and canonical identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity<'i> {
     /// What the identifier names.
-    pub kind: String,
+    pub kind: &'i str,
     /// The identifier, in its canonical form.
-    pub identifier: String,
+    pub identifier: &'i str,
 }
 
 /// One record of the inbox.
@@ -55,9 +66,9 @@ pub struct Question<'q> {
     /// The organisation.
     pub tenant: &'q str,
     /// The person; none for a contract without a subject.
-    pub person: Option<&'q Identity>,
+    pub person: Option<Identity<'q>>,
     /// Everybody that the event names.
-    pub named: &'q [Identity],
+    pub named: &'q [Identity<'q>],
     /// The event's time.
     pub event_ms: i64,
     /// The time now.
@@ -75,15 +86,15 @@ impl Consents {
     /// Panics when the record is malformed: the tests that use the reference write only good ones.
     pub fn take(&mut self, record: &[u8]) {
         let record: Record = serde_json::from_slice(record).expect("a good record of the inbox");
-        let identity = record.kind.clone().zip(record.subject.as_deref()).map(|(kind, subject)| Identity {
-            tenant: record.tenant.clone(),
-            kind,
-            identifier: weir_keys::canonical(subject).into_owned(),
+        let organisation = self.organisations.entry(record.tenant).or_default();
+        let person = record.kind.zip(record.subject).map(|(kind, subject)| {
+            let identifier = weir_keys::canonical(&subject).into_owned();
+            organisation.people.entry(kind).or_default().entry(identifier).or_default()
         });
         if record.purpose == "*" {
-            let identity = identity.expect("an erasure names a person");
-            self.erasures
-                .insert(identity, instant(record.erased_before.as_deref()).expect("an erasure has an instant"));
+            let person = person.expect("an erasure names a person");
+            person.erased_before_ms =
+                Some(instant(record.erased_before.as_deref()).expect("an erasure has an instant"));
             return;
         }
         let purpose = PurposeId::parse(&record.purpose).expect("one of the three purposes");
@@ -93,15 +104,15 @@ impl Consents {
             valid_until_ms: instant(record.valid_until.as_deref()),
             regions: record.regions,
         };
-        match identity {
-            Some(identity) => self.choices.insert((identity, purpose), standing),
-            None => self.agreements.insert((record.tenant, purpose), standing),
+        match person {
+            Some(person) => person.choices.insert(purpose, standing),
+            None => organisation.agreements.insert(purpose, standing),
         };
     }
 
     /// Tells whether the organisation ever said anything.
     pub fn knows_tenant(&self, tenant: &str) -> bool {
-        PurposeId::ALL.into_iter().any(|purpose| self.agreements.contains_key(&(tenant.to_owned(), purpose)))
+        self.organisations.get(tenant).is_some_and(|organisation| !organisation.agreements.is_empty())
     }
 
     /// Answers whether an event may serve `purpose`; the first line that applies gives the reason.
@@ -115,15 +126,15 @@ impl Consents {
         let permits = |standing: &Standing| standing.status == "given" || standing.status == "renewed";
 
         // Line 1.
-        let agreement =
-            self.agreements.get(&(question.tenant.to_owned(), purpose)).ok_or(DenyReason::NoTenantAgreement)?;
+        let organisation = self.organisations.get(question.tenant).ok_or(DenyReason::NoTenantAgreement)?;
+        let agreement = organisation.agreements.get(&purpose).ok_or(DenyReason::NoTenantAgreement)?;
         if !permits(agreement) || first < agreement.at_ms || has_ended(agreement) {
             return Err(DenyReason::NoTenantAgreement);
         }
         let by_consent = purpose == PurposeId::Personalization
             || question.purposes.rules(purpose).lawful_basis == LawfulBasis::Consent;
         if let Some(person) = question.person {
-            match self.choices.get(&(person.clone(), purpose)) {
+            match organisation.person(person).and_then(|person| person.choices.get(&purpose)) {
                 // Line 2.
                 None if by_consent => return Err(DenyReason::NoConsentRecord),
                 // Lines 2 and 3.
@@ -140,11 +151,20 @@ impl Consents {
             return Err(DenyReason::Region);
         }
         // Line 7.
-        let erased = |named: &Identity| self.erasures.get(named).is_some_and(|before| question.event_ms < *before);
-        if question.person.is_some_and(erased) || question.named.iter().any(erased) {
+        let erased = |named: Identity<'_>| {
+            let before = organisation.person(named).and_then(|person| person.erased_before_ms);
+            before.is_some_and(|before| question.event_ms < before)
+        };
+        if question.person.is_some_and(erased) || question.named.iter().copied().any(erased) {
             return Err(DenyReason::Erased);
         }
         Ok(())
+    }
+}
+
+impl Organisation {
+    fn person(&self, named: Identity<'_>) -> Option<&Person> {
+        self.people.get(named.kind)?.get(named.identifier)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The attributes of an event, from its JSON or from the headers of the binary mode.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use weir_policy::{MalformedCode, PurposeId, PurposeSet};
 
@@ -10,11 +10,11 @@ use super::time;
 
 /// A record taken apart: what its attributes say, and its data.
 #[derive(Clone, Debug)]
-pub struct Opened {
+pub struct Opened<'t> {
     /// The attributes, or why they are no envelope.
     pub envelope: Result<Envelope, MalformedCode>,
     /// The data; none where there is none.
-    pub data: Option<Json>,
+    pub data: Option<Json<'t>>,
 }
 
 /// A good envelope.
@@ -51,7 +51,7 @@ enum Mode {
 ///
 /// # Errors
 /// A structured event is no object.
-pub fn open(record: &Raw<'_>, value: Json) -> Result<Opened, MalformedCode> {
+pub fn open<'t>(record: &Raw<'_>, value: Json<'t>) -> Result<Opened<'t>, MalformedCode> {
     match mode(record) {
         Mode::Foreign => Ok(Opened { envelope: Err(MalformedCode::Envelope), data: Some(value) }),
         Mode::Binary => {
@@ -61,8 +61,9 @@ pub fn open(record: &Raw<'_>, value: Json) -> Result<Opened, MalformedCode> {
         }
         Mode::Structured => {
             let Json::Object(members) = value else { return Err(MalformedCode::Json) };
-            let data = members.iter().find(|(name, _)| name.text() == Some("data")).map(|(_, data)| data.clone());
-            Ok(Opened { envelope: check(&members), data })
+            let envelope = check(&members);
+            let data = members.into_iter().find(|(name, _)| name.text() == Some("data")).map(|(_, data)| data);
+            Ok(Opened { envelope, data })
         }
     }
 }
@@ -85,17 +86,18 @@ fn media_type(record: &Raw<'_>) -> Option<String> {
 }
 
 /// Writes the headers as the members that they would be in structured mode.
-fn from_headers(record: &Raw<'_>) -> Vec<(Text, Json)> {
+fn from_headers<'r>(record: &Raw<'r>) -> Vec<(Text<'r>, Json<'r>)> {
     let attributes = record.headers.iter().filter_map(|(name, value)| Some((name.strip_prefix("ce_")?, value)));
     // The data of binary mode is the value: a header of that name is nothing.
     let attributes = attributes.filter(|(name, _)| *name != "data");
-    let text = |value: &[u8]| String::from_utf8(value.to_vec()).map_or(Text::Broken, Text::Whole);
-    attributes.map(|(name, value)| (Text::Whole(name.to_owned()), Json::Text(text(value)))).collect()
+    let whole = |text: &'r str| Text::Whole(text.into());
+    let text = |value: &'r [u8]| std::str::from_utf8(value).map_or(Text::Broken, whole);
+    attributes.map(|(name, value)| (whole(name), Json::Text(text(value)))).collect()
 }
 
 /// Checks the attributes: first that none stands twice, then all but the time, then the time.
-fn check(members: &[(Text, Json)]) -> Result<Envelope, MalformedCode> {
-    let mut attributes: HashMap<&str, &Json> = HashMap::new();
+fn check(members: &[(Text<'_>, Json<'_>)]) -> Result<Envelope, MalformedCode> {
+    let mut attributes: BTreeMap<&str, &Json<'_>> = BTreeMap::new();
     for (name, value) in members {
         let Some(name) = name.text() else { continue };
         if READ.contains(&name) && attributes.insert(name, value).is_some() {
@@ -106,7 +108,7 @@ fn check(members: &[(Text, Json)]) -> Result<Envelope, MalformedCode> {
     attributes.retain(|_, value| **value != Json::Null);
     let text = |name: &str| match attributes.get(name) {
         None => Ok(None),
-        Some(Json::Text(Text::Whole(text))) => Ok(Some(text.as_str())),
+        Some(Json::Text(Text::Whole(text))) => Ok(Some(&**text)),
         Some(_) => Err(MalformedCode::Envelope),
     };
     let required = |name: &str| match text(name)? {
@@ -135,10 +137,11 @@ fn check(members: &[(Text, Json)]) -> Result<Envelope, MalformedCode> {
 }
 
 /// A version is a whole number in plain digits, written as text or as a number.
-fn version(value: Option<&Json>) -> Result<Option<u32>, MalformedCode> {
+fn version(value: Option<&Json<'_>>) -> Result<Option<u32>, MalformedCode> {
     let written = match value {
         None => return Ok(None),
-        Some(Json::Text(Text::Whole(written)) | Json::Number(written)) => written,
+        Some(Json::Text(Text::Whole(written))) => written,
+        Some(Json::Number(written)) => *written,
         Some(_) => return Err(MalformedCode::Envelope),
     };
     let number: u32 = written.parse().map_err(|_beyond| MalformedCode::Envelope)?;

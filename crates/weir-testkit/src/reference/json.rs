@@ -4,33 +4,37 @@
 //! included; numbers keep their text; strings keep their code units, because an escape may name half a surrogate pair,
 //! which the grammar allows and UTF-8 does not.
 
-/// A JSON value.
+use std::borrow::Cow;
+
+/// A JSON value; what the text has word by word is lent from it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Json {
+pub enum Json<'t> {
     /// `null`.
     Null,
-    /// `true` or `false`.
-    Bool(bool),
+    /// `true`.
+    True,
+    /// `false`.
+    False,
     /// A number, as it was written.
-    Number(String),
+    Number(&'t str),
     /// A string.
-    Text(Text),
+    Text(Text<'t>),
     /// An array.
-    Array(Vec<Json>),
+    Array(Vec<Json<'t>>),
     /// An object: its members in order, duplicates included.
-    Object(Vec<(Text, Json)>),
+    Object(Vec<(Text<'t>, Json<'t>)>),
 }
 
 /// A JSON string after its escapes were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Text {
+pub enum Text<'t> {
     /// It is Unicode text.
-    Whole(String),
+    Whole(Cow<'t, str>),
     /// An escape named a surrogate without its partner: valid by the grammar, but not text.
     Broken,
 }
 
-impl Text {
+impl Text<'_> {
     /// Returns the text; none when it is broken.
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -48,7 +52,7 @@ pub struct NotJson;
 ///
 /// # Errors
 /// Fails when `text` is not in the grammar of RFC 8259.
-pub fn parse(text: &str) -> Result<Json, NotJson> {
+pub fn parse(text: &str) -> Result<Json<'_>, NotJson> {
     let mut reader = Reader { rest: text };
     reader.white_space();
     let value = reader.value()?;
@@ -61,32 +65,32 @@ struct Reader<'t> {
     rest: &'t str,
 }
 
-impl Reader<'_> {
+impl<'t> Reader<'t> {
     /// Section 2: `ws = *( %x20 / %x09 / %x0A / %x0D )`.
     fn white_space(&mut self) {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
     }
 
     /// Section 3: `value = false / null / true / object / array / number / string`.
-    fn value(&mut self) -> Result<Json, NotJson> {
+    fn value(&mut self) -> Result<Json<'t>, NotJson> {
         match self.rest.chars().next() {
             Some('{') => self.object(),
             Some('[') => self.array(),
             Some('"') => Ok(Json::Text(self.string()?)),
-            Some('f') => self.literal("false", Json::Bool(false)),
-            Some('t') => self.literal("true", Json::Bool(true)),
+            Some('f') => self.literal("false", Json::False),
+            Some('t') => self.literal("true", Json::True),
             Some('n') => self.literal("null", Json::Null),
             _ => self.number(),
         }
     }
 
-    fn literal(&mut self, word: &str, value: Json) -> Result<Json, NotJson> {
+    fn literal(&mut self, word: &str, value: Json<'t>) -> Result<Json<'t>, NotJson> {
         self.rest = self.rest.strip_prefix(word).ok_or(NotJson)?;
         Ok(value)
     }
 
     /// Section 4: `object = begin-object [ member *( value-separator member ) ] end-object`.
-    fn object(&mut self) -> Result<Json, NotJson> {
+    fn object(&mut self) -> Result<Json<'t>, NotJson> {
         let mut members = Vec::new();
         self.expect('{')?;
         self.white_space();
@@ -110,7 +114,7 @@ impl Reader<'_> {
     }
 
     /// Section 5: `array = begin-array [ value *( value-separator value ) ] end-array`.
-    fn array(&mut self) -> Result<Json, NotJson> {
+    fn array(&mut self) -> Result<Json<'t>, NotJson> {
         let mut items = Vec::new();
         self.expect('[')?;
         self.white_space();
@@ -129,7 +133,7 @@ impl Reader<'_> {
     }
 
     /// Section 6: `number = [ minus ] int [ frac ] [ exp ]`.
-    fn number(&mut self) -> Result<Json, NotJson> {
+    fn number(&mut self) -> Result<Json<'t>, NotJson> {
         let start = self.rest;
         self.take('-');
         if !self.take('0') {
@@ -145,7 +149,7 @@ impl Reader<'_> {
             self.digits()?;
         }
         let length = start.len() - self.rest.len();
-        Ok(Json::Number(start.chars().take(length).collect()))
+        start.get(..length).map(Json::Number).ok_or(NotJson)
     }
 
     /// `1*DIGIT`.
@@ -159,18 +163,34 @@ impl Reader<'_> {
     }
 
     /// Section 7: `string = quotation-mark *char quotation-mark`.
-    fn string(&mut self) -> Result<Text, NotJson> {
-        let mut units: Vec<u16> = Vec::new();
+    fn string(&mut self) -> Result<Text<'t>, NotJson> {
         self.expect('"')?;
-        loop {
-            match self.next()? {
-                '"' => break,
-                '\\' => units.push(self.escape()?),
-                c if c < ' ' => return Err(NotJson),
-                c => units.extend_from_slice(c.encode_utf16(&mut [0; 2])),
-            }
+        let plain = self.plain()?;
+        if self.take('"') {
+            return Ok(Text::Whole(Cow::Borrowed(plain)));
         }
-        Ok(String::from_utf16(&units).map_or(Text::Broken, Text::Whole))
+        let (mut text, mut is_broken) = (plain.to_owned(), false);
+        let mut units = Vec::new();
+        while !self.take('"') {
+            // Escapes side by side may together name a character; an escape and a character that stands as it is may not.
+            while self.take('\\') {
+                units.push(self.escape()?);
+            }
+            for c in char::decode_utf16(units.drain(..)) {
+                is_broken |= c.is_err();
+                text.extend(c);
+            }
+            text.push_str(self.plain()?);
+        }
+        Ok(if is_broken { Text::Broken } else { Text::Whole(Cow::Owned(text)) })
+    }
+
+    /// Passes over characters that stand as they are: up to a quotation mark or a backslash.
+    fn plain(&mut self) -> Result<&'t str, NotJson> {
+        let length = self.rest.bytes().position(|byte| matches!(byte, b'"' | b'\\') || byte < b' ').ok_or(NotJson)?;
+        let (plain, rest) = self.rest.split_at_checked(length).ok_or(NotJson)?;
+        self.rest = rest;
+        if rest.starts_with(['"', '\\']) { Ok(plain) } else { Err(NotJson) }
     }
 
     /// What may follow a backslash.
@@ -218,16 +238,16 @@ impl Reader<'_> {
 mod tests {
     use super::{Json, NotJson, Text, parse};
 
-    fn text(text: &str) -> Json {
-        Json::Text(Text::Whole(text.to_owned()))
+    fn text(text: &str) -> Json<'_> {
+        Json::Text(Text::Whole(text.into()))
     }
 
     #[test]
     fn members_and_numbers_stay_as_written() {
         let tree = parse(" {\"a\":1e400, \"\\u0061\":[-0, 1.0],\"b\":{}}\n");
         let members = vec![
-            (Text::Whole("a".into()), Json::Number("1e400".into())),
-            (Text::Whole("a".into()), Json::Array(vec![Json::Number("-0".into()), Json::Number("1.0".into())])),
+            (Text::Whole("a".into()), Json::Number("1e400")),
+            (Text::Whole("a".into()), Json::Array(vec![Json::Number("-0"), Json::Number("1.0")])),
             (Text::Whole("b".into()), Json::Object(vec![])),
         ];
         assert_eq!(tree, Ok(Json::Object(members)));
@@ -238,6 +258,9 @@ mod tests {
         assert_eq!(parse(r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00é""#), Ok(text("\"\\/\u{8}\u{c}\n\r\té😀é")));
         assert_eq!(parse(r#""\ud83d""#), Ok(Json::Text(Text::Broken)));
         assert_eq!(parse(r#""\ude00\ud83d""#), Ok(Json::Text(Text::Broken)));
+        assert_eq!(parse(r#""\ud83d😀\ude00""#), Ok(Json::Text(Text::Broken)));
+        assert_eq!(parse(r#""a\ud83d-\ude00b""#), Ok(Json::Text(Text::Broken)));
+        assert_eq!(parse(r#""a\n\ud83d\ude00\tb""#), Ok(text("a\n😀\tb")));
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_consent::ConsentView;
-use weir_filter::{Batch, Cells, Column, Coordinates, FieldCounts, Filtered, Rows, Storable, TallyKey, Values};
+use weir_filter::{Batch, Cells, Column, Coordinates, FieldCounts, Filtered, Head, Rows, Storable, TallyKey, Values};
 use weir_policy::{ContractIx, Field, FieldType, Policy, Purpose, PurposeId, Token};
 
-use super::cell::{Cell, Row, canonical};
+use super::cell::{Cell, Names, Row, canonical, is_same};
 
 /// Rows, counts and coordinates.
 #[derive(Clone, Debug, Default)]
@@ -70,8 +70,7 @@ impl Outcome {
         for rows in batch.tables().iter().filter(|rows| !rows.is_empty()) {
             let event_type = policy.contract(rows.contract()).event_type.clone();
             let table = Table { purpose: P::ID, event_type, date: rows.date().into() };
-            let new = (0..rows.len()).map(|row| row_of(rows, row, policy, consent));
-            self.rows.entry(table).or_default().extend(new);
+            self.rows.entry(table).or_default().extend(rows_of(rows, policy, consent));
         }
     }
 
@@ -104,6 +103,9 @@ impl Outcome {
         let mut found = Vec::new();
         let tables: BTreeSet<&Table> = self.rows.keys().chain(other.rows.keys()).collect();
         for table in tables {
+            if are_same(self.rows.get(table), other.rows.get(table)) {
+                continue;
+            }
             let lines = |outcome: &Self| -> Vec<String> {
                 let mut lines: Vec<String> = outcome.rows.get(table).into_iter().flatten().map(canonical).collect();
                 lines.sort_unstable();
@@ -140,11 +142,11 @@ impl Outcome {
             for row in rows {
                 let mut row = row.clone();
                 for column in &columns {
-                    row.entry((*column).to_owned()).or_insert(Cell::Null);
+                    row.entry((*column).into()).or_insert(Cell::Null);
                 }
                 let date = crate::corpus::rfc_3339(table.date * 86_400_000);
                 let day = date.split('T').next().unwrap_or_default();
-                row.insert("date".to_owned(), Cell::Text(day.to_owned()));
+                row.insert("date".into(), Cell::Text(day.to_owned()));
                 lines.push(canonical(&row));
             }
         }
@@ -175,33 +177,57 @@ where
     }
 }
 
-fn row_of<P: Purpose>(rows: &Rows<P>, row: usize, policy: &Policy, consent: &ConsentView<'_>) -> Row {
-    let contract = policy.contract(rows.contract());
-    let head = &rows.heads()[row];
-    let mut cells: Row = [
-        ("tenant", Cell::Text(consent.tenant_name(head.tenant()).to_owned())),
-        ("subject", head.subject().map_or(Cell::Null, |subject| Cell::Bytes(subject.bytes()))),
-        ("subject_epoch", Cell::Int(head.subject_epoch().into())),
-        ("event_id", Cell::Bytes(head.event_id().bytes())),
-        ("time", Cell::Int(head.time())),
-        ("contract_version", Cell::Int(rows.contract_version().into())),
-    ]
-    .map(|(name, cell)| (name.to_owned(), cell))
-    .into();
-    for column in rows.columns(&[row]) {
-        let field = &contract.fields[column.field()];
-        cells.insert(field.column.clone(), column_cell(&column, field));
-    }
-    cells
+/// Tells whether a table has the same rows twice, side by side in the order of their event ids.
+///
+/// False may be wrong where rows share an id: then the rows' text has the last word.
+fn are_same(ours: Option<&Vec<Row>>, theirs: Option<&Vec<Row>>) -> bool {
+    let (Some(ours), Some(theirs)) = (ours, theirs) else { return false };
+    let sorted = |rows: &'_ Vec<Row>| -> Vec<usize> {
+        let mut places: Vec<usize> = (0..rows.len()).collect();
+        places.sort_by_cached_key(|place| event_id(&rows[*place]));
+        places
+    };
+    ours.len() == theirs.len()
+        && sorted(ours).iter().zip(sorted(theirs)).all(|(place, other)| is_same(&ours[*place], &theirs[other]))
 }
 
-/// Returns what a column of one row holds.
-fn column_cell<P: Purpose>(column: &Column<P>, field: &Field) -> Cell {
-    let Some(lists) = column.lists() else { return value_cell(column.values(), field, 0) };
-    if !lists.validity().is_valid(0) {
+fn event_id(row: &Row) -> Option<[u8; 16]> {
+    if let Some(Cell::Bytes(id)) = row.get("event_id") { Some(*id) } else { None }
+}
+
+/// Returns the rows that the fast filter made for one table and day.
+fn rows_of<P: Purpose>(rows: &Rows<P>, policy: &Policy, consent: &ConsentView<'_>) -> Vec<Row> {
+    let contract = policy.contract(rows.contract());
+    let names = Names::of(contract);
+    let head = |head: &Head<P>| {
+        names.head([
+            Cell::Text(consent.tenant_name(head.tenant()).to_owned()),
+            head.subject().map_or(Cell::Null, |subject| Cell::Bytes(subject.bytes())),
+            Cell::Int(head.subject_epoch().into()),
+            Cell::Bytes(head.event_id().bytes()),
+            Cell::Int(head.time()),
+            Cell::Int(rows.contract_version().into()),
+        ])
+    };
+    let mut made: Vec<Row> = rows.heads().iter().map(head).collect();
+    let all: Vec<usize> = (0..made.len()).collect();
+    for column in rows.columns(&all) {
+        let place = column.field();
+        for (row, cells) in made.iter_mut().enumerate() {
+            cells.insert(names.field(place), column_cell(&column, &contract.fields[place], row));
+        }
+    }
+    made
+}
+
+/// Returns what a column holds in one row.
+fn column_cell<P: Purpose>(column: &Column<P>, field: &Field, row: usize) -> Cell {
+    let Some(lists) = column.lists() else { return value_cell(column.values(), field, row) };
+    if !lists.validity().is_valid(row) {
         return Cell::Null;
     }
-    Cell::List((0..column.values().len()).map(|item| value_cell(column.values(), field, item)).collect())
+    let [start, end] = [row, row + 1].map(|at| usize::try_from(lists.offsets()[at]).expect("offsets are not negative"));
+    Cell::List((start..end).map(|item| value_cell(column.values(), field, item)).collect())
 }
 
 fn value_cell<P: Purpose>(values: &Values<P>, field: &Field, at: usize) -> Cell {
@@ -227,4 +253,38 @@ fn value_cell<P: Purpose>(values: &Values<P>, field: &Field, at: usize) -> Cell 
 
 fn get<T: Storable>(cells: &Cells<T>, at: usize) -> Option<T> {
     cells.validity().is_valid(at).then(|| cells.values()[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cell, Outcome, PurposeId, Row, Table};
+
+    fn row(id: u8, cell: Cell) -> Row {
+        Row::from([("event_id".into(), Cell::Bytes([id; 16])), ("cell".into(), cell)])
+    }
+
+    fn outcome(rows: Vec<Row>) -> Outcome {
+        let table = Table { purpose: PurposeId::Reliability, event_type: "a".to_owned(), date: 1 };
+        Outcome { rows: [(table, rows)].into(), ..Outcome::default() }
+    }
+
+    #[test]
+    fn rows_differ_in_what_they_hold_and_how_often_but_not_in_order() {
+        let one = outcome(vec![row(1, Cell::Int(1)), row(2, Cell::Float(0.0)), row(2, Cell::Int(2))]);
+        let other = outcome(vec![row(2, Cell::Int(2)), row(2, Cell::Float(0.0)), row(1, Cell::Int(1))]);
+        assert_eq!(one.differences(&one), Vec::<String>::new());
+        assert_eq!(one.differences(&other), Vec::<String>::new());
+        for (rows, found) in [
+            (vec![row(1, Cell::Int(1)), row(2, Cell::Float(-0.0)), row(2, Cell::Int(2))], 2),
+            (vec![row(1, Cell::Int(1)), row(2, Cell::Float(0.0)), row(3, Cell::Int(2))], 2),
+            (vec![row(1, Cell::Int(1)), row(2, Cell::Float(0.0))], 1),
+            (vec![row(1, Cell::Int(1)), row(2, Cell::Float(0.0)), row(2, Cell::Int(2)), row(2, Cell::Int(2))], 1),
+            (vec![], 3),
+        ] {
+            let other = outcome(rows);
+            assert_eq!(one.differences(&other).len(), found, "{:?}", other.rows);
+            assert_eq!(other.differences(&one).len(), found, "{:?}", other.rows);
+        }
+        assert_eq!(one.differences(&Outcome::default()).len(), 3);
+    }
 }

@@ -40,7 +40,7 @@ pub enum Nothing {
 ///
 /// # Errors
 /// Nothing can be kept, for this reason.
-pub fn read(field: &Field, json: &Json) -> Result<Value, Nothing> {
+pub fn read(field: &Field, json: &Json<'_>) -> Result<Value, Nothing> {
     if *json == Json::Null {
         return Err(Nothing::Absent);
     }
@@ -58,7 +58,8 @@ pub fn read(field: &Field, json: &Json) -> Result<Value, Nothing> {
             })))
         }
         FieldType::Bool => match json {
-            Json::Bool(value) => Ok(Value::Fixed(Cell::Bool(*value))),
+            Json::True => Ok(Value::Fixed(Cell::Bool(true))),
+            Json::False => Ok(Value::Fixed(Cell::Bool(false))),
             Json::Null | Json::Number(_) | Json::Text(_) | Json::Array(_) | Json::Object(_) => Err(Nothing::WrongType),
         },
         FieldType::Content => unreachable!("content is never read"),
@@ -163,7 +164,7 @@ fn in_range(field: &Field, value: i128) -> Result<i128, Nothing> {
     }
 }
 
-fn float(field: &Field, json: &Json) -> Result<Value, Nothing> {
+fn float(field: &Field, json: &Json<'_>) -> Result<Value, Nothing> {
     let value: f64 = number(json)?.parse().expect("a number of JSON");
     // Negative zero and zero are one number.
     let value = value + 0.0;
@@ -176,26 +177,26 @@ fn float(field: &Field, json: &Json) -> Result<Value, Nothing> {
     }
 }
 
-fn number(json: &Json) -> Result<&str, Nothing> {
+fn number<'t>(json: &Json<'t>) -> Result<&'t str, Nothing> {
     if let Json::Number(written) = json { Ok(written) } else { Err(Nothing::WrongType) }
 }
 
-fn text(json: &Json) -> Result<&str, Nothing> {
+fn text<'j>(json: &'j Json<'_>) -> Result<&'j str, Nothing> {
     let Json::Text(text) = json else { return Err(Nothing::WrongType) };
     text.text().ok_or(Nothing::WrongType)
 }
 
-fn whole(json: &Json) -> Result<i128, Nothing> {
+fn whole(json: &Json<'_>) -> Result<i128, Nothing> {
     Ok(Decimal::of(number(json)?).whole()?)
 }
 
 /// A decimal may be text, which must be a number as JSON has it.
-fn decimal(json: &Json) -> Result<Decimal, Nothing> {
+fn decimal(json: &Json<'_>) -> Result<Decimal, Nothing> {
     let Json::Text(_) = json else { return Ok(Decimal::of(number(json)?)) };
     let text = text(json)?;
     match super::json::parse(text) {
         // White space around a number is JSON, but no part of the number.
-        Ok(Json::Number(written)) if written == text => Ok(Decimal::of(&written)),
+        Ok(Json::Number(written)) if written == text => Ok(Decimal::of(written)),
         _ => Err(Nothing::WrongType),
     }
 }
@@ -203,7 +204,7 @@ fn decimal(json: &Json) -> Result<Decimal, Nothing> {
 /// Returns a number of `unit` in µs, rounded down.
 ///
 /// A number that is written so exactly that its nanoseconds need more than 128 bits counts as out of range.
-fn micros(json: &Json, unit: Unit) -> Result<i128, Nothing> {
+fn micros(json: &Json<'_>, unit: Unit) -> Result<i128, Nothing> {
     let nanos = unit.nanos().unsigned_abs();
     let written = Decimal::of(number(json)?);
     if !written.fits_after(nanos) {
@@ -214,7 +215,7 @@ fn micros(json: &Json, unit: Unit) -> Result<i128, Nothing> {
 }
 
 /// An integer as an identifier equals its decimal text.
-fn identifier(json: &Json) -> Result<String, Nothing> {
+fn identifier(json: &Json<'_>) -> Result<String, Nothing> {
     let identifier = if let Json::Number(_) = json {
         let number = whole(json)?;
         if number < i128::from(i64::MIN) || number > i128::from(u64::MAX) {

@@ -38,7 +38,7 @@ struct Way<'c> {
 }
 
 /// Walks the data of an event along its contract.
-pub fn walk<'c>(contract: &'c Contract, data: Option<&Json>) -> Walked {
+pub fn walk<'c>(contract: &'c Contract, data: Option<&Json<'_>>) -> Walked {
     let absent = Held::One(Err(Nothing::Absent));
     let mut walked =
         Walked { fields: vec![absent; contract.fields.len()], counts: FieldCounts::default(), is_doubled: false };
@@ -51,7 +51,7 @@ pub fn walk<'c>(contract: &'c Contract, data: Option<&Json>) -> Walked {
 }
 
 impl Walked {
-    fn object(&mut self, contract: &Contract, members: &[(Text, Json)], ways: &[Way<'_>]) {
+    fn object(&mut self, contract: &Contract, members: &[(Text<'_>, Json<'_>)], ways: &[Way<'_>]) {
         let mut met: Vec<&str> = Vec::new();
         for (name, value) in members {
             let name = name.text();
@@ -68,7 +68,7 @@ impl Walked {
     }
 
     /// Takes the value of a declared key. The contract may declare there a value, an object, an array, or all three.
-    fn member(&mut self, contract: &Contract, value: &Json, ways: &[Way<'_>]) {
+    fn member(&mut self, contract: &Contract, value: &Json<'_>, ways: &[Way<'_>]) {
         let here = ways.iter().find(|way| way.rest.is_empty() && !way.is_array);
         let members: Vec<Way<'_>> = ways.iter().filter(|way| !way.rest.is_empty() && !way.is_array).copied().collect();
         let items: Vec<Way<'_>> = ways.iter().filter(|way| way.is_array).copied().collect();
@@ -81,32 +81,34 @@ impl Walked {
         }
     }
 
-    fn array(&mut self, contract: &Contract, items: &[Json], ways: &[Way<'_>]) {
+    fn array(&mut self, contract: &Contract, items: &[Json<'_>], ways: &[Way<'_>]) {
         for way in ways {
             self.fields[way.place] = Held::Many(Vec::new());
         }
         let here = ways.iter().find(|way| way.rest.is_empty());
         let members: Vec<Way<'_>> = ways.iter().filter(|way| !way.rest.is_empty()).copied().collect();
+        let absent = vec![Held::One(Err(Nothing::Absent)); self.fields.len()];
+        let mut inner = Self { fields: absent, counts: self.counts, is_doubled: self.is_doubled };
         for item in items {
-            // The item is walked as an event of its own, and its values are added to the lists.
-            let absent = vec![Held::One(Err(Nothing::Absent)); self.fields.len()];
-            let mut inner = Self { fields: absent, counts: self.counts, is_doubled: self.is_doubled };
+            // The item is walked as an event of its own, and its values are moved to the lists.
             if let (Json::Object(object), false) = (item, members.is_empty()) {
                 inner.object(contract, object, &members);
             } else {
                 inner.scalar(contract, item, here);
             }
-            (self.counts, self.is_doubled) = (inner.counts, inner.is_doubled);
             for way in ways {
-                if let (Held::Many(list), Held::One(one)) = (&mut self.fields[way.place], &inner.fields[way.place]) {
-                    list.push(one.clone());
+                let absent = Held::One(Err(Nothing::Absent));
+                let held = std::mem::replace(&mut inner.fields[way.place], absent);
+                if let (Held::Many(list), Held::One(one)) = (&mut self.fields[way.place], held) {
+                    list.push(one);
                 }
             }
         }
+        (self.counts, self.is_doubled) = (inner.counts, inner.is_doubled);
     }
 
     /// Takes a value that is not walked into; without a field here, only null is in its place.
-    fn scalar(&mut self, contract: &Contract, value: &Json, here: Option<&Way<'_>>) {
+    fn scalar(&mut self, contract: &Contract, value: &Json<'_>, here: Option<&Way<'_>>) {
         match here {
             Some(way) => self.fields[way.place] = Held::One(self.value(&contract.fields[way.place], value)),
             None if *value == Json::Null => {}
@@ -116,7 +118,7 @@ impl Walked {
     }
 
     /// Reads one value of a field, and counts what becomes of it.
-    fn value(&mut self, field: &Field, json: &Json) -> Result<Value, Nothing> {
+    fn value(&mut self, field: &Field, json: &Json<'_>) -> Result<Value, Nothing> {
         if field.class == FieldClass::Content {
             self.counts.content += 1;
             return Err(Nothing::Absent);
@@ -143,14 +145,11 @@ impl Way<'_> {
 
 impl Held {
     /// Returns every identifier that the field holds.
-    pub fn identifiers(&self) -> Vec<&str> {
+    pub fn identifiers(&self) -> impl Iterator<Item = &str> {
         let all = match self {
             Self::One(one) => std::slice::from_ref(one),
             Self::Many(many) => many,
         };
-        let identifier = |held: &Result<Value, Nothing>| matches!(held, Ok(Value::Identifier(_)));
-        let held = all.iter().filter(|held| identifier(held));
-        held.filter_map(|held| if let Ok(Value::Identifier(text)) = held { Some(text.as_str()) } else { None })
-            .collect()
+        all.iter().filter_map(|held| if let Ok(Value::Identifier(text)) = held { Some(text.as_str()) } else { None })
     }
 }
