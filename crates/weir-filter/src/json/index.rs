@@ -197,7 +197,7 @@ impl Scan {
     /// Tells whether the text is UTF-8. What comes before the first block that is not ASCII all through need not be looked at.
     #[inline]
     fn is_utf8(&self, text: &[u8]) -> bool {
-        self.high == 0 || std::str::from_utf8(&text[self.ascii * BLOCK..]).is_ok()
+        self.high == 0 || simdutf8::basic::from_utf8(&text[self.ascii * BLOCK..]).is_ok()
     }
 
     #[inline(always)]
