@@ -7,6 +7,7 @@
 mod cells;
 mod column;
 mod layout;
+mod open_columns;
 mod pool;
 mod recheck;
 mod rows;

@@ -5,13 +5,15 @@
 //! beside the open columns only one slice is ever in memory. Words become dictionary arrays, so that a text is copied
 //! once a slice and not once a row.
 
+mod order;
 mod places;
+mod words;
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, DictionaryArray, Int32Array, ListArray, PrimitiveArray,
-    StringArray, StructArray, TimestampMicrosecondArray,
+    ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, BooleanBufferBuilder, Int32Array, ListArray,
+    PrimitiveArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
@@ -21,12 +23,13 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use weir_consent::TenantIx;
-use weir_filter::{Cells, Column, Head, Pseudonym, Rows, Storable, Validity, Values};
+use weir_filter::{Cells, Column, Pseudonym, Rows, Storable, Validity, Values};
 use weir_policy::{Contract, Field, Network, Purpose, PurposeId, Token};
 
 use crate::delta_type::{ColumnType, DeltaType};
 use crate::schema;
-use places::Places;
+use order::order;
+use words::words;
 
 /// The rows that are turned into arrays at once: their words stay in a core's second cache, and larger slices make the encoder no faster.
 const SLICE_ROWS: usize = 2048;
@@ -53,51 +56,49 @@ pub fn record_batches<'r, P: Purpose>(
     })
 }
 
-/// Returns the places of the rows in the order in which they are written.
-fn order<P: Purpose>(rows: &Rows<P>) -> Vec<usize> {
-    let number = |pseudonym: Pseudonym<P>| u128::from_be_bytes(pseudonym.bytes());
-    // Rows without a subject come first, in the order of their event ids alone.
-    let whole = |head: &Head<P>| (head.subject().map(number), number(head.event_id()));
-    // The first bits tell nearly all people apart: what is sorted is small, and the rest is looked at where they do not.
-    let sketch = |head: &Head<P>| match whole(head) {
-        (None, id) => upper_half(id) >> 1,
-        (Some(subject), _) => upper_half(subject) >> 1 | 1 << 63,
-    };
-    let mut order: Vec<_> = rows.heads().iter().map(sketch).zip(0..).collect();
-    order.sort_unstable_by_key(|(sketch, _)| *sketch);
-    for alike in order.chunk_by_mut(|(one, _), (other, _)| one == other) {
-        alike.sort_unstable_by_key(|(_, row): &(u64, usize)| whole(&rows.heads()[*row]));
-    }
-    order.into_iter().map(|(_, row)| row).collect()
-}
-
-fn upper_half(number: u128) -> u64 {
-    u64::try_from(number >> 64).expect("half of 128 bits")
-}
-
 fn arrays<P: Purpose>(
     rows: &Rows<P>,
     contract: &Contract,
     picked: &[usize],
     tenant_name: &dyn Fn(TenantIx) -> String,
 ) -> Result<Vec<ArrayRef>, ArrowError> {
-    let version = i32::try_from(rows.contract_version()).expect("contract versions are small");
-    let heads: Vec<_> = picked.iter().map(|row| rows.heads()[*row]).collect();
-    let times: Vec<_> = heads.iter().map(Head::time).collect();
-    let tenants: Vec<_> = heads.iter().map(Head::tenant).collect();
-    let mut arrays: Vec<ArrayRef> = vec![
-        words(&tenants, None, |tenant| tenant.0.into(), |tenant, text| text.push_str(&tenant_name(tenant)))?,
-        pseudonyms(heads.iter().map(Head::subject))?,
-        Arc::new(heads.iter().map(Head::subject_epoch).collect::<Int32Array>()),
-        pseudonyms(heads.iter().map(|head| Some(head.event_id())))?,
-        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
-        Arc::new(Int32Array::from_value(version, picked.len())),
-    ];
+    let mut arrays = system_arrays(rows, picked, tenant_name)?;
     for column in rows.columns(picked) {
         let field = &contract.fields[column.field()];
         arrays.push(column_array(column, field)?);
     }
     Ok(arrays)
+}
+
+/// Makes the arrays of the system's columns.
+fn system_arrays<P: Purpose>(
+    rows: &Rows<P>,
+    picked: &[usize],
+    tenant_name: &dyn Fn(TenantIx) -> String,
+) -> Result<Vec<ArrayRef>, ArrowError> {
+    let version = i32::try_from(rows.contract_version()).expect("contract versions are small");
+    let count = picked.len();
+    let (mut tenants, mut subjects, mut epochs) =
+        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut ids, mut times, mut are_known) =
+        (Vec::with_capacity(count), Vec::with_capacity(count), BooleanBufferBuilder::new(count));
+    for head in picked.iter().map(|row| &rows.heads()[*row]) {
+        tenants.push(head.tenant());
+        subjects.push(head.subject().unwrap_or(Pseudonym::BLANK));
+        are_known.append(head.subject().is_some());
+        epochs.push(head.subject_epoch());
+        ids.push(head.event_id());
+        times.push(head.time());
+    }
+    let subjects_known = Some(NullBuffer::new(are_known.finish())).filter(|nulls| nulls.null_count() > 0);
+    Ok(vec![
+        words(&tenants, None, |tenant| tenant.0.into(), |tenant, text| text.push_str(&tenant_name(tenant)))?,
+        pseudonyms(subjects, subjects_known)?,
+        Arc::new(Int32Array::from(epochs)),
+        pseudonyms(ids, None)?,
+        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
+        Arc::new(Int32Array::from_value(version, count)),
+    ])
 }
 
 fn column_array<P: Purpose>(column: Column<P>, field: &Field) -> Result<ArrayRef, ArrowError> {
@@ -125,7 +126,10 @@ fn values_array<P: Purpose>(values: Values<P>, field: &Field) -> Result<ArrayRef
             let (values, validity) = cells.into_parts();
             words(&values, nulls(validity), Network::number, Network::write)?
         }
-        Values::Pseudonym(cells) => pseudonyms(cells.iter())?,
+        Values::Pseudonym(cells) => {
+            let (values, validity) = cells.into_parts();
+            pseudonyms(values, nulls(validity))?
+        }
         Values::Semver(cells) => semver(cells)?,
         Values::Token(cells) => {
             let (values, validity) = cells.into_parts();
@@ -203,46 +207,28 @@ fn structs(stored: &DeltaType, columns: Vec<ArrayRef>, nulls: Option<NullBuffer>
 }
 
 /// Pseudonyms lie one after the other; a null takes no room.
-fn pseudonyms<P: Purpose>(values: impl Iterator<Item = Option<Pseudonym<P>>> + Clone) -> Result<ArrayRef, ArrowError> {
-    let lengths = values.clone().map(|value| value.map_or(0, |_| size_of::<Pseudonym<P>>()));
-    let offsets = OffsetBuffer::from_lengths(lengths.collect::<Vec<_>>());
-    let nulls = NullBuffer::new(values.clone().map(|value| value.is_some()).collect());
-    let mut bytes = Vec::with_capacity(nulls.len());
-    bytes.extend(values.flatten().map(Pseudonym::bytes));
-    let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
+fn pseudonyms<P: Purpose>(values: Vec<Pseudonym<P>>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+    let length = size_of::<Pseudonym<P>>();
+    let mut bytes: Vec<_> = values.into_iter().map(Pseudonym::bytes).collect();
+    let offsets = match &nulls {
+        None => OffsetBuffer::from_repeated_length(length, bytes.len()),
+        Some(nulls) => {
+            let mut valid = 0;
+            for (at, is_valid) in nulls.iter().enumerate() {
+                // A null's is written over.
+                bytes[valid] = bytes[at];
+                valid += usize::from(is_valid);
+            }
+            bytes.truncate(valid);
+            OffsetBuffer::from_lengths(nulls.iter().map(|is_valid| if is_valid { length } else { 0 }))
+        }
+    };
     Ok(Arc::new(BinaryArray::try_new(offsets, bytes.into_flattened().into(), nulls)?))
 }
 
 fn tokens(field: &Field, values: &[Token], nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
     let write = |token, text: &mut String| text.push_str(&field.field_type.render(token));
     words(values, nulls, |token| token.number().into(), write)
-}
-
-/// Makes a dictionary array: each different value is written once.
-fn words<T: Copy>(
-    values: &[T],
-    nulls: Option<NullBuffer>,
-    number: impl Fn(T) -> u64,
-    write: impl Fn(T, &mut String),
-) -> Result<ArrayRef, ArrowError> {
-    let mut places = Places::for_values(values.len());
-    let (mut text, mut ends) = (String::new(), vec![0]);
-    let mut keys = Vec::with_capacity(values.len());
-    for (at, value) in values.iter().enumerate() {
-        if nulls.as_ref().is_some_and(|nulls| nulls.is_null(at)) {
-            keys.push(0);
-            continue;
-        }
-        let place = places.find(number(*value));
-        if place.is_new {
-            write(*value, &mut text);
-            ends.push(i32::try_from(text.len()).expect("a slice has few rows, and words are short"));
-        }
-        keys.push(place.number);
-    }
-    let keys = Int32Array::try_new(keys.into(), nulls)?;
-    let texts = StringArray::try_new(OffsetBuffer::new(ends.into()), text.into_bytes().into(), None)?;
-    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(texts))?))
 }
 
 /// Returns which values are null, if any is.

@@ -4,6 +4,7 @@
 //! nobody can add to it, so free text has no way into a column.
 
 use super::layout::{ITEM_WORDS, Word};
+use super::rows::Item;
 use crate::pseudonymize::Pseudonym;
 use weir_policy::{Network, Purpose, Token};
 
@@ -149,9 +150,25 @@ impl<T: Storable> Cells<T> {
         (self.values, self.validity)
     }
 
-    /// Puts values and which of them are there together; the others are blank.
-    pub(crate) fn new(values: Vec<T>, validity: Validity) -> Self {
-        Self { values, validity }
+    /// Makes room for so many values.
+    pub(super) fn for_values(count: usize) -> Self {
+        Self { values: Vec::with_capacity(count), validity: Validity::for_values(count) }
+    }
+
+    /// Adds the values of up to 64 cells; the bits tell which are there, and the words of the others are 0.
+    #[inline]
+    pub(super) fn push_all<'r>(&mut self, cells: impl ExactSizeIterator<Item = &'r [Word]>, are_there: u64) {
+        self.validity.push_all(are_there, cells.len());
+        // Where no value is, the words are 0, and that is blank for every type.
+        self.values.extend(cells.map(T::of_words));
+    }
+
+    /// Adds items of a list.
+    pub(super) fn push_items(&mut self, items: &[Item]) {
+        for (is_there, words) in items {
+            self.validity.push(*is_there != 0);
+            self.values.push(T::of_words(words));
+        }
     }
 }
 
@@ -194,18 +211,31 @@ impl Validity {
         self.bits
     }
 
-    /// Makes the bitmap of so many verdicts.
+    /// Makes room for the bits of so many values.
+    pub(super) fn for_values(count: usize) -> Self {
+        Self { bits: Vec::with_capacity(count.div_ceil(8)), len: 0, nulls: 0 }
+    }
+
+    /// Adds the bits of up to 64 values, the lowest first; those past `count` are 0.
     #[inline]
-    pub(crate) fn collect(mut are_valid: impl ExactSizeIterator<Item = bool>) -> Self {
-        let len = are_valid.len();
-        let (mut bits, mut valid) = (Vec::with_capacity(len.div_ceil(8)), 0);
-        for _ in 0..len.div_ceil(8) {
-            let byte =
-                are_valid.by_ref().take(8).zip(0..).fold(0, |byte, (is_valid, at)| byte | u8::from(is_valid) << at);
-            valid += usize::try_from(byte.count_ones()).expect("a byte has 8 bits");
-            bits.push(byte);
+    pub(super) fn push_all(&mut self, are_valid: u64, count: usize) {
+        assert!(self.len.is_multiple_of(8) && count <= 64, "whole bytes come before");
+        let valid = usize::try_from(are_valid.count_ones()).expect("64 bits at most");
+        self.bits.extend_from_slice(&are_valid.to_le_bytes()[..count.div_ceil(8)]);
+        self.len += count;
+        self.nulls += count - valid;
+    }
+
+    /// Adds the bit of a value.
+    #[inline]
+    pub(super) fn push(&mut self, is_valid: bool) {
+        let bit = u8::from(is_valid) << (self.len % 8);
+        match self.bits.last_mut().filter(|_| !self.len.is_multiple_of(8)) {
+            Some(byte) => *byte |= bit,
+            None => self.bits.push(bit),
         }
-        Self { bits, len, nulls: len - valid }
+        self.len += 1;
+        self.nulls += usize::from(!is_valid);
     }
 }
 
@@ -215,10 +245,15 @@ mod tests {
 
     #[test]
     fn nulls_are_counted() {
-        let validity = Validity::collect((0..20).map(|n| n % 3 != 0));
-        assert_eq!((validity.len(), validity.nulls()), (20, 7));
-        assert_eq!(validity.bits(), [0b1011_0110, 0b0110_1101, 0b0000_1011]);
-        assert!(Validity::collect(std::iter::empty()).is_empty());
+        let mut one_by_one = Validity::for_values(20);
+        (0..20).for_each(|n| one_by_one.push(n % 3 != 0));
+        assert_eq!((one_by_one.len(), one_by_one.nulls()), (20, 7));
+        assert_eq!(one_by_one.bits(), [0b1011_0110, 0b0110_1101, 0b0000_1011]);
+        let mut together = Validity::default();
+        together.push_all(0b1011_0110, 8);
+        together.push_all(0b1011_0110_1101, 12);
+        assert_eq!(together, one_by_one);
+        assert!(Validity::default().is_empty());
     }
 
     #[test]

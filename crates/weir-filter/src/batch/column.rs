@@ -1,8 +1,11 @@
 //! One declared field of many rows.
 
 use super::cells::{Cells, Validity};
+use super::layout::Place;
+use super::open_columns::Tile;
+use super::rows::Item;
 use crate::pseudonymize::Pseudonym;
-use weir_policy::{Network, Purpose, Token};
+use weir_policy::{Network, Purpose, Storage, Token};
 
 /// One declared field of a table's rows.
 #[expect(missing_debug_implementations, reason = "values of events must not be printable")]
@@ -61,17 +64,23 @@ impl Lists {
         (self.offsets, self.validity)
     }
 
-    /// Makes the lists of rows, by their lengths; `None` for an absent one.
-    pub(super) fn collect(lengths: impl ExactSizeIterator<Item = Option<usize>>) -> Self {
-        let (mut end, mut offsets) = (0_i32, vec![0]);
-        let validity = Validity::collect(lengths.map(|length| {
+    /// Makes room for the lists of so many rows.
+    pub(super) fn for_rows(count: usize) -> Self {
+        let mut offsets = Vec::with_capacity(count + 1);
+        offsets.push(0);
+        Self { offsets, validity: Validity::for_values(count) }
+    }
+
+    /// Adds the lists of some rows, by their lengths; the bits tell which rows have one.
+    pub(super) fn push(&mut self, lengths: impl ExactSizeIterator<Item = usize>, are_there: u64) {
+        self.validity.push_all(are_there, lengths.len());
+        let mut end = self.offsets.last().copied().unwrap_or_default();
+        self.offsets.extend(lengths.map(|length| {
             // Each item takes a byte or more, and a batch closes long before it holds 2 GiB.
-            let more = i32::try_from(length.unwrap_or_default()).ok().and_then(|length| end.checked_add(length));
+            let more = i32::try_from(length).ok().and_then(|length| end.checked_add(length));
             end = more.expect("open columns are bounded well below 2^31 items");
-            offsets.push(end);
-            length.is_some()
+            end
         }));
-        Self { offsets, validity }
     }
 }
 
@@ -84,6 +93,24 @@ macro_rules! values {
         }
 
         impl<P: Purpose> Values<P> {
+            /// Makes room for so many values.
+            pub(super) fn for_values(storage: Storage, count: usize) -> Self {
+                match storage {
+                    $(Storage::$variant => Self::$variant(Cells::for_values(count)),)*
+                    Storage::Nothing => unreachable!("content has no column"),
+                }
+            }
+
+            /// Adds the values of a tile's rows.
+            pub(super) fn push(&mut self, tile: &Tile, place: Place) {
+                match self { $(Self::$variant(cells) => cells.push_all(tile.cells(place), tile.are_there(place)),)* }
+            }
+
+            /// Adds the items of lists.
+            pub(super) fn push_items(&mut self, items: &[Item]) {
+                match self { $(Self::$variant(cells) => cells.push_items(items),)* }
+            }
+
             /// Returns the number of values, nulls included.
             pub fn len(&self) -> usize {
                 match self { $(Self::$variant(cells) => cells.len(),)* }

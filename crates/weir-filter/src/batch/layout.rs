@@ -5,7 +5,7 @@
 //! those of one, and last those that are made from what an event holds: rounded, pseudonyms, lists.
 
 use super::cells::sealed::Sealed;
-use super::rows::small;
+use super::rows::{Item, small};
 use crate::decode::Kind;
 use crate::json::usize_of;
 use crate::project::Rounding;
@@ -128,6 +128,13 @@ impl Place {
     #[inline]
     pub(super) fn is_there(self, row: &[Word]) -> bool {
         row[self.bit / BITS] >> (self.bit % BITS) & 1 == 1
+    }
+
+    /// Returns the items of a row's list; a row without one has none.
+    #[inline]
+    pub(super) fn items<'i>(self, row: &[Word], items: &'i [Item]) -> &'i [Item] {
+        let [first, length] = [0, 1].map(|word| usize_of(row[self.word + word]));
+        &items[first..first + length]
     }
 }
 

@@ -1,8 +1,8 @@
 //! The rows of one table and day: the system's columns, the declared ones, and what is never stored.
 
-use super::cells::{Cells, Storable, Validity};
-use super::column::{Column, Lists, Values};
+use super::column::Column;
 use super::layout::{ITEM_WORDS, Layout, Place, Word};
+use super::open_columns::{OpenColumns, TILE_ROWS};
 use super::pool::Pool;
 use crate::json::usize_of;
 use crate::pseudonymize::Pseudonym;
@@ -10,7 +10,7 @@ use crate::record::Origin;
 use std::sync::Arc;
 use weir_consent::TenantIx;
 use weir_keys::PersonKey;
-use weir_policy::{ContractIx, Purpose, Storage};
+use weir_policy::{ContractIx, Purpose};
 
 /// Rows of one contract and one day, for one purpose, in the order in which their records came.
 #[expect(missing_debug_implementations, reason = "values of events must not be printable")]
@@ -132,12 +132,11 @@ impl<P: Purpose> Rows<P> {
     /// Returns the declared columns, in the order of [`Contract::columns`](weir_policy::Contract::columns), with the rows at some
     /// places, in the order of the places.
     pub fn columns(&self, rows: &[usize]) -> impl Iterator<Item = Column<P>> {
-        // Side by side: each column passes over all of them.
-        let mut words = Vec::with_capacity(rows.len() * self.layout.stride);
-        for row in rows {
-            words.extend_from_slice(self.words(*row));
+        let mut columns = OpenColumns::new(&self.layout, &self.body.items, rows.len());
+        for some in rows.chunks(TILE_ROWS) {
+            columns.push(some.iter().map(|row| self.words(*row)));
         }
-        self.layout.places.iter().map(move |place| self.column(*place, &words))
+        columns.close()
     }
 
     /// Returns the number of different people, for the audit's warning about small commits.
@@ -195,41 +194,9 @@ impl<P: Purpose> Rows<P> {
         &self.body.chunks[chunk][start..start + self.layout.stride]
     }
 
-    /// Returns one declared column of some rows, by their words.
-    fn column(&self, place: Place, rows: &[Word]) -> Column<P> {
-        let values = match place.storage {
-            Storage::Bool => Values::Bool(self.cells(place, rows)),
-            Storage::Decimal => Values::Decimal(self.cells(place, rows)),
-            Storage::Float => Values::Float(self.cells(place, rows)),
-            Storage::Int => Values::Int(self.cells(place, rows)),
-            Storage::Network => Values::Network(self.cells(place, rows)),
-            Storage::Pseudonym => Values::Pseudonym(self.cells(place, rows)),
-            Storage::Semver => Values::Semver(self.cells(place, rows)),
-            Storage::Token => Values::Token(self.cells(place, rows)),
-            Storage::UserAgent => Values::UserAgent(self.cells(place, rows)),
-            Storage::Nothing => unreachable!("content has no column"),
-        };
-        let lengths = || rows.chunks_exact(self.layout.stride).map(|row| self.list(place, row).map(<[Item]>::len));
-        Column::new(place.field, values, place.is_list.then(|| Lists::collect(lengths())))
-    }
-
-    /// Returns a column's values, or those of its lists' items.
-    fn cells<T: Storable>(&self, place: Place, rows: &[Word]) -> Cells<T> {
-        let rows = rows.chunks_exact(self.layout.stride);
-        // Where no value is, the words are 0, and that is blank for every type.
-        if place.is_list {
-            let items: Vec<_> = rows.filter_map(|row| self.list(place, row)).flatten().collect();
-            let values = items.iter().map(|(_, value)| T::of_words(value)).collect();
-            return Cells::new(values, Validity::collect(items.iter().map(|(there, _)| *there != 0)));
-        }
-        let values = rows.clone().map(|row| T::of_words(&row[place.word..place.word + T::WORDS])).collect();
-        Cells::new(values, Validity::collect(rows.map(|row| place.is_there(row))))
-    }
-
     /// Returns the items of a row's list, if it has one.
     fn list(&self, place: Place, row: &[Word]) -> Option<&[Item]> {
-        let [first, length] = [0, 1].map(|word| usize_of(row[place.word + word]));
-        place.is_there(row).then(|| &self.body.items[first..first + length])
+        place.is_there(row).then(|| place.items(row, &self.body.items))
     }
 
     /// Returns what is never stored, row after row: with everyone whom the events name beside the subjects.

@@ -31,6 +31,12 @@ impl Places {
         Self { slots: vec![FREE; slots], shift: u64::BITS - slots.trailing_zeros(), used: 0 }
     }
 
+    /// Leaves a number out: it gets place 0, which the first of the others also gets.
+    pub(super) fn skip(&mut self, number: u64) {
+        let slot = self.slot(number);
+        self.slots[slot] = Slot { number, place: 0 };
+    }
+
     /// Returns a number's place; gives it the next one if it has none.
     #[inline]
     pub(super) fn find(&mut self, number: u64) -> Place {
@@ -57,16 +63,17 @@ impl Places {
         let place = self.used;
         self.slots[slot] = Slot { number, place };
         self.used += 1;
-        if usize::try_from(self.used).is_ok_and(|used| used * 2 > self.slots.len()) {
+        if usize::try_from(self.used).is_ok_and(|used| used * 2 >= self.slots.len()) {
             self.grow();
         }
         Place { number: place, is_new: true }
     }
 
     fn grow(&mut self) {
-        let twice = vec![FREE; self.slots.len() * 2];
-        let old = std::mem::replace(&mut self.slots, twice);
-        self.shift -= 1;
+        // Words that are many are mostly very many.
+        let more = vec![FREE; self.slots.len() * 4];
+        let old = std::mem::replace(&mut self.slots, more);
+        self.shift -= 2;
         for used in old.into_iter().filter(|slot| slot.place >= 0) {
             let slot = self.slot(used.number);
             self.slots[slot] = used;
