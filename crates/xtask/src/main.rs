@@ -64,7 +64,8 @@ fn dispatch(arguments: &[String]) -> Result<()> {
 }
 
 const HELP: &str = "\
-cargo xtask test [--install] [STAGE…] [-- ARGS…]   run every test, real components included
+cargo xtask test [--check] [--install] [STAGE…] [-- ARGS…]   run every test, real components included
+    --check     run `cargo xtask check` beside the tests
     --install   install what this machine lacks (where there is apt)
     STAGE       only these crates, by the last part of their name: policy, keys, … (`weir` is the program itself)
     ARGS        passed to `cargo test`, such as a part of a test's name

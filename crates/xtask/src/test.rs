@@ -7,9 +7,10 @@
 //! are counted, which is the bench that a busy machine can run.
 
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -47,6 +48,7 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
     });
     let (kafka, readers, vault, store) = (kafka?, readers?, vault?, store?);
     built?;
+    let checks = wish.checks.then(|| Checks::start(&xtask)).transpose()?;
 
     let mut tests = selection.cargo("test");
     tests.arg("--no-fail-fast").args(&wish.rest);
@@ -73,16 +75,40 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
     }
     let tally = run_tests(&mut tests)?;
     report::done("tests, with their build and the start of what they need", started.elapsed());
-    if tally.verdict().is_ok() && selection.is_whole() && wish.rest.is_empty() {
-        model::check()?;
-        count::check()?;
-    }
+    let is_more = tally.verdict().is_ok() && selection.is_whole() && wish.rest.is_empty();
+    let counted = if is_more { model::check().and_then(|()| count::check()) } else { Ok(()) };
+    let checked = checks.map_or(Ok(()), Checks::finish);
     report::line(&format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped));
-    tally.verdict()
+    tally.verdict().and(counted).and(checked)
+}
+
+/// `cargo xtask check`, under way beside the tests: these wait for half a processor's time, and it takes that and gives way to them.
+struct Checks {
+    child: Child,
+    said: PathBuf,
+}
+
+impl Checks {
+    fn start(xtask: &Path) -> Result<Self> {
+        let said = tree::target()?.join("checks.txt");
+        let file = File::create(&said)?;
+        let mut checks = Command::new("nice");
+        checks.arg(xtask).arg("check").stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        report::step(&format!("{}, beside the tests", process::shown(&checks)));
+        Ok(Self { child: checks.spawn().context("could not start the checks")?, said })
+    }
+
+    /// Waits for their end, and shows what they said.
+    fn finish(mut self) -> Result<()> {
+        let status = self.child.wait()?;
+        report::line(&fs::read_to_string(&self.said)?);
+        if status.success() { Ok(()) } else { bail!("the checks failed: {status}") }
+    }
 }
 
 /// What the command line asks for.
 struct Order {
+    checks: bool,
     install: Install,
     stages: Vec<String>,
     rest: Vec<String>,
@@ -90,10 +116,11 @@ struct Order {
 
 impl Order {
     fn parse(arguments: &[String]) -> Result<Self> {
-        let mut order = Self { install: Install::Nothing, stages: Vec::new(), rest: Vec::new() };
+        let mut order = Self { checks: false, install: Install::Nothing, stages: Vec::new(), rest: Vec::new() };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
+                "--check" => order.checks = true,
                 "--install" => order.install = Install::Missing,
                 "--" => order.rest = arguments.by_ref().cloned().collect(),
                 flag if flag.starts_with('-') => bail!("no such option: {flag}"),
