@@ -130,11 +130,6 @@ impl<T: Storable> Cells<T> {
         &self.validity
     }
 
-    /// Returns the values in order, `None` for null.
-    pub fn iter(&self) -> impl Iterator<Item = Option<T>> + Clone {
-        self.values.iter().enumerate().map(|(at, value)| self.validity.is_valid(at).then_some(*value))
-    }
-
     /// Returns the number of values, nulls included.
     pub fn len(&self) -> usize {
         self.values.len()

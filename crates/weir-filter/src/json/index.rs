@@ -15,10 +15,11 @@ pub(super) use super::block::BLOCK;
 pub(crate) struct Index {
     /// The processor's instructions, found out once.
     level: Level,
+    /// A short text, with its marks and backslashes.
     near: Box<Near>,
-    /// The marks of a text that is not near, then [`END`].
+    /// The marks of a longer text.
     marks: Vec<u32>,
-    /// The same for a bit for each byte of the text that is a backslash.
+    /// A bit for each byte of a longer text that is a backslash.
     backslashes: Vec<u64>,
 }
 
@@ -40,14 +41,14 @@ impl Index {
     /// character; [`Cursor`](super::Cursor) checks the rest.
     pub(crate) fn read<'t>(&'t mut self, text: &'t [u8]) -> Result<Text<'t>, MalformedCode> {
         let Self { level, near, marks, backslashes } = self;
+        let blocks = text.len().div_ceil(BLOCK);
         if text.len() <= Near::LONGEST {
-            let (blocks, marks, backslashes) = near.take(text);
-            let scan = Scan::at_best(*level, blocks, marks, backslashes);
+            let (padded, marks, backslashes) = near.take(text);
+            let scan = Scan::at_best(*level, padded, marks, backslashes);
             scan.check(text)?;
-            near.end(scan.marks, if scan.any_backslash == 0 { 0 } else { text.len().div_ceil(BLOCK) });
+            near.end(scan.marks, if scan.any_backslash == 0 { 0 } else { blocks });
             return Ok(Text::Near(near));
         }
-        let blocks = text.len().div_ceil(BLOCK);
         // Whole blocks of marks are written, and overwritten where a block has fewer.
         marks.resize(marks.len().max((blocks + 1) * BLOCK), END);
         backslashes.resize(backslashes.len().max(blocks), 0);

@@ -1,6 +1,6 @@
 //! What becomes of records: every reason and code, and which of several counts.
 
-use crate::world::{LONG_AGO_MS, NOW_MS, World, fates, row};
+use crate::world::{LONG, LONG_AGO_MS, NOW_MS, World, fates, row};
 use weir_consent::Status;
 use weir_filter::{Head, Headers, Limits, Origin, Record};
 use weir_policy::Purpose;
@@ -39,7 +39,7 @@ fn assert_code(event: impl AsRef<[u8]>, code: &str) {
     assert_fates(&world, &event, [code; 3]);
     if code != "empty" {
         // A long record is read where it lies, a short one in a place of its own.
-        let long = [" ".repeat(20_000).as_bytes(), event.as_ref()].concat();
+        let long = [" ".repeat(LONG).as_bytes(), event.as_ref()].concat();
         assert_fates(&world, long, [code; 3]);
     }
 }

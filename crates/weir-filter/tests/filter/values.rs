@@ -1,6 +1,6 @@
 //! What becomes of the values of an event, field by field.
 
-use crate::world::{World, fates, row};
+use crate::world::{LONG, World, fates, row};
 use weir_policy::{ContractIx, PurposeId};
 
 const TYPES: &str = include_str!("types.toml");
@@ -24,9 +24,6 @@ fn troubleshooting(data: &str) -> (Vec<String>, weir_filter::FieldCounts) {
     assert_eq!(short, long, "a long record is read where it lies, a short one in a place of its own: {data}");
     short
 }
-
-/// A record of so many bytes is long.
-const LONG: usize = 20_000;
 
 #[test]
 fn values_that_fit_are_stored_as_their_type() {

@@ -9,6 +9,8 @@ use weir_policy::{Faults, Field, Policy, Purpose, PurposeId, Source};
 
 /// 2026-11-23T10:20:00Z.
 pub(crate) const NOW_MS: i64 = 1_795_429_200_000;
+/// A record of so many bytes is long: it is read where it lies.
+pub(crate) const LONG: usize = 20_000;
 /// Consent given long before any event.
 pub(crate) const LONG_AGO_MS: i64 = NOW_MS - 400 * 86_400_000;
 
@@ -126,7 +128,7 @@ fn render<P: Purpose>(field: &Field, column: &Column<P>) -> Option<String> {
 
 fn item<P: Purpose>(field: &Field, values: &Values<P>, at: usize) -> Option<String> {
     fn of<T: Storable>(cells: &Cells<T>, at: usize) -> Option<T> {
-        cells.iter().nth(at).unwrap()
+        cells.validity().is_valid(at).then(|| cells.values()[at])
     }
     match values {
         Values::Bool(cells) => of(cells, at).map(|value| value.to_string()),
