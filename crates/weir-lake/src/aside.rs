@@ -144,7 +144,7 @@ impl Aside {
 
     fn write(&self, encryption: Option<Arc<FileEncryptionProperties>>) -> Result<Vec<u8>, SealError> {
         let schema = self.rows.schema();
-        let options = options(event_properties(&schema, self.notes.clone()), encryption);
+        let options = options(event_properties(&schema, self.notes.clone(), self.rows.num_rows()), encryption);
         let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options).map_err(SealError::Parquet)?;
         writer.write(&self.rows).map_err(SealError::Parquet)?;
         writer.into_inner().map_err(SealError::Parquet)

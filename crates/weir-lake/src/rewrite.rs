@@ -29,7 +29,7 @@ pub(crate) fn rewrite(
     let builder = open(folder, path)?;
     let schema = Schema::new(builder.schema().fields().clone());
     let day = date.and_then(parse_day);
-    let properties = event_properties(&schema, notes_of(&builder));
+    let properties = event_properties(&schema, notes_of(&builder), without.len());
     let mut file = PlainFile::create(folder, day, &schema, properties)?.indexed();
     let mut times = None;
     let mut start = 0;
@@ -70,7 +70,7 @@ pub(crate) fn write_back(
     rows: &RecordBatch,
     notes: &[KeyValue],
 ) -> Result<WrittenFile, SealError> {
-    let properties = event_properties(&rows.schema(), notes.to_vec());
+    let properties = event_properties(&rows.schema(), notes.to_vec(), rows.num_rows());
     let mut file = PlainFile::create(folder, day, &rows.schema(), properties)?.indexed();
     file.write(rows)?;
     file.finish(bounds(rows, None))

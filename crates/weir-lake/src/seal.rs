@@ -93,15 +93,15 @@ pub(crate) struct WrittenFile {
 }
 
 impl<P: Purpose> OpenFile<P> {
-    /// Opens a file for the rows of a contract and day.
+    /// Opens a file for so many rows of a contract and day.
     pub(crate) fn create(
         table: &TableFolder,
         policy: &Policy,
         contract: &Contract,
-        day: i32,
+        (day, rows): (i32, usize),
     ) -> Result<Self, SealError> {
         let schema = columns::arrow_schema(contract, P::ID);
-        let properties = event_properties(&schema, notes(policy, contract, P::ID, day));
+        let properties = event_properties(&schema, notes(policy, contract, P::ID, day), rows);
         let file = PlainFile::create(table, Some(day), &schema, properties)?.indexed();
         Ok(Self { file, times: None, purpose: PhantomData })
     }
@@ -282,31 +282,34 @@ pub(crate) fn base_properties() -> WriterPropertiesBuilder {
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
 }
 
-pub(crate) fn event_properties(schema: &Schema, notes: Vec<KeyValue>) -> WriterPropertiesBuilder {
+/// Returns how to write so many rows of events.
+pub(crate) fn event_properties(schema: &Schema, notes: Vec<KeyValue>, rows: usize) -> WriterPropertiesBuilder {
     let mut properties = base_properties().set_dictionary_enabled(false).set_key_value_metadata(Some(notes));
     for field in schema.fields() {
-        properties = column_properties(properties, vec![field.name().clone()], field.data_type());
+        properties = column_properties(properties, vec![field.name().clone()], field.data_type(), rows);
     }
     let time = ColumnPath::new(vec!["time".into()]);
     properties.set_column_statistics_enabled(time, EnabledStatistics::Chunk)
 }
 
-/// Dictionaries pay for words and constants only; pseudonyms are random, so nothing makes them smaller.
+/// Dictionaries pay for words and constants only; pseudonyms are random, so nothing makes them smaller. A compressor pays where there
+/// is something to compress: each column has its own, which takes longer to make than a few thousand bytes take.
 fn column_properties(
     properties: WriterPropertiesBuilder,
     path: Vec<String>,
     data_type: &DataType,
+    rows: usize,
 ) -> WriterPropertiesBuilder {
     let below = |names: [&str; 2]| {
         let names = names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned);
         path.iter().cloned().chain(names).collect::<Vec<_>>()
     };
     if let DataType::List(item) = data_type {
-        return column_properties(properties, below(["list", item.name()]), item.data_type());
+        return column_properties(properties, below(["list", item.name()]), item.data_type(), rows);
     }
     if let DataType::Struct(fields) = data_type {
         return fields.iter().fold(properties, |properties, field| {
-            column_properties(properties, below(["", field.name()]), field.data_type())
+            column_properties(properties, below(["", field.name()]), field.data_type(), rows)
         });
     }
     let column = ColumnPath::new(path);
@@ -318,6 +321,13 @@ fn column_properties(
     let is_small = matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32);
     // Words that were read back are plain text.
     let repeats = is_small || matches!(data_type, DataType::Dictionary(..) | DataType::Utf8);
+    // What repeats takes a byte or less, as truth values do.
+    let bytes = if repeats { rows } else { rows * data_type.primitive_width().unwrap_or(1) };
+    let properties = if bytes < COMPRESSED_BYTES_MIN {
+        properties.set_column_compression(column.clone(), Compression::UNCOMPRESSED)
+    } else {
+        properties
+    };
     properties.set_column_dictionary_enabled(column, repeats)
 }
 
@@ -350,3 +360,5 @@ pub(crate) const COLUMNS_NOTE: &str = "weir.columns";
 /// The same in every file: a version would tell when a host was upgraded.
 const CREATED_BY: &str = "weir";
 const ROW_GROUP_BYTES_MAX: usize = 128 << 20;
+/// Columns of fewer bytes are not compressed.
+const COMPRESSED_BYTES_MIN: usize = 8 << 10;

@@ -124,7 +124,7 @@ impl<P: Purpose> Work for EventWork<P> {
         let tenant_name = |tenant| self.shared.tenants.get(&tenant).cloned().unwrap_or_default();
         for rows in self.rows.iter().filter(|rows| !rows.is_empty()) {
             let contract = self.shared.policy.contract(rows.contract());
-            let mut file = OpenFile::create(folder, &self.shared.policy, contract, rows.date())?;
+            let mut file = OpenFile::create(folder, &self.shared.policy, contract, (rows.date(), rows.len()))?;
             file.append(rows, contract, &tenant_name)?;
             append.push(file.seal()?);
         }

@@ -43,10 +43,7 @@ impl<P: Purpose> Rows<P> {
                 removed.add(head.origin(), *reason);
             }
         }
-        if !removed.is_empty() {
-            let keep: Vec<_> = verdicts.iter().map(Result::is_ok).collect();
-            self.retain(&keep);
-        }
+        self.retain(&verdicts.iter().map(Result::is_ok).collect::<Vec<_>>());
         removed
     }
 

@@ -212,6 +212,9 @@ impl<P: Purpose> Rows<P> {
     /// Keeps the rows whose place is true in `keep`, which has one place for each.
     pub(super) fn retain(&mut self, keep: &[bool]) {
         assert_eq!(keep.len(), self.len(), "one verdict for each row");
+        if keep.iter().all(|keep| *keep) {
+            return;
+        }
         let old = std::mem::take(&mut self.body);
         let old = Self { body: old, layout: Arc::clone(&self.layout), pool: self.pool.clone(), ..*self };
         let lists = || old.layout.places.iter().filter(|place| place.is_list);

@@ -155,7 +155,7 @@ impl Attributes {
                 continue; // The data of binary mode is the value; a header of this name is nothing.
             }
             let raw = match std::str::from_utf8(value) {
-                Ok(text) => Raw::Text(bytes.write(format_args!("{text}"))),
+                Ok(text) => Raw::Text(bytes.copy(text)),
                 Err(_) => Raw::Odd,
             };
             self.set(attribute, raw);

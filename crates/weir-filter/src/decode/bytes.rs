@@ -82,6 +82,13 @@ impl<'b> Bytes<'b> {
         self.written_since(start)
     }
 
+    /// Copies text; returns its place.
+    pub(crate) fn copy(&mut self, text: &str) -> Place {
+        let start = self.written.len();
+        self.written.extend_from_slice(text.as_bytes());
+        self.written_since(start)
+    }
+
     /// Lets `append` write; returns the place of what it wrote, or none if it gave up.
     pub(crate) fn append(&mut self, append: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Place> {
         let start = self.written.len();

@@ -433,6 +433,6 @@ impl Bytes<'_> {
             Ok(form) => form.into_owned(),
             Err(_) => unreachable!("records and headers are checked to be UTF-8"),
         };
-        self.write(format_args!("{form}"))
+        self.copy(&form)
     }
 }

@@ -6,11 +6,13 @@
 #![expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "figures for people")]
 
 use std::fs;
+use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use weir_testkit::corpus::Options;
 
@@ -45,10 +47,7 @@ fn events_flow_into_tables_beside_their_broker() {
     println!("{events} events of {} bytes over {PARTITIONS} partitions", bytes as u64 / events);
 
     // Taken before and after each flow; the fastest counts, so that a slow moment of the machine does not flatter weir.
-    let apart = || {
-        let alone = read_alone(&broker.address, topic, events);
-        (alone, per_event(alone, events) + filtered_and_committed(first, events))
-    };
+    let apart = || Parts::measure(first, (&broker.address, topic), events);
     let mut parts = vec![apart()];
     let flows = worlds.each_ref().map(|(how, world, settings)| {
         broker.create_consent_topics(settings, 2);
@@ -57,11 +56,13 @@ fn events_flow_into_tables_beside_their_broker() {
         parts.push(apart());
         (how, flow)
     });
-    let alone = parts.iter().map(|(alone, _)| per_event(*alone, events)).fold(f64::MAX, f64::min);
-    let apart = parts.iter().map(|(_, apart)| *apart).fold(f64::MAX, f64::min);
+    let fastest = |part: fn(&Parts) -> f64| parts.iter().map(part).fold(f64::MAX, f64::min);
+    let alone = fastest(|parts| parts.alone);
+    let apart = fastest(|parts| parts.alone + parts.filter_and_commit);
     println!("librdkafka alone: {alone:.0} ns of processor an event");
+    println!("filter: {:.0} ns of processor an event", fastest(|parts| parts.filter));
     println!("librdkafka, filter and commit apart: {apart:.0} ns of processor an event");
-    let [clear, layered] = flows.map(|(how, Flow { wall, processor, peak_kb })| {
+    let [clear, layered] = flows.map(|(how, Flow { wall, processor, threads, peak_kb })| {
         println!(
             "weir run {how}: {:.0} events/s, {:.0} ns of processor an event ({:.2} × librdkafka alone, {:.2} × the parts apart), \
              {} MB resident at most",
@@ -71,9 +72,29 @@ fn events_flow_into_tables_beside_their_broker() {
             per_event(processor, events) / apart,
             peak_kb / 1024,
         );
+        let [librdkafka, source] = threads.map(|time| per_event(time, events));
+        println!(
+            "  by threads: librdkafka {librdkafka:.0}, source with filter {source:.0}, commits and all else {:.0}",
+            per_event(processor, events) - librdkafka - source,
+        );
         processor
     });
     println!("both layers: {:.3} × the processor time in clear", layered.as_secs_f64() / clear.as_secs_f64());
+}
+
+/// What each part of the way takes where nothing else is done: nanoseconds of processor an event.
+struct Parts {
+    /// librdkafka, which hands out values and headers.
+    alone: f64,
+    filter: f64,
+    filter_and_commit: f64,
+}
+
+impl Parts {
+    fn measure(world: &World, (broker, topic): (&str, &str), events: u64) -> Self {
+        let [filter, filter_and_commit] = filtered_and_committed(world, events);
+        Self { alone: per_event(read_alone(broker, topic, events), events), filter, filter_and_commit }
+    }
 }
 
 /// What it took to commit all events.
@@ -81,6 +102,8 @@ struct Flow {
     /// Until the last record was read.
     wall: Duration,
     processor: Duration,
+    /// Of it, what librdkafka's threads took, and the one that reads from it and filters.
+    threads: [Duration; 2],
     peak_kb: u64,
 }
 
@@ -94,21 +117,25 @@ fn commit_all(world: &World, events: u64) -> Flow {
     let wall = started.elapsed();
     daemon.until("the last commit", |daemon| seldom(|| has_committed(daemon, events)));
     let after = Spent::of(daemon.id());
-    Flow { wall, processor: after.processor.saturating_sub(before.processor), peak_kb: after.peak_kb }
+    let threads = [0, 1].map(|of| after.threads[of].saturating_sub(before.threads[of]));
+    Flow { wall, processor: after.processor.saturating_sub(before.processor), threads, peak_kb: after.peak_kb }
 }
 
-/// Waits before it looks: fifty looks a second at all metrics would be a part of what is measured.
+/// Waits before it looks: a look at all metrics takes milliseconds, and nobody's Prometheus looks fifty times a second.
 fn seldom(look: impl FnOnce() -> bool) -> bool {
-    thread::sleep(Duration::from_millis(250));
+    thread::sleep(Duration::from_millis(500));
     look()
 }
 
-/// Lets `weir bench` filter and commit events of the same contracts, without a broker; returns the nanoseconds of processor an event.
-fn filtered_and_committed(world: &World, events: u64) -> f64 {
+/// Lets `weir bench` filter and commit events of the same contracts, without a broker; returns the nanoseconds of processor an event
+/// for the filter, and for both.
+fn filtered_and_committed(world: &World, events: u64) -> [f64; 2] {
     let events = events.min(250_000).to_string();
     let printed = Weir::new(world, ["bench", "--events", &events, "--rounds", "3"]).run().assert_done();
-    let both = printed.lines().find(|line| line.starts_with("both")).unwrap();
-    both.split_whitespace().nth(2).unwrap().parse().unwrap()
+    ["filter", "both"].map(|stage| {
+        let line = printed.lines().find(|line| line.starts_with(stage)).unwrap();
+        line.split_whitespace().nth(2).unwrap().parse().unwrap()
+    })
 }
 
 /// Reads a topic and does nothing with it; returns the processor time of all threads.
@@ -124,7 +151,10 @@ fn read_alone(address: &str, topic: &str, events: u64) -> Duration {
     let mut read = 0;
     while read < events {
         let message = consumer.poll(Duration::from_secs(30)).expect("the broker has more");
-        read += u64::from(message.is_ok());
+        let Ok(message) = message else { continue };
+        // They are parsed for whoever asks, as weir does.
+        black_box(message.headers().map(|headers| headers.iter().count()));
+        read += 1;
     }
     Spent::of(own).processor.saturating_sub(before)
 }
@@ -132,20 +162,40 @@ fn read_alone(address: &str, topic: &str, events: u64) -> Duration {
 /// What a process has taken of the machine.
 struct Spent {
     processor: Duration,
+    /// Of it, what librdkafka's threads have taken, and the source.
+    threads: [Duration; 2],
     peak_kb: u64,
 }
 
 impl Spent {
     fn of(process: u32) -> Self {
-        // After the name, which may hold anything but ends with the last bracket: times of all threads, also of ended ones.
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-        let (_, fields) = stat.rsplit_once(") ").unwrap();
-        let ticks: u64 = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let peak_kb = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok()).unwrap();
-        Self { processor: Duration::from_millis(ticks * TICK_MS), peak_kb }
+        Self { processor: ticks_of(&stat), threads: spent_by_threads(process), peak_kb }
     }
+}
+
+/// Returns what a process' threads have taken that live now: those of librdkafka, and the source.
+fn spent_by_threads(process: u32) -> [Duration; 2] {
+    let mut spent = [Duration::ZERO; 2];
+    for task in fs::read_dir(format!("/proc/{process}/task")).unwrap() {
+        let Ok(stat) = fs::read_to_string(task.unwrap().path().join("stat")) else { continue };
+        let of = [stat.contains("(rdk:"), stat.contains("(source)")].iter().position(|is_it| *is_it);
+        if let Some(of) = of {
+            spent[of] += ticks_of(&stat);
+        }
+    }
+    spent
+}
+
+/// Reads the processor time out of a line of `/proc`.
+fn ticks_of(stat: &str) -> Duration {
+    // After the name, which may hold anything but ends with the last bracket: times of all threads, also of ended ones.
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks: u64 = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * TICK_MS)
 }
 
 fn per_event(time: Duration, events: u64) -> f64 {
