@@ -220,21 +220,28 @@ struct Table<T> {
 }
 
 /// Gives each name a slot: its own, where a multiplier is found with which no two share one, as it is for a few dozen names.
+///
+/// The smallest table comes first: with a thousand event types none of theirs is near, and each line of them counts.
 fn spread<T: Copy>(names: &[Slot<T>], nothing: T) -> Table<T> {
-    let bits = (names.len() * 2).max(8).next_power_of_two().trailing_zeros();
+    let bits = names.len().max(2).next_power_of_two().trailing_zeros();
     let mut multiplier = 0x9E37_79B9_7F4A_7C15_u64;
-    for bits in bits..bits + 3 {
+    for bits in bits..bits + 4 {
+        let shift = 64 - bits;
+        let mut taken = vec![false; 1 << bits];
         for _ in 0..TRIES {
             // Any full-period generator does; this one is Knuth's.
             multiplier = multiplier.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let (multiplier, shift) = (multiplier | 1, 64 - bits);
-            if let Some(slots) = place_all(names, nothing, (multiplier, shift), 0) {
+            let multiplier = multiplier | 1;
+            taken.fill(false);
+            let is_alone = |name: &Slot<T>| !std::mem::replace(&mut taken[name.probe().place(multiplier, shift)], true);
+            if names.iter().all(is_alone) {
+                let slots = place_all(names, nothing, (multiplier, shift), 0).expect("each has a slot of its own");
                 return Table { multiplier, shift, reach: 0, slots };
             }
         }
     }
-    // Many names: some are a few slots behind their own, at half the slots in use.
-    let (multiplier, shift) = (multiplier | 1, 64 - bits);
+    // Many names: some are a few slots behind their own, at half the slots in use or less.
+    let (multiplier, shift) = (multiplier | 1, 64 - bits - 1);
     let found = (1..).find_map(|reach| Some((reach, place_all(names, nothing, (multiplier, shift), reach)?)));
     let (reach, slots) = found.expect("with enough reach every name has a slot");
     Table { multiplier, shift, reach, slots }

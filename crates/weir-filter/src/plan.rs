@@ -5,6 +5,7 @@
 
 use crate::names::Names;
 use std::collections::{BTreeMap, HashMap};
+use std::mem::Discriminant;
 use std::sync::Arc;
 use weir_policy::{
     Contract, ContractIx, Field, FieldClass, FieldType, Policy, PurposeId, PurposeSet, Range, Storage, Token,
@@ -41,8 +42,9 @@ pub(crate) struct Slot {
     pub(crate) bounds: Bounds,
     /// The words of its list, if they are a contract's own and few.
     pub(crate) words: Option<Arc<Names<Token>>>,
-    pub(crate) field_type: Box<FieldType>,
-    /// The number of its closed list; 0 where it has none.
+    /// The same for all fields of the type.
+    pub(crate) field_type: Arc<FieldType>,
+    /// The number of its type, and so of its closed list.
     pub(crate) list: u32,
     /// The number of its kind of identifier; 0 where it has none.
     pub(crate) kind: u32,
@@ -192,14 +194,15 @@ pub(crate) struct Array {
 
 impl Plans {
     pub(crate) fn new(policy: &Policy) -> Self {
-        let (mut kinds, mut lists) = (Vec::new(), Lists::default());
-        let plans = policy.contracts().iter().map(|contract| Plan::new(contract, &mut lists, &mut kinds)).collect();
+        let (mut kinds, mut types) = (Vec::new(), Types::default());
+        let plans = policy.contracts().iter().map(|contract| Plan::new(contract, &mut types, &mut kinds)).collect();
         let mut versions: BTreeMap<&str, Vec<ContractIx>> = BTreeMap::new();
         for (place, contract) in policy.iter() {
             versions.entry(&contract.event_type).or_default().push(place);
         }
-        let types = Names::new(versions.keys().zip(0..).map(|(name, number)| (name.as_bytes(), Some(number))), None);
-        Self { all: plans, kinds: kinds.into(), types, versions: versions.into_values().collect() }
+        let event_types =
+            Names::new(versions.keys().zip(0..).map(|(name, number)| (name.as_bytes(), Some(number))), None);
+        Self { all: plans, kinds: kinds.into(), types: event_types, versions: versions.into_values().collect() }
     }
 
     pub(crate) fn plan(&self, contract: ContractIx) -> &Plan {
@@ -228,7 +231,7 @@ impl Plan {
     fn bring_near(&self) {
         self.objects.iter().for_each(|object| object.members.bring_near());
         for slot in &self.slots {
-            std::hint::black_box((slot.list, std::mem::discriminant(&*slot.field_type)));
+            std::hint::black_box(slot.list);
         }
     }
 
@@ -237,22 +240,25 @@ impl Plan {
         &self.lost[place_of(written)]
     }
 
-    fn new(contract: &Contract, lists: &mut Lists, kinds: &mut Vec<Arc<str>>) -> Self {
+    fn new(contract: &Contract, types: &mut Types, kinds: &mut Vec<Arc<str>>) -> Self {
         let mut root = Branch::default();
         for (place, field) in contract.fields.iter().enumerate() {
             root.declare(place, field);
         }
-        let slots = contract.fields.iter().enumerate().map(|(place, field)| Slot {
-            bounds: Bounds::of(field),
-            words: lists.of(&field.field_type).words.clone(),
-            field_type: Box::new(field.field_type.clone()),
-            list: lists.of(&field.field_type).number,
-            kind: number_of_kind(field, kinds),
-            at: small(place),
-            item_values: 1,
-            is_listed: field.class == FieldClass::Word && field.field_type.storage() == Storage::Token,
-            is_content: field.class == FieldClass::Content,
-            is_subject: contract.subject == Some(place),
+        let slots = contract.fields.iter().enumerate().map(|(place, field)| {
+            let Type { number, field_type, words } = types.of(&field.field_type);
+            Slot {
+                bounds: Bounds::of(field),
+                words,
+                field_type,
+                list: number,
+                kind: number_of_kind(field, kinds),
+                at: small(place),
+                item_values: 1,
+                is_listed: field.class == FieldClass::Word && field.field_type.storage() == Storage::Token,
+                is_content: field.class == FieldClass::Content,
+                is_subject: contract.subject == Some(place),
+            }
         });
         let slots: Vec<_> = slots.collect();
         let identifiers = PurposeId::ALL.map(|purpose| {
@@ -321,24 +327,32 @@ fn small(number: usize) -> u32 {
     u32::try_from(number).expect("a policy has fewer than 2^32 fields")
 }
 
-/// The closed lists of a policy, but routes: contracts repeat each other's, and share what was looked up lately.
+/// The types of a policy's fields: contracts repeat each other's, so that what reading them takes is near, and share what was looked
+/// up lately.
 #[derive(Default)]
-struct Lists(HashMap<Vec<String>, List>);
+struct Types {
+    known: HashMap<Discriminant<FieldType>, Vec<Type>>,
+    count: u32,
+}
 
-struct List {
+#[derive(Clone)]
+struct Type {
     number: u32,
+    field_type: Arc<FieldType>,
     words: Option<Arc<Names<Token>>>,
 }
 
-impl Lists {
-    fn of(&mut self, field_type: &FieldType) -> &List {
-        let next = small(self.0.len());
-        let list = if let FieldType::Words(words) = field_type {
-            words.words().map(str::to_owned).collect()
-        } else {
-            vec![format!("{:?}", std::mem::discriminant(field_type))]
-        };
-        self.0.entry(list).or_insert_with(|| List { number: next, words: few_words(field_type).map(Arc::new) })
+impl Types {
+    fn of(&mut self, field_type: &FieldType) -> Type {
+        let alike = self.known.entry(std::mem::discriminant(field_type)).or_default();
+        if let Some(known) = alike.iter().find(|known| *known.field_type == *field_type) {
+            return known.clone();
+        }
+        let (number, words) = (self.count, few_words(field_type).map(Arc::new));
+        let new = Type { number, field_type: Arc::new(field_type.clone()), words };
+        self.count += 1;
+        alike.push(new.clone());
+        new
     }
 }
 

@@ -9,7 +9,7 @@ use crate::vocabulary::{AgeBands, Routes, Token, WordList, country, currency, ge
 /// What a value is to a machine: how its text is read and what is stored.
 ///
 /// [`storage`](Self::storage) says which kind of column holds it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldType {
     /// A number of years, stored as a band.
     Age(Arc<AgeBands>),

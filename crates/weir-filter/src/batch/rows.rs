@@ -165,11 +165,12 @@ impl<P: Purpose> Rows<P> {
     /// Looks at all that adding a row will need, so that it is near by then.
     pub(crate) fn bring_near(&self) {
         self.layout.bring_near();
-        let Body { heads, chunks, .. } = &self.body;
-        std::hint::black_box((
-            heads.last().map(|head| head.time),
-            chunks.get(place_of(heads.len(), 0).0).map(|chunk| chunk.len()),
-        ));
+        let (Body { heads, chunks, .. }, stride) = (&self.body, self.layout.stride);
+        let (chunk, start) = place_of(heads.len(), stride);
+        let row = chunks.get(chunk).map(|words| &words[start..start + stride]);
+        // Each line of the cache that the row will lie in.
+        let words = row.map(|row| row.chunks(LINE_WORDS).fold(0, |words, line| words | line[0]));
+        std::hint::black_box((heads.last().map(|head| head.time), words));
     }
 
     /// Adds a row, whose cells its caller then fills.
@@ -295,6 +296,8 @@ impl<P: Purpose> Drop for Rows<P> {
     }
 }
 
+/// Words in a line of the cache.
+const LINE_WORDS: usize = 16;
 /// Rows whose words lie together, while a table has few: many tables have fewer.
 const FEW_ROWS: usize = 8;
 /// Chunks of [`FEW_ROWS`] rows: as many rows as one of the chunks behind them.
@@ -316,13 +319,13 @@ fn rows_of(chunk: usize) -> usize {
     if chunk < SMALL_CHUNKS { FEW_ROWS } else { MANY_ROWS }
 }
 
-/// Grows a buffer where it is full, a small one by as much again and others by a quarter.
+/// Grows a buffer where it is full, a small one by as much again and others by half.
 ///
 /// What is reserved counts against nobody's budget, so it must be little.
 #[inline]
 fn make_room<T>(values: &mut Vec<T>) {
     if values.capacity() == values.len() {
-        let step = if values.len() < SMALL { values.len() } else { values.len() / 4 };
+        let step = if values.len() < SMALL { values.len() } else { values.len() / 2 };
         values.reserve_exact(step.max(FEW_ROWS));
     }
 }

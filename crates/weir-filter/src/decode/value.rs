@@ -64,6 +64,11 @@ impl Value {
         Self::new(kind, u64::from(high) << 32 | u64::from(low))
     }
 
+    /// Returns a truth value.
+    pub(super) fn truth(truth: bool) -> Self {
+        Self::new(Kind::Bool, truth.into())
+    }
+
     /// Returns the value of content of so many bytes.
     pub(super) fn content(bytes: usize) -> Self {
         Self::new(Kind::Content, u64::try_from(bytes).unwrap_or(u64::MAX))
@@ -230,7 +235,7 @@ impl Reader<'_> {
 
     /// Reads a truth value as the type of a field, and counts what does not fit.
     pub(super) fn truth(&mut self, slot: &Slot, truth: bool) -> Value {
-        if let FieldType::Bool = *slot.field_type { Value::new(Kind::Bool, truth.into()) } else { self.misfit() }
+        if let FieldType::Bool = *slot.field_type { Value::truth(truth) } else { self.misfit() }
     }
 
     /// Counts a value that is of another type, whatever it is.

@@ -136,8 +136,8 @@ impl<M: Marked> Walk<'_, M> {
                 Some(place) => self.reader.text(slot, place),
                 None => self.reader.misfit(),
             },
-            (Leads::Truth, b't') => cursor.literal(b"true").map(|()| self.reader.truth(slot, true))?,
-            (Leads::Truth, b'f') => cursor.literal(b"false").map(|()| self.reader.truth(slot, false))?,
+            (Leads::Truth, b't') => cursor.literal(b"true").map(|()| Value::truth(true))?,
+            (Leads::Truth, b'f') => cursor.literal(b"false").map(|()| Value::truth(false))?,
             (_, _) => self.value(cursor, slot)?,
         };
         Ok(())

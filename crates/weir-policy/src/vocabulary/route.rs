@@ -5,13 +5,13 @@ use super::Token;
 /// A closed list of URL templates, looked up by path.
 ///
 /// A template is a path whose segments are literals or `{name}`, which stands for one segment that is not empty.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routes {
     templates: Vec<String>,
     root: Node,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Node {
     template: Option<Token>,
     /// Sorted by literal.
