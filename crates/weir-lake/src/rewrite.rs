@@ -12,7 +12,7 @@ use parquet::file::metadata::KeyValue;
 use crate::aside::notes_of;
 use crate::encryption::{batches, open};
 use crate::layout::parse_day;
-use crate::seal::{PlainFile, SealError, WrittenFile, event_properties};
+use crate::seal::{PlainFile, SealError, Shape, WrittenFile, event_properties};
 use crate::store::TableFolder;
 use crate::table_log::TableError;
 
@@ -29,7 +29,8 @@ pub(crate) fn rewrite(
     let builder = open(folder, path)?;
     let schema = Schema::new(builder.schema().fields().clone());
     let day = date.and_then(parse_day);
-    let properties = event_properties(&schema, notes_of(&builder), without.len());
+    let shape = Shape { rows: without.len(), is_encrypted: folder.encryption.is_on() };
+    let properties = event_properties(&schema, notes_of(&builder), shape);
     let mut file = PlainFile::create(folder, day, &schema, properties)?.indexed();
     let mut times = None;
     let mut start = 0;
@@ -70,7 +71,8 @@ pub(crate) fn write_back(
     rows: &RecordBatch,
     notes: &[KeyValue],
 ) -> Result<WrittenFile, SealError> {
-    let properties = event_properties(&rows.schema(), notes.to_vec(), rows.num_rows());
+    let shape = Shape { rows: rows.num_rows(), is_encrypted: folder.encryption.is_on() };
+    let properties = event_properties(&rows.schema(), notes.to_vec(), shape);
     let mut file = PlainFile::create(folder, day, &rows.schema(), properties)?.indexed();
     file.write(rows)?;
     file.finish(bounds(rows, None))

@@ -101,7 +101,8 @@ impl<P: Purpose> OpenFile<P> {
         (day, rows): (i32, usize),
     ) -> Result<Self, SealError> {
         let schema = columns::arrow_schema(contract, P::ID);
-        let properties = event_properties(&schema, notes(policy, contract, P::ID, day), rows);
+        let shape = Shape { rows, is_encrypted: table.encryption.is_on() };
+        let properties = event_properties(&schema, notes(policy, contract, P::ID, day), shape);
         let file = PlainFile::create(table, Some(day), &schema, properties)?.indexed();
         Ok(Self { file, times: None, purpose: PhantomData })
     }
@@ -282,11 +283,18 @@ pub(crate) fn base_properties() -> WriterPropertiesBuilder {
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
 }
 
-/// Returns how to write so many rows of events.
-pub(crate) fn event_properties(schema: &Schema, notes: Vec<KeyValue>, rows: usize) -> WriterPropertiesBuilder {
+/// What is known of a file of events before it is written.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) rows: usize,
+    pub(crate) is_encrypted: bool,
+}
+
+/// Returns how to write events to a file.
+pub(crate) fn event_properties(schema: &Schema, notes: Vec<KeyValue>, shape: Shape) -> WriterPropertiesBuilder {
     let mut properties = base_properties().set_dictionary_enabled(false).set_key_value_metadata(Some(notes));
     for field in schema.fields() {
-        properties = column_properties(properties, vec![field.name().clone()], field.data_type(), rows);
+        properties = column_properties(properties, vec![field.name().clone()], field.data_type(), shape);
     }
     let time = ColumnPath::new(vec!["time".into()]);
     properties.set_column_statistics_enabled(time, EnabledStatistics::Chunk)
@@ -298,18 +306,18 @@ fn column_properties(
     properties: WriterPropertiesBuilder,
     path: Vec<String>,
     data_type: &DataType,
-    rows: usize,
+    shape: Shape,
 ) -> WriterPropertiesBuilder {
     let below = |names: [&str; 2]| {
         let names = names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned);
         path.iter().cloned().chain(names).collect::<Vec<_>>()
     };
     if let DataType::List(item) = data_type {
-        return column_properties(properties, below(["list", item.name()]), item.data_type(), rows);
+        return column_properties(properties, below(["list", item.name()]), item.data_type(), shape);
     }
     if let DataType::Struct(fields) = data_type {
         return fields.iter().fold(properties, |properties, field| {
-            column_properties(properties, below(["", field.name()]), field.data_type(), rows)
+            column_properties(properties, below(["", field.name()]), field.data_type(), shape)
         });
     }
     let column = ColumnPath::new(path);
@@ -322,8 +330,10 @@ fn column_properties(
     // Words that were read back are plain text.
     let repeats = is_small || matches!(data_type, DataType::Dictionary(..) | DataType::Utf8);
     // What repeats takes a byte or less, as truth values do.
-    let bytes = if repeats { rows } else { rows * data_type.primitive_width().unwrap_or(1) };
-    let properties = if bytes < COMPRESSED_BYTES_MIN {
+    let bytes = if repeats { 1 } else { data_type.primitive_width().unwrap_or(1) } * shape.rows;
+    // A column without values has a dictionary of no bytes, and parquet-java decrypts no page of no bytes; compressed it has some.
+    let may_be_empty = repeats && shape.is_encrypted;
+    let properties = if bytes < COMPRESSED_BYTES_MIN && !may_be_empty {
         properties.set_column_compression(column.clone(), Compression::UNCOMPRESSED)
     } else {
         properties
