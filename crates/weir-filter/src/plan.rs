@@ -246,7 +246,7 @@ impl Plan {
             root.declare(place, field);
         }
         let slots = contract.fields.iter().enumerate().map(|(place, field)| {
-            let Type { number, field_type, words } = types.of(&field.field_type);
+            let Known { number, field_type, words } = types.of(&field.field_type);
             Slot {
                 bounds: Bounds::of(field),
                 words,
@@ -331,25 +331,25 @@ fn small(number: usize) -> u32 {
 /// up lately.
 #[derive(Default)]
 struct Types {
-    known: HashMap<Discriminant<FieldType>, Vec<Type>>,
+    known: HashMap<Discriminant<FieldType>, Vec<Known>>,
     count: u32,
 }
 
 #[derive(Clone)]
-struct Type {
+struct Known {
     number: u32,
     field_type: Arc<FieldType>,
     words: Option<Arc<Names<Token>>>,
 }
 
 impl Types {
-    fn of(&mut self, field_type: &FieldType) -> Type {
+    fn of(&mut self, field_type: &FieldType) -> Known {
         let alike = self.known.entry(std::mem::discriminant(field_type)).or_default();
         if let Some(known) = alike.iter().find(|known| *known.field_type == *field_type) {
             return known.clone();
         }
         let (number, words) = (self.count, few_words(field_type).map(Arc::new));
-        let new = Type { number, field_type: Arc::new(field_type.clone()), words };
+        let new = Known { number, field_type: Arc::new(field_type.clone()), words };
         self.count += 1;
         alike.push(new.clone());
         new
