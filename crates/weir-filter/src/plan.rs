@@ -4,8 +4,7 @@
 //! that the walk asks one question a key and never compares a path.
 
 use crate::names::Names;
-use std::collections::{BTreeMap, HashMap};
-use std::mem::Discriminant;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use weir_policy::{
     Contract, ContractIx, Field, FieldClass, FieldType, Policy, PurposeId, PurposeSet, Range, Storage, Token,
@@ -330,10 +329,7 @@ fn small(number: usize) -> u32 {
 /// The types of a policy's fields: contracts repeat each other's, so that what reading them takes is near, and share what was looked
 /// up lately.
 #[derive(Default)]
-struct Types {
-    known: HashMap<Discriminant<FieldType>, Vec<Known>>,
-    count: u32,
-}
+struct Types(Vec<Known>);
 
 #[derive(Clone)]
 struct Known {
@@ -344,14 +340,12 @@ struct Known {
 
 impl Types {
     fn of(&mut self, field_type: &FieldType) -> Known {
-        let alike = self.known.entry(std::mem::discriminant(field_type)).or_default();
-        if let Some(known) = alike.iter().find(|known| *known.field_type == *field_type) {
+        if let Some(known) = self.0.iter().find(|known| *known.field_type == *field_type) {
             return known.clone();
         }
-        let (number, words) = (self.count, few_words(field_type).map(Arc::new));
+        let (number, words) = (small(self.0.len()), few_words(field_type).map(Arc::new));
         let new = Known { number, field_type: Arc::new(field_type.clone()), words };
-        self.count += 1;
-        alike.push(new.clone());
+        self.0.push(new.clone());
         new
     }
 }

@@ -30,7 +30,7 @@ use crate::lake::Lake;
 use crate::layout::{FilePlace, TableName};
 use crate::lines::damaged;
 use crate::person::Pseudonyms;
-use crate::seal::{NOTES, SealError, Shape, event_properties, options};
+use crate::seal::{NOTES, SealError, event_options};
 use crate::store::TableFolder;
 use crate::table_log::{TableError, TableLog};
 
@@ -144,8 +144,7 @@ impl Aside {
 
     fn write(&self, encryption: Option<Arc<FileEncryptionProperties>>) -> Result<Vec<u8>, SealError> {
         let schema = self.rows.schema();
-        let shape = Shape { rows: self.rows.num_rows(), is_encrypted: encryption.is_some() };
-        let options = options(event_properties(&schema, self.notes.clone(), shape), encryption);
+        let options = event_options(&schema, self.notes.clone(), self.rows.num_rows(), encryption);
         let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options).map_err(SealError::Parquet)?;
         writer.write(&self.rows).map_err(SealError::Parquet)?;
         writer.into_inner().map_err(SealError::Parquet)

@@ -56,11 +56,6 @@ impl Encryption {
         Self { files: files.clone(), region: region.clone(), table: table.clone() }
     }
 
-    /// Tells whether new files are encrypted.
-    pub(crate) fn is_on(&self) -> bool {
-        matches!(self.files, DataFiles::Encrypted(_))
-    }
-
     /// Returns what a new file of a day is encrypted with; none if files are in clear.
     pub(crate) fn writing(&self, day: Option<i32>) -> Result<Option<Arc<FileEncryptionProperties>>, SealError> {
         let DataFiles::Encrypted(live) = &self.files else { return Ok(None) };

@@ -12,7 +12,7 @@ use parquet::file::metadata::KeyValue;
 use crate::aside::notes_of;
 use crate::encryption::{batches, open};
 use crate::layout::parse_day;
-use crate::seal::{PlainFile, SealError, Shape, WrittenFile, event_properties};
+use crate::seal::{PlainFile, SealError, WrittenFile};
 use crate::store::TableFolder;
 use crate::table_log::TableError;
 
@@ -29,9 +29,7 @@ pub(crate) fn rewrite(
     let builder = open(folder, path)?;
     let schema = Schema::new(builder.schema().fields().clone());
     let day = date.and_then(parse_day);
-    let shape = Shape { rows: without.len(), is_encrypted: folder.encryption.is_on() };
-    let properties = event_properties(&schema, notes_of(&builder), shape);
-    let mut file = PlainFile::create(folder, day, &schema, properties)?.indexed();
+    let mut file = PlainFile::of_events(folder, day, &schema, notes_of(&builder), without.len())?;
     let mut times = None;
     let mut start = 0;
     for batch in batches(builder, path)? {
@@ -71,9 +69,7 @@ pub(crate) fn write_back(
     rows: &RecordBatch,
     notes: &[KeyValue],
 ) -> Result<WrittenFile, SealError> {
-    let shape = Shape { rows: rows.num_rows(), is_encrypted: folder.encryption.is_on() };
-    let properties = event_properties(&rows.schema(), notes.to_vec(), shape);
-    let mut file = PlainFile::create(folder, day, &rows.schema(), properties)?.indexed();
+    let mut file = PlainFile::of_events(folder, day, &rows.schema(), notes.to_vec(), rows.num_rows())?;
     file.write(rows)?;
     file.finish(bounds(rows, None))
 }

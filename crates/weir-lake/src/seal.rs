@@ -101,9 +101,8 @@ impl<P: Purpose> OpenFile<P> {
         (day, rows): (i32, usize),
     ) -> Result<Self, SealError> {
         let schema = columns::arrow_schema(contract, P::ID);
-        let shape = Shape { rows, is_encrypted: table.encryption.is_on() };
-        let properties = event_properties(&schema, notes(policy, contract, P::ID, day), shape);
-        let file = PlainFile::create(table, Some(day), &schema, properties)?.indexed();
+        let notes = notes(policy, contract, P::ID, day);
+        let file = PlainFile::of_events(table, Some(day), &schema, notes, rows)?;
         Ok(Self { file, times: None, purpose: PhantomData })
     }
 
@@ -186,7 +185,7 @@ pub(crate) fn write_plain(
     batch: &RecordBatch,
 ) -> Result<WrittenFile, SealError> {
     let properties = base_properties().set_dictionary_enabled(true);
-    let mut file = PlainFile::create(table, day, &batch.schema(), properties)?;
+    let mut file = PlainFile::create(table, day, &batch.schema(), |encryption| options(properties, encryption))?;
     file.write(batch)?;
     file.finish(None)
 }
@@ -203,25 +202,32 @@ pub(crate) struct PlainFile {
 }
 
 impl PlainFile {
-    pub(crate) fn create(
+    fn create(
         table: &TableFolder,
         day: Option<i32>,
         schema: &Schema,
-        properties: WriterPropertiesBuilder,
+        options: impl FnOnce(Option<Arc<FileEncryptionProperties>>) -> ArrowWriterOptions,
     ) -> Result<Self, SealError> {
         let encryption = table.encryption.writing(day)?;
         let (place, is_encrypted) = (FilePlace::new(day), encryption.is_some());
         let file = table.create_staged(&place)?;
         let path = table.shown(&place.staged_path());
         let output = Hashing { file, hasher: Sha256::new(), bytes: 0 };
-        let writer = ArrowWriter::try_new_with_options(output, schema.clone().into(), options(properties, encryption));
+        let writer = ArrowWriter::try_new_with_options(output, schema.clone().into(), options(encryption));
         let writer = writer.map_err(SealError::Parquet)?;
         Ok(Self { place, day, is_encrypted, path, rows: 0, members: None, writer })
     }
 
-    /// Keeps an index of the people in the rows.
-    pub(crate) fn indexed(self) -> Self {
-        Self { members: Some(Members::default()), ..self }
+    /// Creates a file for so many rows of events, and keeps an index of the people in them.
+    pub(crate) fn of_events(
+        table: &TableFolder,
+        day: Option<i32>,
+        schema: &Schema,
+        notes: Vec<KeyValue>,
+        rows: usize,
+    ) -> Result<Self, SealError> {
+        let file = Self::create(table, day, schema, |encryption| event_options(schema, notes, rows, encryption))?;
+        Ok(Self { members: Some(Members::default()), ..file })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), SealError> {
@@ -263,7 +269,7 @@ impl Write for Hashing {
 }
 
 /// Returns how to write a file of these properties.
-pub(crate) fn options(
+fn options(
     properties: WriterPropertiesBuilder,
     encryption: Option<Arc<FileEncryptionProperties>>,
 ) -> ArrowWriterOptions {
@@ -285,19 +291,25 @@ pub(crate) fn base_properties() -> WriterPropertiesBuilder {
 
 /// What is known of a file of events before it is written.
 #[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    pub(crate) rows: usize,
-    pub(crate) is_encrypted: bool,
+struct Shape {
+    rows: usize,
+    is_encrypted: bool,
 }
 
-/// Returns how to write events to a file.
-pub(crate) fn event_properties(schema: &Schema, notes: Vec<KeyValue>, shape: Shape) -> WriterPropertiesBuilder {
+/// Returns how to write so many rows of events to a file.
+pub(crate) fn event_options(
+    schema: &Schema,
+    notes: Vec<KeyValue>,
+    rows: usize,
+    encryption: Option<Arc<FileEncryptionProperties>>,
+) -> ArrowWriterOptions {
+    let shape = Shape { rows, is_encrypted: encryption.is_some() };
     let mut properties = base_properties().set_dictionary_enabled(false).set_key_value_metadata(Some(notes));
     for field in schema.fields() {
         properties = column_properties(properties, vec![field.name().clone()], field.data_type(), shape);
     }
     let time = ColumnPath::new(vec!["time".into()]);
-    properties.set_column_statistics_enabled(time, EnabledStatistics::Chunk)
+    options(properties.set_column_statistics_enabled(time, EnabledStatistics::Chunk), encryption)
 }
 
 /// Dictionaries pay for words and constants only; pseudonyms are random, so nothing makes them smaller. A compressor pays where there
