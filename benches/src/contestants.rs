@@ -239,7 +239,7 @@ fn contestant<'c>(name: String, events: &Events, round: impl FnMut() -> u64 + 'c
 }
 
 /// Records that a poll hands over at once.
-const POLL: usize = 4096;
+const POLL: usize = 512;
 /// At which size of its columns a batch closes: half of what `lake.memory` allows, as in the daemon.
 const BATCH_BYTES: usize = 96 << 20;
 /// A key of records that erase.

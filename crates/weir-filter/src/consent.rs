@@ -29,10 +29,10 @@ struct Asking {
     verdicts: [Result<(), DenyReason>; 3],
 }
 
-/// Events together with the finding that each may be used for `P`.
+/// Events of which those are to be used that may be used for `P`.
 pub(crate) struct Permitted<'j, P> {
     judged: &'j Judged<'j>,
-    events: Vec<usize>,
+    places: &'j [usize],
     purpose: PhantomData<fn() -> P>,
 }
 
@@ -53,24 +53,30 @@ impl<'j, P: Purpose> Permitted<'j, P> {
         self.judged.decoded
     }
 
-    /// Returns the events, those of one table after each other.
+    /// Returns the events that may be used, those of one table after each other.
     pub(crate) fn events(&self) -> impl Iterator<Item = PermittedEvent<'j, P>> {
-        let Self { judged, events, .. } = self;
-        events.iter().map(|place| {
-            let Asking { tenant, person, others, .. } = &judged.askings[*place];
+        let Self { judged, places, .. } = self;
+        places.iter().filter_map(|place| {
+            let Asking { tenant, person, others, verdicts } = &judged.askings[*place];
+            verdicts[P::ID.index()].ok()?;
             let event = &judged.decoded.events()[*place];
             let others = &judged.people[others.clone()];
-            PermittedEvent { place: *place, event, tenant: *tenant, person: *person, others, purpose: PhantomData }
+            Some(PermittedEvent {
+                place: *place,
+                event,
+                tenant: *tenant,
+                person: *person,
+                others,
+                purpose: PhantomData,
+            })
         })
     }
 }
 
 impl Judged<'_> {
     /// Returns the events that may be used for a purpose, in the order of `places`.
-    pub(crate) fn permit<P: Purpose>(&self, places: &[usize]) -> Permitted<'_, P> {
-        let permitted = |place: &&usize| self.askings[**place].verdicts[P::ID.index()].is_ok();
-        let events = places.iter().filter(permitted).copied().collect();
-        Permitted { judged: self, events, purpose: PhantomData }
+    pub(crate) fn permit<'j, P: Purpose>(&'j self, places: &'j [usize]) -> Permitted<'j, P> {
+        Permitted { judged: self, places, purpose: PhantomData }
     }
 
     /// Returns the fates of each event, if nothing else denies it.

@@ -79,7 +79,7 @@ pub(crate) fn pseudonymize<'j, P: Purpose>(
 ) -> Keyed<'j, P> {
     let decoded = permitted.decoded();
     cache.make_room();
-    let mut events = Vec::new();
+    let mut events = Vec::with_capacity(decoded.events().len());
     for permitted in permitted.events() {
         let epoch = decoded.policy.purposes().epoch(P::ID, permitted.event.event_ms());
         let name = decoded.attribute(permitted.event, permitted.event.envelope.tenant);

@@ -26,9 +26,8 @@ impl<P: Purpose> Pool<P> {
         Some(body)
     }
 
-    /// Keeps the buffers of rows, unless there are enough.
-    pub(super) fn put(&self, contract: ContractIx, mut body: Body<P>) {
-        let bytes = body.memory();
+    /// Keeps the buffers of rows, which hold so many bytes, unless there are enough.
+    pub(super) fn put(&self, contract: ContractIx, bytes: usize, mut body: Body<P>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if bytes > 0 && kept.bytes + bytes <= KEPT_BYTES {
             body.clear();

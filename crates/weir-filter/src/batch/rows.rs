@@ -148,8 +148,12 @@ impl<P: Purpose> Rows<P> {
     }
 
     /// Returns the bytes that the rows occupy.
+    ///
+    /// Asked for between polls, of every table: it looks at no row.
     pub fn memory(&self) -> usize {
-        self.body.memory()
+        let Body { heads, chunks, items, others } = &self.body;
+        let words = size_of::<Word>() * self.layout.stride * rows_before(chunks.len());
+        size_of_val(&heads[..]) + words + size_of_val(&items[..]) + size_of_val(&others[..])
     }
 
     pub(crate) fn new(
@@ -270,12 +274,6 @@ impl<'r> NewRow<'r> {
 }
 
 impl<P: Purpose> Body<P> {
-    pub(super) fn memory(&self) -> usize {
-        let Self { heads, chunks, items, others } = self;
-        let words: usize = chunks.iter().map(|chunk| size_of_val(&chunk[..])).sum();
-        size_of_val(&heads[..]) + words + size_of_val(&items[..]) + size_of_val(&others[..])
-    }
-
     pub(super) fn clear(&mut self) {
         let Self { heads, items, others, .. } = self;
         heads.clear();
@@ -292,7 +290,7 @@ impl<P: Purpose> Default for Body<P> {
 
 impl<P: Purpose> Drop for Rows<P> {
     fn drop(&mut self) {
-        self.pool.put(self.contract, std::mem::take(&mut self.body));
+        self.pool.put(self.contract, self.memory(), std::mem::take(&mut self.body));
     }
 }
 
@@ -317,6 +315,11 @@ fn place_of(row: usize, stride: usize) -> (usize, usize) {
 /// Returns how many rows a chunk has.
 fn rows_of(chunk: usize) -> usize {
     if chunk < SMALL_CHUNKS { FEW_ROWS } else { MANY_ROWS }
+}
+
+/// Returns how many rows the first chunks have together.
+fn rows_before(chunk: usize) -> usize {
+    chunk.min(SMALL_CHUNKS) * FEW_ROWS + chunk.saturating_sub(SMALL_CHUNKS) * MANY_ROWS
 }
 
 /// Grows a buffer where it is full, a small one by as much again and others by half.
