@@ -21,6 +21,7 @@ pub(crate) use pool::Pool;
 pub(crate) use rows::{Group, Hidden, Item, NewRow, small};
 pub use rows::{Head, Rows};
 
+use crate::hash::FastMap;
 use crate::record::{Origin, Record};
 use crate::tally::Tally;
 use weir_policy::{ContractIx, MalformedCode, Personalization, Purpose, Reliability, Troubleshooting};
@@ -89,8 +90,8 @@ impl Coordinates {
 #[expect(missing_debug_implementations, reason = "values of events must not be printable")]
 pub struct Batch<P: Purpose> {
     tables: Vec<Rows<P>>,
-    /// For each contract its days, and where their rows are.
-    places: Vec<Vec<(i32, usize)>>,
+    /// Where the rows of each contract and day are.
+    places: FastMap<(ContractIx, i32), usize>,
 }
 
 impl<P: Purpose> Batch<P> {
@@ -122,21 +123,15 @@ impl<P: Purpose> Batch<P> {
     /// Returns the place of the rows of a contract and day, made when they are asked for first.
     pub(crate) fn place(&mut self, contract: ContractIx, date: i32, make: impl FnOnce() -> Rows<P>) -> usize {
         let Self { tables, places } = self;
-        if places.len() <= contract.index() {
-            places.resize_with(contract.index() + 1, Vec::new);
-        }
-        let days = &mut places[contract.index()];
-        let place = days.iter().find(|(day, _)| *day == date).map_or(tables.len(), |(_, place)| *place);
-        if place == tables.len() {
-            days.push((date, place));
+        *places.entry((contract, date)).or_insert_with(|| {
             tables.push(make());
-        }
-        place
+            tables.len() - 1
+        })
     }
 }
 
 impl<P: Purpose> Default for Batch<P> {
     fn default() -> Self {
-        Self { tables: Vec::new(), places: Vec::new() }
+        Self { tables: Vec::new(), places: FastMap::default() }
     }
 }

@@ -23,9 +23,7 @@ pub(crate) struct Classified {
 impl Classifier<'_> {
     /// Finds the contract of an event type; fails where nobody declared it.
     pub(crate) fn classify(&self, event_type: Within<'_>, version: Option<u32>) -> Result<Classified, MalformedCode> {
-        let number = self.plans.types.find(event_type).ok_or(MalformedCode::NoContract)?;
-        let versions = &self.plans.versions[usize::try_from(number).expect("usize has at least 32 bits")];
-        match self.policy.choose(versions, version, self.now_ms) {
+        match self.policy.choose(self.plans.versions(event_type), version, self.now_ms) {
             Resolved::Contract(contract) => Ok(Classified { contract, is_expired: false }),
             Resolved::Expired(contract) => Ok(Classified { contract, is_expired: true }),
             Resolved::NoContract => Err(MalformedCode::NoContract),

@@ -48,8 +48,8 @@ pub(crate) struct Names<T> {
     /// How many slots a name may be behind its own.
     reach: usize,
     slots: Vec<Slot<T>>,
-    /// Whole names, of those longer than a probe sees.
-    long: Vec<Box<[u8]>>,
+    /// Whole names, of those longer than a probe sees, one after the other.
+    long: Vec<u8>,
     /// Names that a probe cannot tell from another: long, and alike but for their middles.
     crowded: Vec<(Box<[u8]>, T)>,
     /// The meaning of all other names.
@@ -63,7 +63,7 @@ struct Slot<T> {
     low: u64,
     high: u64,
     length: u32,
-    /// Place in `long`.
+    /// Where its name starts in `long`.
     long: u32,
     meaning: T,
 }
@@ -91,7 +91,7 @@ const TRIES: u32 = 1024;
 impl<T: Copy> Names<T> {
     /// Makes the table of names and their meanings, and of the meaning of all others; no name stands twice.
     pub(crate) fn new<'n>(names: impl IntoIterator<Item = (&'n [u8], T)>, nothing: T) -> Self {
-        let (mut long, mut crowded, mut slots) = (Vec::new(), Vec::new(), Vec::<Slot<T>>::new());
+        let (mut long, mut crowded, mut slots) = (Vec::<u8>::new(), Vec::new(), Vec::<Slot<T>>::new());
         for (name, meaning) in names {
             let probe = Probe::of(name);
             if slots.iter().any(|slot| slot.probe() == probe) {
@@ -99,9 +99,9 @@ impl<T: Copy> Names<T> {
                 continue;
             }
             let Probe { low, high, length } = probe;
-            slots.push(Slot { low, high, length, meaning, long: u32::try_from(long.len()).unwrap_or(u32::MAX) });
+            slots.push(Slot { low, high, length, meaning, long: u32::try_from(long.len()).expect("names are few") });
             if !probe.is_whole() {
-                long.push(Box::from(name));
+                long.extend_from_slice(name);
             }
         }
         let Table { multiplier, shift, reach, slots } = spread(&slots, nothing);
@@ -139,7 +139,7 @@ impl<T: Copy> Names<T> {
         let probe = Probe::of(name);
         let first = probe.place(self.multiplier, self.shift);
         for slot in &self.slots[first..=first + self.reach] {
-            if slot.probe() == probe && (probe.is_whole() || *self.long[index(slot.long)] == *name) {
+            if slot.probe() == probe && (probe.is_whole() || self.long[index(slot.long)..].starts_with(name)) {
                 return slot.meaning;
             }
         }

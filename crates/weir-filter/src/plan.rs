@@ -3,7 +3,8 @@
 //! Its dotted paths become a tree of objects, each with a table of the names it declares. Compiled once per policy, so
 //! that the walk asks one question a key and never compares a path.
 
-use crate::names::Names;
+use crate::json::usize_of;
+use crate::names::{Names, Within};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use weir_policy::{
@@ -15,10 +16,17 @@ pub(crate) struct Plans {
     all: Vec<Plan>,
     /// Every kind of identifier in the policy, by its number.
     pub(crate) kinds: Arc<[Arc<str>]>,
-    /// Gives each event type its number.
-    pub(crate) types: Names<Option<u32>>,
-    /// The contracts of each event type, by version.
-    pub(crate) versions: Vec<Vec<ContractIx>>,
+    /// Tells where the contracts of each event type are among all of them.
+    types: Names<Versions>,
+    /// The contracts, by event type and version.
+    by_type: Vec<ContractIx>,
+}
+
+/// The contracts of an event type: the first one's place, and how many there are.
+#[derive(Clone, Copy, Default)]
+struct Versions {
+    first: u32,
+    count: u32,
 }
 
 /// A compiled contract.
@@ -29,10 +37,19 @@ pub(crate) struct Plan {
     pub(crate) ways: Vec<Ways>,
     /// The contract's fields, as the walk needs them.
     pub(crate) slots: Vec<Slot>,
-    /// For each purpose, the columns of identifiers, in their order.
-    pub(crate) identifiers: [Vec<usize>; 3],
+    /// The columns of identifiers, in their order: first those of the first purpose.
+    identifiers: Box<[IdentifierColumn]>,
+    /// Where those of each purpose end.
+    identifiers_end: [u32; 3],
     /// For each set of purposes, the fields that none of them has; content is never among them.
     lost: [Box<[usize]>; 8],
+}
+
+/// A column of identifiers; by itself, so that to find an event's takes one look and not one at each slot.
+pub(crate) struct IdentifierColumn {
+    pub(crate) field: u32,
+    /// The number of their kind.
+    pub(crate) kind: u32,
 }
 
 /// What the walk must know of a field, in one line of the cache: with a thousand event types none of it is near.
@@ -199,9 +216,21 @@ impl Plans {
         for (place, contract) in policy.iter() {
             versions.entry(&contract.event_type).or_default().push(place);
         }
-        let event_types =
-            Names::new(versions.keys().zip(0..).map(|(name, number)| (name.as_bytes(), Some(number))), None);
-        Self { all: plans, kinds: kinds.into(), types: event_types, versions: versions.into_values().collect() }
+        let mut first = 0;
+        let event_types = versions.iter().map(|(name, contracts)| {
+            let count = small(contracts.len());
+            first += count;
+            (name.as_bytes(), Versions { first: first - count, count })
+        });
+        let event_types = Names::new(event_types, Versions::default());
+        let by_type = versions.into_values().flatten().collect();
+        Self { all: plans, kinds: kinds.into(), types: event_types, by_type }
+    }
+
+    /// Returns the contracts of an event type, by version; none of a type that nobody declared.
+    pub(crate) fn versions(&self, event_type: Within<'_>) -> &[ContractIx] {
+        let Versions { first, count } = self.types.find(event_type);
+        &self.by_type[usize_of(first)..][..usize_of(count)]
     }
 
     pub(crate) fn plan(&self, contract: ContractIx) -> &Plan {
@@ -234,6 +263,17 @@ impl Plan {
         }
     }
 
+    /// Returns the columns of identifiers that a purpose has, in their order.
+    #[inline]
+    pub(crate) fn identifiers(&self, purpose: PurposeId) -> &[IdentifierColumn] {
+        let [first, second, third] = self.identifiers_end.map(usize_of);
+        &self.identifiers[match purpose.index() {
+            0 => 0..first,
+            1 => first..second,
+            _ => second..third,
+        }]
+    }
+
     /// Returns the fields whose values no row carries when those of these purposes are written.
     pub(crate) fn lost(&self, written: PurposeSet) -> &[usize] {
         &self.lost[place_of(written)]
@@ -260,9 +300,12 @@ impl Plan {
             }
         });
         let slots: Vec<_> = slots.collect();
-        let identifiers = PurposeId::ALL.map(|purpose| {
-            let columns = contract.columns(purpose);
-            columns.filter(|(_, field)| field.class == FieldClass::Identifier).map(|(place, _)| place).collect()
+        let mut identifiers = Vec::new();
+        let identifiers_end = PurposeId::ALL.map(|purpose| {
+            let columns = contract.columns(purpose).filter(|(_, field)| field.class == FieldClass::Identifier);
+            let column = |(place, _): (usize, _)| IdentifierColumn { field: small(place), kind: slots[place].kind };
+            identifiers.extend(columns.map(column));
+            small(identifiers.len())
         });
         let mut lost = <[Box<[usize]>; 8]>::default();
         for written in (0..8)
@@ -274,7 +317,14 @@ impl Plan {
             let fields = fields.filter(|(_, field)| field.purposes.and(written).is_empty());
             lost[place_of(written)] = fields.map(|(place, _)| place).collect();
         }
-        let mut plan = Self { objects: Vec::new(), ways: Vec::new(), slots, identifiers, lost };
+        let mut plan = Self {
+            objects: Vec::new(),
+            ways: Vec::new(),
+            slots,
+            identifiers: identifiers.into(),
+            identifiers_end,
+            lost,
+        };
         plan.compile(&root);
         plan
     }

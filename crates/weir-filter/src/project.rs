@@ -24,7 +24,8 @@ pub(crate) struct Tables<P: Purpose> {
 
 impl<P: Purpose> Tables<P> {
     pub(crate) fn new(policy: &Policy) -> Self {
-        let layout = |contract: &Contract| Arc::new(Layout::new(contract, policy));
+        let mut coarsens = Coarsens::default();
+        let layout = |contract: &Contract| Arc::new(Layout::new(contract, policy, &mut coarsens));
         Self { layouts: policy.contracts().iter().map(layout).collect(), pool: Pool::default() }
     }
 
@@ -65,7 +66,9 @@ pub(crate) fn project<P: Purpose>(
             filling.fill(row, layout, decoded.values(keyed.permitted.event));
         }
         let unplaced = filling.unplaced;
-        tally.add_out_of_range(contract, unplaced);
+        if unplaced > 0 {
+            tally.add_out_of_range(contract, unplaced);
+        }
     }
     pseudonyms.end();
 }
@@ -201,16 +204,31 @@ impl Value {
     }
 }
 
+/// The ways to coarsen of all contracts, each once: they repeat each other's, so that what it takes is near.
+#[derive(Default)]
+pub(crate) struct Coarsens(Vec<Arc<Coarsen>>);
+
+impl Coarsens {
+    fn of(&mut self, coarsen: &Coarsen) -> Arc<Coarsen> {
+        if let Some(known) = self.0.iter().find(|known| ***known == *coarsen) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(coarsen.clone());
+        self.0.push(Arc::clone(&new));
+        new
+    }
+}
+
 /// What is done to a number or an instant before it is stored for a purpose.
 pub(crate) enum Rounding {
     None,
-    Number(Box<Coarsen>),
+    Number(Arc<Coarsen>),
     /// Down to a multiple of so many µs.
     Time(i64),
 }
 
 impl Rounding {
-    pub(crate) fn of<P: Purpose>(field: &Field, policy: &Policy) -> Self {
+    pub(crate) fn of<P: Purpose>(field: &Field, policy: &Policy, coarsens: &mut Coarsens) -> Self {
         if let FieldType::Timestamp { precision, .. } = &field.field_type {
             let purpose = policy.purposes().rules(P::ID).time_precision;
             let own = precision[P::ID.index()].unwrap_or(purpose);
@@ -221,7 +239,7 @@ impl Rounding {
             coarsen @ (Coarsen::Buckets(_)
             | Coarsen::FloatBuckets(_)
             | Coarsen::FloatMultiple(_)
-            | Coarsen::Multiple(_)) => Self::Number(Box::new(coarsen.clone())),
+            | Coarsen::Multiple(_)) => Self::Number(coarsens.of(coarsen)),
         }
     }
 

@@ -5,6 +5,8 @@
 
 use crate::hash::FastMap;
 use crate::record::Origin;
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use weir_policy::{ContractIx, DenyReason, MalformedCode, PurposeId};
 
 /// What became of one record for one purpose.
@@ -84,6 +86,9 @@ impl FieldCounts {
 /// Counts of records by fate, and of fields by what was done to them.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
+    /// Events, all three fates at once: one count an event.
+    events: FastMap<EventKey, u64>,
+    /// What is counted by itself.
     fates: FastMap<TallyKey, u64>,
     fields: Vec<FieldCounts>,
 }
@@ -91,27 +96,21 @@ pub struct Tally {
 impl Tally {
     /// Returns every count that is not zero, in the order of the keys.
     pub fn fates(&self) -> Vec<(TallyKey, u64)> {
-        let mut rows: Vec<_> = self.fates.iter().map(|(key, count)| (*key, *count)).filter(|(_, n)| *n > 0).collect();
-        rows.sort_unstable();
-        rows
-    }
-
-    /// Returns the number of records with this fate.
-    pub fn count(&self, key: TallyKey) -> u64 {
-        self.fates.get(&key).copied().unwrap_or(0)
+        let mut sums = BTreeMap::new();
+        self.counts().for_each(|(key, count)| *sums.entry(key).or_default() += count);
+        sums.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
     /// Returns how many records of a partition have a fate for a purpose.
     ///
     /// The same for each purpose: the number of records consumed.
     pub fn records(&self, origin: Origin, purpose: PurposeId) -> u64 {
-        let of_both = |key: &TallyKey| key.origin == origin && key.purpose == purpose;
-        self.fates.iter().filter(|(key, _)| of_both(key)).map(|(_, count)| count).sum()
+        self.sum(|key| key.origin == origin && key.purpose == purpose)
     }
 
     /// Returns the number of fates of one purpose, over all partitions.
     pub fn total(&self, purpose: PurposeId) -> u64 {
-        self.fates.iter().filter(|(key, _)| key.purpose == purpose).map(|(_, count)| count).sum()
+        self.sum(|key| key.purpose == purpose)
     }
 
     /// Returns what was done to the fields of a contract's events.
@@ -121,9 +120,8 @@ impl Tally {
 
     /// Adds the counts of another tally of the same policy.
     pub fn absorb(&mut self, other: &Self) {
-        for (key, count) in &other.fates {
-            *self.fates.entry(*key).or_default() += count;
-        }
+        add_all(&mut self.events, &other.events);
+        add_all(&mut self.fates, &other.fates);
         self.fields.resize(self.fields.len().max(other.fields.len()), FieldCounts::default());
         for (mine, theirs) in self.fields.iter_mut().zip(&other.fields) {
             mine.add(theirs);
@@ -132,6 +130,9 @@ impl Tally {
 
     /// Moves records from written to denied: what the re-check before a commit took out of `contract`'s rows.
     pub fn withdraw(&mut self, purpose: PurposeId, contract: ContractIx, removed: &Removed) {
+        for (event, count) in std::mem::take(&mut self.events) {
+            event.each_fate().for_each(|key| *self.fates.entry(key).or_default() += count);
+        }
         for (origin, reason, count) in removed.iter() {
             let key = |fate| TallyKey { origin, purpose, contract: Some(contract), fate };
             let written = self.fates.entry(key(Fate::Written)).or_default();
@@ -142,17 +143,9 @@ impl Tally {
 
     /// Counts for each event its partition, its contract, its fate for each purpose, and what was done to its fields.
     pub(crate) fn add_events(&mut self, events: impl Iterator<Item = (Origin, ContractIx, [Fate; 3], FieldCounts)>) {
-        // The same few fates come again and again, so what is alike is counted first.
-        let mut alike: FastMap<u64, (Origin, ContractIx, [Fate; 3], u64)> = FastMap::default();
         for (origin, contract, fates, counts) in events {
             self.fields_mut(contract).add(&counts);
-            let event = u64::from(contract.0) << 32 | u64::from(origin.0) << 16 | alike_fates(fates);
-            alike.entry(event).or_insert((origin, contract, fates, 0)).3 += 1;
-        }
-        for (origin, contract, fates, count) in alike.into_values() {
-            for (purpose, fate) in PurposeId::ALL.into_iter().zip(fates) {
-                *self.fates.entry(TallyKey { origin, purpose, contract: Some(contract), fate }).or_default() += count;
-            }
+            *self.events.entry(EventKey { contract, origin, fates }).or_default() += 1;
         }
     }
 
@@ -168,6 +161,16 @@ impl Tally {
         }
     }
 
+    fn sum(&self, counts: impl Fn(&TallyKey) -> bool) -> u64 {
+        self.counts().filter(|(key, _)| counts(key)).map(|(_, count)| count).sum()
+    }
+
+    /// Returns all counts; a key may come more than once.
+    fn counts(&self) -> impl Iterator<Item = (TallyKey, u64)> {
+        let of_events = self.events.iter().flat_map(|(event, count)| event.each_fate().map(|key| (key, *count)));
+        of_events.chain(self.fates.iter().map(|(key, count)| (*key, *count)))
+    }
+
     fn add(&mut self, key: TallyKey) {
         *self.fates.entry(key).or_default() += 1;
     }
@@ -181,17 +184,42 @@ impl Tally {
     }
 }
 
-/// Returns a number of 15 bits that only the same fates have.
-fn alike_fates(fates: [Fate; 3]) -> u64 {
-    const { assert!(DenyReason::ALL.len() < (1 << 5) - 1, "a reason takes five bits") };
-    fates.into_iter().fold(0, |number, fate| {
-        let fate = match fate {
-            Fate::Written => 0,
-            Fate::Denied(reason) => 1 + reason.index(),
-            Fate::Quarantined(_) => unreachable!("what is quarantined is no event"),
-        };
-        number << 5 | u64::try_from(fate).expect("a usize has at most 64 bits")
-    })
+/// What the counts of an event are about, for all purposes together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct EventKey {
+    contract: ContractIx,
+    origin: Origin,
+    fates: [Fate; 3],
+}
+
+impl EventKey {
+    fn each_fate(self) -> impl Iterator<Item = TallyKey> {
+        let Self { contract, origin, fates } = self;
+        let purposes = PurposeId::ALL.into_iter().zip(fates);
+        purposes.map(move |(purpose, fate)| TallyKey { origin, purpose, contract: Some(contract), fate })
+    }
+}
+
+impl Hash for EventKey {
+    /// One number, that only the same fates of the same contract and partition have.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        const { assert!(DenyReason::ALL.len() < (1 << 5) - 1, "a reason takes five bits") };
+        let fates = self.fates.into_iter().fold(0, |number, fate| {
+            let fate = match fate {
+                Fate::Written => 0,
+                Fate::Denied(reason) => 1 + reason.index(),
+                Fate::Quarantined(_) => unreachable!("what is quarantined is no event"),
+            };
+            number << 5 | u64::try_from(fate).expect("a usize has at most 64 bits")
+        });
+        state.write_u64(u64::from(self.contract.0) << 32 | u64::from(self.origin.0) << 16 | fates);
+    }
+}
+
+fn add_all<K: Copy + Eq + Hash>(counts: &mut FastMap<K, u64>, others: &FastMap<K, u64>) {
+    for (key, count) in others {
+        *counts.entry(*key).or_default() += count;
+    }
 }
 
 /// Rows that a re-check took out, by partition and reason.
@@ -228,37 +256,48 @@ impl Removed {
 mod tests {
     use super::*;
 
+    const CONTRACT: ContractIx = ContractIx(3);
+
     fn key(origin: u16, fate: Fate) -> TallyKey {
-        let (purpose, contract) = (PurposeId::Reliability, Some(ContractIx(3)));
-        TallyKey { origin: Origin(origin), purpose, contract, fate }
+        TallyKey { origin: Origin(origin), purpose: PurposeId::Reliability, contract: Some(CONTRACT), fate }
+    }
+
+    fn with_events(origin: u16, number: usize) -> Tally {
+        let mut tally = Tally::default();
+        let counts = FieldCounts { content: 2, ..FieldCounts::default() };
+        let event = (Origin(origin), CONTRACT, [Fate::Written, Fate::Written, Fate::Denied(DenyReason::Gpc)], counts);
+        tally.add_events(std::iter::repeat_n(event, number));
+        tally
+    }
+
+    fn count(tally: &Tally, key: TallyKey) -> u64 {
+        tally.sum(|counted| *counted == key)
     }
 
     #[test]
     fn withdrawn_rows_change_their_fate_and_not_the_sum() {
-        let mut tally = Tally::default();
-        (0..5).for_each(|_| tally.add(key(7, Fate::Written)));
+        let mut tally = with_events(7, 5);
         let mut removed = Removed::default();
         removed.add(Origin(7), DenyReason::Erased);
         removed.add(Origin(7), DenyReason::Erased);
-        tally.withdraw(PurposeId::Reliability, ContractIx(3), &removed);
+        tally.withdraw(PurposeId::Reliability, CONTRACT, &removed);
         assert_eq!(removed.total(), 2);
-        assert_eq!(tally.count(key(7, Fate::Written)), 3);
-        assert_eq!(tally.count(key(7, Fate::Denied(DenyReason::Erased))), 2);
-        assert_eq!(tally.records(Origin(7), PurposeId::Reliability), 5);
+        assert_eq!(count(&tally, key(7, Fate::Written)), 3);
+        assert_eq!(count(&tally, key(7, Fate::Denied(DenyReason::Erased))), 2);
+        assert_eq!(PurposeId::ALL.map(|purpose| tally.records(Origin(7), purpose)), [5; 3]);
     }
 
     #[test]
     fn absorbed_tallies_add_up() {
-        let (mut one, mut two) = (Tally::default(), Tally::default());
-        one.add(key(0, Fate::Written));
+        let (mut one, mut two) = (with_events(0, 1), with_events(0, 2));
         two.add(key(0, Fate::Written));
         two.add(key(1, Fate::Denied(DenyReason::Gpc)));
-        two.fields_mut(ContractIx(2)).content = 4;
         one.absorb(&two);
-        assert_eq!(one.count(key(0, Fate::Written)), 2);
-        assert_eq!(one.total(PurposeId::Reliability), 3);
-        assert_eq!(one.total(PurposeId::Personalization), 0);
-        assert_eq!(one.fields(ContractIx(2)).content, 4);
-        assert_eq!(one.fates().len(), 2);
+        assert_eq!(count(&one, key(0, Fate::Written)), 4);
+        assert_eq!(one.total(PurposeId::Reliability), 5);
+        assert_eq!(one.total(PurposeId::Personalization), 3);
+        assert_eq!(one.fields(CONTRACT).content, 6);
+        // Each key once: written for two purposes, denied for one, and what was counted by itself elsewhere.
+        assert_eq!(one.fates().len(), 4);
     }
 }

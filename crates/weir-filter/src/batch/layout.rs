@@ -8,7 +8,7 @@ use super::cells::sealed::Sealed;
 use super::rows::{Item, small};
 use crate::decode::Kind;
 use crate::json::usize_of;
-use crate::project::Rounding;
+use crate::project::{Coarsens, Rounding};
 use crate::pseudonymize::Pseudonym;
 use std::marker::PhantomData;
 use weir_policy::{Contract, Network, Policy, Purpose, Storage, Token};
@@ -66,11 +66,11 @@ pub(crate) const BITS: usize = 32;
 const LIST_WORDS: usize = 2;
 
 impl<P: Purpose> Layout<P> {
-    pub(crate) fn new(contract: &Contract, policy: &Policy) -> Self {
+    pub(crate) fn new(contract: &Contract, policy: &Policy, coarsens: &mut Coarsens) -> Self {
         let (mut wide, mut narrow, mut made) = (Vec::new(), Vec::new(), Vec::new());
         for (field, declared) in contract.columns(P::ID) {
             let (field, storage, is_list) = (small(field), declared.field_type.storage(), declared.array.is_some());
-            let rounding = Rounding::of::<P>(declared, policy);
+            let rounding = Rounding::of::<P>(declared, policy, coarsens);
             match kind_of(storage).filter(|_| !is_list && matches!(rounding, Rounding::None)) {
                 Some(kind) if words_of::<P>(storage) == 1 => narrow.push(Plain { field, kind }),
                 Some(kind) => wide.push(Plain { field, kind }),
