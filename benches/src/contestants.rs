@@ -6,14 +6,16 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::thread;
 
 use serde::de::IgnoredAny;
 use simd_json::{Buffers, INPUT_PADDING, Tape};
-use weir_filter::{Filtered, Level, Limits, Origin};
+use weir_consent::ConsentView;
+use weir_filter::{Filter, Filtered, Level, Limits, Origin, Record};
 use weir_testkit::corpus::{Corpus, Produced};
 use weir_testkit::reference::{Outcome, Raw, Reference};
 
-use crate::race::{Contestant, timed};
+use crate::race::{Contestant, timed, timed_by_clock};
 use crate::world::{Events, NOW_MS, REGION, World};
 
 /// From records to the filter's columns.
@@ -51,15 +53,7 @@ pub fn weir_at<'c>(level: Level, world: &'c World, events: &'c Events, suffix: &
         let (mut in_filter, mut in_arrow, mut rows) = (0, 0, 0);
         let mut polls = records.chunks(POLL).peekable();
         while polls.peek().is_some() {
-            let (nanos, out) = timed(|| {
-                let mut out = Filtered::default();
-                while out.memory() < BATCH_BYTES
-                    && let Some(poll) = polls.next()
-                {
-                    filter.apply(poll, &view, NOW_MS, &mut out);
-                }
-                out
-            });
+            let (nanos, out) = timed(|| next_batch(&mut filter, &mut polls, &view));
             in_filter += nanos;
             rows += out.rows();
             in_arrow += arrow_nanos(world, &view, out);
@@ -75,9 +69,46 @@ pub fn weir_at<'c>(level: Level, world: &'c World, events: &'c Events, suffix: &
     both
 }
 
+/// The filter on so many cores at once, each of which takes all events; the time is the clock's.
+pub fn weir_on<'c>(cores: usize, world: &'c World, events: &'c Events) -> Contestant<'c> {
+    let mut filters: Vec<_> = (0..cores).map(|_| world.filter()).collect();
+    let records = events.records();
+    let view = world.consent.view(NOW_MS, i64::MAX).expect("the store is current for ever");
+    let filter_all = move |filter: &mut Filter| {
+        let (mut polls, mut rows) = (records.chunks(POLL).peekable(), 0);
+        while polls.peek().is_some() {
+            rows += next_batch(filter, &mut polls, &view).rows();
+        }
+        assert!(rows > records.len(), "most events are written");
+    };
+    let round = move || {
+        let (nanos, ()) = timed_by_clock(|| {
+            thread::scope(|scope| filters.iter_mut().for_each(|filter| drop(scope.spawn(|| filter_all(filter)))));
+        });
+        nanos
+    };
+    let (events, bytes) = (events.len() * cores, events.bytes().len() * cores);
+    Contestant { name: format!("{FILTER} by the clock, cores: {cores}"), events, bytes, round: Box::new(round) }
+}
+
+/// Filters until a batch is full or there is nothing left.
+fn next_batch<'r>(
+    filter: &mut Filter,
+    polls: &mut impl Iterator<Item = &'r [Record<'r>]>,
+    view: &ConsentView<'_>,
+) -> Filtered {
+    let mut out = Filtered::default();
+    while out.memory() < BATCH_BYTES
+        && let Some(poll) = polls.next()
+    {
+        filter.apply(poll, view, NOW_MS, &mut out);
+    }
+    out
+}
+
 /// Turns all rows into record batches, drops both, and returns how long that took.
 #[cfg(feature = "lake")]
-fn arrow_nanos(world: &World, view: &weir_consent::ConsentView<'_>, out: Filtered) -> u64 {
+fn arrow_nanos(world: &World, view: &ConsentView<'_>, out: Filtered) -> u64 {
     use weir_filter::Batch;
     use weir_policy::{Policy, Purpose};
 
@@ -100,7 +131,7 @@ fn arrow_nanos(world: &World, view: &weir_consent::ConsentView<'_>, out: Filtere
 }
 
 #[cfg(not(feature = "lake"))]
-fn arrow_nanos(_: &World, _: &weir_consent::ConsentView<'_>, _: Filtered) -> u64 {
+fn arrow_nanos(_: &World, _: &ConsentView<'_>, _: Filtered) -> u64 {
     0
 }
 

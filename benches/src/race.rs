@@ -67,15 +67,20 @@ pub fn timed_everywhere<T>(act: impl FnOnce() -> T) -> (u64, T) {
     timed_by(ClockId::ProcessCPUTime, act)
 }
 
-fn timed_by<T>(clock: ClockId, act: impl FnOnce() -> T) -> (u64, T) {
-    let start = busy_nanos(clock);
-    let done = act();
-    (busy_nanos(clock) - start, done)
+/// Returns the nanoseconds that passed while this thread ran `act`.
+pub fn timed_by_clock<T>(act: impl FnOnce() -> T) -> (u64, T) {
+    timed_by(ClockId::Monotonic, act)
 }
 
-fn busy_nanos(clock: ClockId) -> u64 {
+fn timed_by<T>(clock: ClockId, act: impl FnOnce() -> T) -> (u64, T) {
+    let start = nanos(clock);
+    let done = act();
+    (nanos(clock) - start, done)
+}
+
+fn nanos(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
-    u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).expect("clocks of processor time start at 0")
+    u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).expect("these clocks start at 0")
 }
 
 /// Divides for people to read.

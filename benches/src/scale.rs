@@ -1,6 +1,7 @@
-//! How the filter's time grows with the policy, with the consents, and with the dates of a batch.
+//! How the filter's time grows with the policy, with the consents, with the dates of a batch, and with the cores.
 
 use std::io::Write;
+use std::thread;
 
 use anyhow::Result;
 
@@ -46,7 +47,13 @@ pub fn print(size: &Size, reach: Reach, out: &mut impl Write) -> Result<()> {
         let events = Events::generate(&world.corpus_over(days, Mode::Mixed, size.events)?, size.events);
         loads.push((world, events, suffix));
     }
-    let all = loads.iter().flat_map(|(world, events, suffix)| contestants::weir(world, events, suffix)).collect();
+    let mut all: Vec<_> =
+        loads.iter().flat_map(|(world, events, suffix)| contestants::weir(world, events, suffix)).collect();
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    if let [(world, events, _), ..] = &loads[..] {
+        let twice = std::iter::successors(Some(1), |number| Some(number * 2)).take_while(|number| *number <= cores);
+        all.extend(twice.map(|number| contestants::weir_on(number, world, events)));
+    }
     let results = race::run(all, size.rounds);
     writeln!(out, "{} events, {} rounds in turn\n", size.events, size.rounds)?;
     writeln!(out, "{}", race::table(&results, &format!("{}, 8 types", ratios::WHOLE)))?;
