@@ -16,7 +16,7 @@ use weir_testkit::corpus::{Corpus, Produced};
 use weir_testkit::reference::{Outcome, Raw, Reference};
 
 use crate::race::{Contestant, timed, timed_by_clock};
-use crate::world::{Events, NOW_MS, REGION, World};
+use crate::world::{Events, NOW_MS, POLL, REGION, World};
 
 /// From records to the filter's columns.
 pub const FILTER: &str = "filter";
@@ -269,8 +269,6 @@ fn contestant<'c>(name: String, events: &Events, round: impl FnMut() -> u64 + 'c
     Contestant { name, events: events.len(), bytes: events.bytes().len(), round: Box::new(round) }
 }
 
-/// Records that a poll hands over at once.
-const POLL: usize = 512;
 /// At which size of its columns a batch closes: half of what `lake.memory` allows, as in the daemon.
 const BATCH_BYTES: usize = 96 << 20;
 /// A key of records that erase.

@@ -13,6 +13,8 @@ use crate::contracts;
 
 /// The present of the bench: 2026-11-24T10:00:00Z.
 pub const NOW_MS: i64 = 1_795_514_400_000;
+/// Records that a poll of the daemon hands over at once.
+pub const POLL: usize = 512;
 /// Where the rows live; most tenants of the corpus allow it.
 pub const REGION: &str = "eu";
 

@@ -4,7 +4,7 @@
 //! random, so two runs differ a little, in how hash tables fall out.
 
 use anyhow::{Context as _, Result};
-use weir_bench::world::{Events, Mode, NOW_MS, World};
+use weir_bench::world::{Events, Mode, NOW_MS, POLL, World};
 use weir_consent::ConsentView;
 use weir_filter::{Filter, Filtered, Record};
 
@@ -39,5 +39,3 @@ fn counted_pass(filter: &mut Filter, records: &[Record<'_>], view: &ConsentView<
 /// The number by which xtask divides.
 const PASSES: u32 = 2;
 const PEOPLE: u32 = 2_000;
-/// Records that a poll hands over at once.
-const POLL: usize = 512;

@@ -29,7 +29,7 @@ struct Asking {
     verdicts: [Result<(), DenyReason>; 3],
 }
 
-/// Events of which those are to be used that may be used for `P`.
+/// Events, of which only those come out that may be used for `P`.
 pub(crate) struct Permitted<'j, P> {
     judged: &'j Judged<'j>,
     places: &'j [usize],

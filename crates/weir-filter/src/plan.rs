@@ -266,12 +266,8 @@ impl Plan {
     /// Returns the columns of identifiers that a purpose has, in their order.
     #[inline]
     pub(crate) fn identifiers(&self, purpose: PurposeId) -> &[IdentifierColumn] {
-        let [first, second, third] = self.identifiers_end.map(usize_of);
-        &self.identifiers[match purpose.index() {
-            0 => 0..first,
-            1 => first..second,
-            _ => second..third,
-        }]
+        let end = |at: usize| usize_of(self.identifiers_end[at]);
+        &self.identifiers[purpose.index().checked_sub(1).map_or(0, end)..end(purpose.index())]
     }
 
     /// Returns the fields whose values no row carries when those of these purposes are written.

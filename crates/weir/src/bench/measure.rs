@@ -8,6 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use weir_filter::{Filter, Filtered, Headers, Origin, Record};
 use weir_lake::{ClosedBatch, Lake, PartitionId, Recheck, Span, Written};
 use weir_policy::{Policy, PurposeId};
+use weir_source::PollLimits;
 use weir_testkit::corpus::Produced;
 
 use super::load::Load;
@@ -101,7 +102,7 @@ pub(crate) fn lend<'e, T>(
 pub(crate) fn filter(filter: &mut Filter, records: &[Record<'_>], load: &Load) -> (Filtered, Took) {
     Took::by(|| {
         let mut filtered = Filtered::default();
-        for poll in records.chunks(POLL) {
+        for poll in records.chunks(PollLimits::default().records) {
             let view = load.consent.view(load.now_ms, i64::MAX).expect("the store is current for ever");
             filter.apply(poll, &view, load.now_ms, &mut filtered);
         }
@@ -138,5 +139,3 @@ fn rows(filtered: &Filtered, purpose: PurposeId) -> u64 {
 }
 
 const ORIGIN: Origin = Origin(0);
-/// Records that a poll hands over at once.
-const POLL: usize = 512;
