@@ -47,7 +47,7 @@ impl Decoder {
             limits,
             names: AttributeNames::new(),
             index: Index::new(level),
-            nesting: Nesting::default(),
+            nesting: Nesting::keeping(limits.array_items),
             words: Recent::new(Token::OTHER),
         }
     }

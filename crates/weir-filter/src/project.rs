@@ -206,23 +206,39 @@ impl Value {
 
 /// The ways to coarsen of all contracts, each once: they repeat each other's, so that what it takes is near.
 #[derive(Default)]
-pub(crate) struct Coarsens(Vec<Arc<Coarsen>>);
+pub(crate) struct Coarsens(Vec<Arc<Coarser>>);
+
+/// A way to coarsen numbers of a type.
+#[derive(PartialEq)]
+pub(crate) struct Coarser {
+    coarsen: Coarsen,
+    /// What a whole number of the type must lie between: rounded down, the least ones would not.
+    bounds: Option<(i128, i128)>,
+}
 
 impl Coarsens {
-    fn of(&mut self, coarsen: &Coarsen) -> Arc<Coarsen> {
-        if let Some(known) = self.0.iter().find(|known| ***known == *coarsen) {
+    fn of(&mut self, coarsen: &Coarsen, field_type: &FieldType) -> Arc<Coarser> {
+        let new = Coarser { coarsen: coarsen.clone(), bounds: field_type.bounds() };
+        if let Some(known) = self.0.iter().find(|known| ***known == new) {
             return Arc::clone(known);
         }
-        let new = Arc::new(coarsen.clone());
+        let new = Arc::new(new);
         self.0.push(Arc::clone(&new));
         new
+    }
+}
+
+impl Coarser {
+    fn whole(&self, value: i128) -> Option<i128> {
+        let is_of_type = |value: &i128| self.bounds.is_none_or(|(min, max)| min <= *value && *value <= max);
+        self.coarsen.whole(value).filter(is_of_type)
     }
 }
 
 /// What is done to a number or an instant before it is stored for a purpose.
 pub(crate) enum Rounding {
     None,
-    Number(Arc<Coarsen>),
+    Number(Arc<Coarser>),
     /// Down to a multiple of so many µs.
     Time(i64),
 }
@@ -239,14 +255,14 @@ impl Rounding {
             coarsen @ (Coarsen::Buckets(_)
             | Coarsen::FloatBuckets(_)
             | Coarsen::FloatMultiple(_)
-            | Coarsen::Multiple(_)) => Self::Number(coarsens.of(coarsen)),
+            | Coarsen::Multiple(_)) => Self::Number(coarsens.of(coarsen, &field.field_type)),
         }
     }
 
     fn long(&self, value: i64) -> Option<i64> {
         match self {
             Self::None => Some(value),
-            Self::Number(coarsen) => coarsen.whole(value.into()).and_then(|value| i64::try_from(value).ok()),
+            Self::Number(coarser) => coarser.whole(value.into()).and_then(|value| i64::try_from(value).ok()),
             Self::Time(step) => value.checked_sub(value.rem_euclid(*step)),
         }
     }
@@ -254,14 +270,14 @@ impl Rounding {
     fn wide(&self, value: i128) -> Option<i128> {
         match self {
             Self::None | Self::Time(_) => Some(value),
-            Self::Number(coarsen) => coarsen.whole(value),
+            Self::Number(coarser) => coarser.whole(value),
         }
     }
 
     fn float(&self, value: f64) -> Option<f64> {
         match self {
             Self::None | Self::Time(_) => Some(value),
-            Self::Number(coarsen) => coarsen.float(value),
+            Self::Number(coarser) => coarser.coarsen.float(value),
         }
     }
 }

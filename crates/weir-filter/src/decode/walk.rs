@@ -295,6 +295,10 @@ impl<M: Marked> Walk<'_, M> {
         let mut more = cursor.enter(b']')?;
         while more {
             length += 1;
+            if length > self.nesting.most_items {
+                // The record is refused; its items in memory would be a hundred times its size.
+                items.truncate(items.len() - array.fields.len());
+            }
             let item = items.len();
             items.resize(item + array.fields.len(), Value::ABSENT);
             self.item(&mut cursor, plan, array, &mut items[item..])?;

@@ -31,6 +31,8 @@ pub(crate) struct Nesting {
     pub(crate) members: usize,
     /// Items of the longest array.
     pub(crate) items: usize,
+    /// As many items of an array are kept; a record with more is refused when it is read.
+    pub(crate) most_items: usize,
     /// The objects and arrays that a skip has entered.
     frames: Vec<Frame>,
 }
@@ -42,9 +44,14 @@ struct Frame {
 }
 
 impl Nesting {
+    /// Keeps so many items of an array.
+    pub(crate) fn keeping(most_items: usize) -> Self {
+        Self { most_items, ..Self::default() }
+    }
+
     /// Forgets the last record.
     pub(crate) fn clear(&mut self) {
-        *self = Self { frames: std::mem::take(&mut self.frames), ..Self::default() };
+        *self = Self { frames: std::mem::take(&mut self.frames), most_items: self.most_items, ..Self::default() };
     }
 
     #[inline]

@@ -181,6 +181,21 @@ fn each_purpose_gets_its_own_precision_and_fields() {
     assert_eq!(out.personalization.tables()[0].date(), 20_780);
 }
 
+/// A sentinel such as the least number of a type must not become one that the column cannot hold.
+#[test]
+fn numbers_that_rounding_takes_out_of_their_type_are_null_and_counted() {
+    let types = TYPES.replace("type     = \"int8\"", "type     = \"int8\"\nprecision = 5");
+    let types = types.replace("type     = \"decimal(6,2)\"", "type     = \"decimal(6,2)\"\nprecision = 0.3");
+    let world = World::new(&[&types]);
+    world.permit("u-1");
+    let read = |data| {
+        let out = world.run(&[event(data)]);
+        (row(&world.policy, &out.troubleshooting.tables()[0], 0), out.tally.fields(ContractIx(0)).out_of_range)
+    };
+    assert_eq!(read(r#""int8":-125,"price":-9999.9"#), (vec!["int8=-125".to_owned(), "price=-999990".to_owned()], 0));
+    assert_eq!(read(r#""int8":-126,"price":-9999.91"#), (vec![], 2));
+}
+
 /// Every member of large objects, beside, inside and around each other, is told from the others, and met twice it is a fault.
 #[test]
 fn members_of_large_objects_are_told_apart() {

@@ -122,12 +122,23 @@ fn whole_cell(field: &Field, value: i128, purpose: PurposeId, rules: &PurposeRul
         let step = i128::from(own.max(rules.time_precision.micros()));
         return narrow(value.div_euclid(step) * step);
     }
-    let value = coarsened(value, field.coarsen(purpose))?;
+    let value = coarsened(value, field.coarsen(purpose)).filter(|value| is_of_type(&field.field_type, *value))?;
     if field.field_type.storage() != Storage::Decimal {
         return narrow(value);
     }
     let scale = if let FieldType::Decimal { scale, .. } = field.field_type { scale } else { 0 };
     Some(Cell::Decimal(value, scale))
+}
+
+/// Rounded down, the least numbers of a type are none of it.
+fn is_of_type(field_type: &FieldType, value: i128) -> bool {
+    if let FieldType::Decimal { precision, .. } = field_type {
+        value.unsigned_abs() < 10_u128.pow((*precision).into())
+    } else if let FieldType::Int(int) = field_type {
+        i128::from(int.min()) <= value && value <= i128::from(int.max())
+    } else {
+        !matches!(field_type, FieldType::HttpStatus) || (100..=599).contains(&value)
+    }
 }
 
 fn narrow(value: i128) -> Option<Cell> {
