@@ -154,6 +154,28 @@ pub enum ConsentStop {
     /// The inbox dropped records before the keeper had read them.
     #[error("{0}")]
     Inbox(Problem),
+    /// The inbox dropped records, and the brokers forgot how far the keeper had read.
+    #[error(
+        "the inbox dropped the records of {partition} before {first}, and its group no longer says whether they were taken: what          people decided may be missing; have all choices written again, then set the group's offsets to the earliest"
+    )]
+    InboxForgotten {
+        /// The partition.
+        partition: TopicPartition,
+        /// The first offset that it still has.
+        first: i64,
+    },
+    /// The state topic is empty, and the inbox no longer has all that it was made from.
+    #[error(
+        "the state topic {topic} is empty, and the inbox dropped the records of {partition} before {first} that it was made from;          have all choices written again, then set the offsets of the inbox's group to the earliest"
+    )]
+    StatesLost {
+        /// Name of the state topic.
+        topic: String,
+        /// A partition of the inbox.
+        partition: TopicPartition,
+        /// The first offset that it still has.
+        first: i64,
+    },
 }
 
 impl ConsentTopics {
@@ -324,7 +346,7 @@ impl ConsentTopics {
         let Some(question) = &mut self.open else { return Ok(None) };
         let state = match &mut question.state {
             Some(state) => state,
-            None if !self.keeper.is_done(&question.inbox, &mut self.tail)? => return Ok(None),
+            None if !self.keeper.is_done(&question.inbox, &self.feed, &mut self.tail)? => return Ok(None),
             None => question.state.insert(self.feed.look(&self.cluster)?),
         };
         if !self.feed.is_at(state, &mut self.tail)? {

@@ -198,7 +198,10 @@ impl Follower {
 /// Tells whether opening the topics again could hide that records are missing.
 fn is_final(stop: &ConsentStop) -> bool {
     match stop {
-        ConsentStop::Ask(AskError::Client(_)) | ConsentStop::Inbox(_) => true,
+        ConsentStop::Ask(AskError::Client(_))
+        | ConsentStop::Inbox(_)
+        | ConsentStop::InboxForgotten { .. }
+        | ConsentStop::StatesLost { .. } => true,
         ConsentStop::Ask(AskError::BrokersAway | AskError::Refused(_) | AskError::TopicMissing(_)) => false,
         ConsentStop::Feed(stop) => match stop {
             FeedStop::MadeAnew { .. } | FeedStop::Repartitioned { .. } | FeedStop::Shrank { .. } => true,

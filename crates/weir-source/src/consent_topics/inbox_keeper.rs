@@ -3,7 +3,8 @@
 //! The members of the group share the partitions of the inbox; a person's records are all in one partition, so one member
 //! orders them. A member starts a partition only when it has read the state topic up to where it ended after the partition
 //! came: what the former owner published is in the store by then. Here the group's committed offsets count: there is
-//! no table that could hold them, and taking a record twice changes nothing.
+//! no table that could hold them, and taking a record twice changes nothing. Brokers forget them when the group was empty for long:
+//! then nobody knows whether records went from the inbox that were never taken, and consent stops unless none ever went.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +18,7 @@ use crate::{
     brokers::Brokers,
     cluster::{AskError, Bounds, Cluster},
     consumer::{Assigned, Consumer, FirstOffset, Membership, Start, of_id},
+    coverage::Position,
     partition::TopicPartition,
     poll::{PollLimits, Polled, Records},
     problem::{Problem, Reach},
@@ -32,6 +34,8 @@ pub(super) struct InboxKeeper {
     waiting: Option<Assigned>,
     /// What is published and the group has not taken yet: it takes no offsets while partitions move.
     owed: Vec<Span>,
+    /// Partitions that this member took from their beginnings while the state topic was empty.
+    whole: Vec<TopicPartition>,
 }
 
 /// What a turn's records led to.
@@ -46,7 +50,7 @@ impl InboxKeeper {
         let (topics, group) = (vec![inbox.to_owned()], group.to_owned());
         let membership = Membership { topics, rules: Vec::new(), group, instance: None, start: FirstOffset::Earliest };
         let consumer = Consumer::join(brokers, &membership)?;
-        Ok(Self { consumer, keeper: Keeper::new(keys), membership, waiting: None, owed: Vec::new() })
+        Ok(Self { consumer, keeper: Keeper::new(keys), membership, waiting: None, owed: Vec::new(), whole: Vec::new() })
     }
 
     /// Forgets what is under way and joins anew, to take the inbox again from the committed offsets.
@@ -54,6 +58,7 @@ impl InboxKeeper {
         self.keeper.abandoned();
         self.waiting = None;
         self.owed.clear();
+        self.whole.clear();
         self.consumer = Consumer::join(brokers, &self.membership)?;
         Ok(())
     }
@@ -69,10 +74,10 @@ impl InboxKeeper {
         let Some(assigned) = self.waiting.take() else { return Ok(()) };
         let ready = feed.is_read(cluster, tail).and_then(|is_read| {
             let names: Vec<TopicPartition> = assigned.partitions().iter().map(of_id).collect();
-            Ok(if is_read { Some(self.consumer.committed(&names, PATIENCE)?) } else { None })
+            Ok(if is_read { Some(self.watermarks(cluster, feed, &names)?) } else { None })
         });
-        let committed = match ready {
-            Ok(Some(committed)) => committed,
+        let watermarks = match ready {
+            Ok(Some(watermarks)) => watermarks,
             Ok(None) => {
                 self.waiting = Some(assigned);
                 return Ok(());
@@ -82,14 +87,52 @@ impl InboxKeeper {
                 return Err(halt);
             }
         };
-        let starts: Vec<_> = committed.into_iter().map(|watermark| Start { watermark, fence: None }).collect();
+        let starts: Vec<_> = watermarks.into_iter().map(|watermark| Start { watermark, fence: None }).collect();
         match self.consumer.start(assigned, &starts) {
-            Ok(started) => weigh(started.problems, turned),
+            Ok(started) => {
+                // From here on the group knows where each begins, also one that gets no record for long.
+                for Position { partition, next, .. } in started.running {
+                    if !feed.has_states() {
+                        self.whole.push(of_id(&partition));
+                    }
+                    self.owed.push(Span { partition, from: next, to: next });
+                }
+                weigh(started.problems, turned)
+            }
             Err((assigned, error)) => {
                 self.waiting = Some(assigned);
                 Err(error.into())
             }
         }
+    }
+
+    /// Returns where partitions are taken from: where the group says, or where they begin as long as nothing was ever taken.
+    ///
+    /// Stops where records may have gone that nobody took, and where they went and what they led to is gone as well.
+    fn watermarks(
+        &self,
+        cluster: &Cluster,
+        feed: &StateFeed,
+        names: &[TopicPartition],
+    ) -> Result<Vec<Option<i64>>, Halt> {
+        let bounds = cluster.bounds(names, PATIENCE)?;
+        let committed = self.consumer.committed(names, PATIENCE)?;
+        let watermark = |((name, Bounds { start, .. }), committed): ((&TopicPartition, &Bounds), Option<i64>)| {
+            match (feed.has_states(), committed) {
+                (true, None) if *start > 0 => {
+                    Err(Halt::Stop(ConsentStop::InboxForgotten { partition: name.clone(), first: *start }))
+                }
+                // All that was ever said is there to be taken again.
+                (false, Some(_)) if *start == 0 => Ok(None),
+                (false, Some(taken)) if taken > *start => Err(Halt::Stop(ConsentStop::StatesLost {
+                    topic: feed.topic().to_owned(),
+                    partition: name.clone(),
+                    first: *start,
+                })),
+                (_, committed) => Ok(committed),
+            }
+        };
+        names.iter().zip(&bounds).zip(committed).map(watermark).collect()
     }
 
     /// Takes what the inbox has; none if there is nothing.
@@ -110,6 +153,7 @@ impl InboxKeeper {
                 self.waiting = None;
                 // Their next owner takes what is owed again, which changes nothing.
                 self.owed.retain(|span| !revoked.partitions.contains(&of_id(&span.partition)));
+                self.whole.retain(|name| !revoked.partitions.contains(name));
                 self.consumer.release(revoked);
                 Ok(None)
             }
@@ -145,11 +189,26 @@ impl InboxKeeper {
     }
 
     /// Tells whether the group has processed everything before these ends.
-    pub(super) fn is_done(&self, ends: &[(TopicPartition, Bounds)], tail: &mut Tail) -> Result<bool, Halt> {
+    pub(super) fn is_done(
+        &self,
+        ends: &[(TopicPartition, Bounds)],
+        feed: &StateFeed,
+        tail: &mut Tail,
+    ) -> Result<bool, Halt> {
+        // What is to be taken again counts as taken until the group knows better.
+        if !self.owed.is_empty() || self.waiting.is_some() {
+            return Ok(false);
+        }
         let names: Vec<_> = ends.iter().map(|(name, _)| name.clone()).collect();
         let committed = self.consumer.committed(&names, PATIENCE)?;
         for ((name, bounds), committed) in ends.iter().zip(committed) {
-            let next = committed.unwrap_or(bounds.start).max(bounds.start);
+            // Records may have gone before the group said how far it was.
+            let Some(next) = committed.or((bounds.start == 0).then_some(0)) else { return Ok(false) };
+            // What was taken led to nothing that is there now: that may be so, or what it led to was lost.
+            if next > bounds.start && !feed.has_states() && !self.whole.contains(name) {
+                return Ok(false);
+            }
+            let next = next.max(bounds.start);
             if !is_at_end(tail, name, next, bounds.end)? {
                 return Ok(false);
             }

@@ -132,6 +132,16 @@ impl StateFeed {
         Ok(())
     }
 
+    /// Returns the topic's name.
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Tells whether the topic ever had a record, as far as it was read.
+    pub(super) fn has_states(&self) -> bool {
+        self.partitions.iter().any(|followed| followed.next > 0)
+    }
+
     /// Returns what tells the topic from others of its name.
     pub(super) fn incarnation(&self) -> Arc<str> {
         Arc::clone(&self.incarnation)

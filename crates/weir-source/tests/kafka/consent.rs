@@ -9,14 +9,16 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
 use weir_consent::{ConsentStore, InboxFault, InboxRecord, Message, Standing, StateKey, StateRecord, Status};
 use weir_keys::{KeyRing, KeySet};
 use weir_policy::PurposeId;
 use weir_source::{
     AskError, Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, Outgoing, Problem, Producer,
-    Snapshot, SnapshotRefusal, SnapshotSettings, StateTopicPolicy, Turned,
+    Snapshot, SnapshotRefusal, SnapshotSettings, StateTopicPolicy, TopicPartition, Turned,
 };
 
 use crate::support::{PATIENCE, address, admin, brokers, create, unique};
@@ -92,6 +94,42 @@ impl Scene {
         self.producer.flush(PATIENCE).expect("the broker takes the record");
     }
 
+    fn drop_inbox_before(&self, offset: i64) {
+        let name = TopicPartition::new(self.inbox.as_str(), 0);
+        admin().delete_records(&name, offset).expect("the broker deletes records");
+    }
+
+    /// Makes the brokers forget how far the inbox was taken, once the last member is gone.
+    fn forget_offsets(&self) {
+        let client: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", address()).create().expect("a client without options");
+        let group = self.keeper_group();
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            let forgotten = client.delete_groups(&[&group], &AdminOptions::new());
+            let forgotten = futures::executor::block_on(forgotten).expect("the broker answers");
+            match &forgotten[..] {
+                [Ok(_)] => return,
+                other => assert!(Instant::now() < deadline, "the group is still there: {other:?}"),
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Says for the group that the inbox was taken up to here, as an operator does.
+    fn set_offsets(&self, offset: i64) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", address()).set("group.id", self.keeper_group());
+        let client: BaseConsumer = config.create().expect("a consumer without options");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.inbox, 0, Offset::Offset(offset)).expect("an offset");
+        client.commit(&list, CommitMode::Sync).expect("the broker takes the offset");
+    }
+
+    fn keeper_group(&self) -> String {
+        format!("{}.consent", self.settings().group)
+    }
+
     fn key(&self, subject: &str) -> StateKey {
         StateKey::Choice { person: self.keys.person_key("acme", "user", subject), purpose: PURPOSE }
     }
@@ -120,6 +158,16 @@ impl Daemon {
             problems.extend(turned.problems);
             if turned.current {
                 return;
+            }
+        }
+    }
+
+    fn until_it_stops(&mut self) -> ConsentStop {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            assert!(Instant::now() < deadline, "the loss was not noticed");
+            if let Err(stop) = self.turn() {
+                return stop;
             }
         }
     }
@@ -335,14 +383,67 @@ fn state_topic_made_anew_stops_the_flow() {
     scene.say("a", Status::Withdrawn, DAY_MS);
     daemon.catch_up();
     admin().delete(&state).expect("the broker deletes the topic");
-    let deadline = Instant::now() + Duration::from_mins(1);
-    let stop = loop {
-        assert!(Instant::now() < deadline, "the loss was not noticed");
-        if let Err(stop) = daemon.turn() {
-            break stop;
-        }
-    };
+    let stop = daemon.until_it_stops();
     assert!(matches!(stop, ConsentStop::Feed(FeedStop::MadeAnew { .. })), "{stop}");
+    assert_eq!(daemon.store.age_ms(0), None, "nobody vouches for the store");
+}
+
+/// Goal: a decision that went from the inbox untaken is missed. Method: brokers forget the offsets of a group that was away for long, which
+/// is as if it never had any; what was said meanwhile is gone by then.
+#[test]
+fn inbox_that_dropped_records_while_its_group_was_forgotten_stops_the_flow() {
+    let scene = Scene::set("forgotten", 1);
+    let mut daemon = scene.daemon();
+    scene.say("a", Status::Given, DAY_MS);
+    daemon.catch_up();
+    drop(daemon);
+    scene.forget_offsets();
+    // As long as nothing went, it is taken again from its beginning.
+    let mut daemon = scene.daemon();
+    daemon.catch_up();
+    drop(daemon);
+
+    scene.say("a", Status::Withdrawn, 2 * DAY_MS);
+    scene.drop_inbox_before(2);
+    scene.forget_offsets();
+    let mut daemon = scene.daemon();
+    let stop = daemon.until_it_stops();
+    assert!(matches!(stop, ConsentStop::InboxForgotten { first: 2, .. }), "{stop}");
+    assert_eq!(daemon.store.age_ms(0), None, "nobody vouches for the store");
+    drop(daemon);
+
+    // The way out: all choices once more, and offsets that say where they begin.
+    scene.say("a", Status::Withdrawn, 2 * DAY_MS);
+    scene.set_offsets(2);
+    let mut daemon = scene.daemon();
+    daemon.catch_up();
+    assert_eq!(daemon.status(&scene.key("a")), Some(Status::Withdrawn));
+}
+
+/// Goal: a state topic that was lost while no daemon ran is missed. Method: made anew it is empty, and the inbox was taken.
+#[test]
+fn lost_state_topic_is_made_from_a_whole_inbox_and_from_no_other() {
+    let scene = Scene::set("states-lost", 1);
+    let lose_states = || {
+        admin().delete(&scene.settings().state_topic()).expect("the broker deletes the topic");
+    };
+    let mut daemon = scene.daemon();
+    scene.say("a", Status::Withdrawn, DAY_MS);
+    daemon.catch_up();
+    drop(daemon);
+    lose_states();
+    let mut daemon = scene.daemon();
+    daemon.catch_up();
+    assert_eq!(daemon.status(&scene.key("a")), Some(Status::Withdrawn));
+    scene.say("b", Status::Withdrawn, DAY_MS);
+    daemon.catch_up();
+    drop(daemon);
+
+    lose_states();
+    scene.drop_inbox_before(1);
+    let mut daemon = scene.daemon();
+    let stop = daemon.until_it_stops();
+    assert!(matches!(stop, ConsentStop::StatesLost { first: 1, .. }), "{stop}");
     assert_eq!(daemon.store.age_ms(0), None, "nobody vouches for the store");
 }
 
