@@ -39,6 +39,8 @@ pub struct Position {
 /// them is decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interrupted {
+    /// The batch's first offset: there the partition is read again, also where the coverage never heard of it.
+    pub start: i64,
     /// The offset after the batch's last one.
     pub end: i64,
     /// The tables that have its rows.
@@ -201,10 +203,11 @@ impl Lake {
             return Ok(Position { partition: partition.clone(), watermark, interrupted: None, generation });
         };
         let end = self.interrupted_end(&found, watermark);
-        let mut accepted: BTreeMap<TableName, Vec<Cell>> = BTreeMap::new();
+        let (mut accepted, mut start) = (BTreeMap::<TableName, Vec<Cell>>::new(), i64::MAX);
         for Found { table, cell, span, .. } in found {
             let continues = watermark.is_none_or(|watermark| span.from == watermark);
             if Some(span.to) == end && continues {
+                start = start.min(span.from);
                 accepted.entry(table).or_default().push(cell);
             } else if self.void(&table, cell.id, now_ms)? {
                 let log = self.table(&table)?;
@@ -212,7 +215,7 @@ impl Lake {
             }
         }
         let interrupted = match end.filter(|_| !accepted.is_empty()) {
-            Some(end) => Some(self.interrupted(partition, end, &accepted)?),
+            Some(end) => Some(self.interrupted(partition, (start, end), &accepted)?),
             None => None,
         };
         if let Some(owned) = self.owned.lock().get_mut(partition) {
@@ -233,7 +236,7 @@ impl Lake {
     fn interrupted(
         &self,
         partition: &PartitionId,
-        end: i64,
+        (start, end): (i64, i64),
         accepted: &BTreeMap<TableName, Vec<Cell>>,
     ) -> Result<Interrupted, LakeError> {
         let mut quarantined = BTreeSet::new();
@@ -246,7 +249,7 @@ impl Lake {
             }
         }
         let tables = accepted.keys().filter(|table| **table != TableName::Quarantine).cloned().collect();
-        Ok(Interrupted { end, tables, quarantined: Arc::new(quarantined) })
+        Ok(Interrupted { start, end, tables, quarantined: Arc::new(quarantined) })
     }
 }
 

@@ -250,16 +250,17 @@ impl Consumer {
     }
 
     /// Lets a partition go on past its fence, whose batch is committed by now.
-    pub fn lift(&self, origin: Origin) {
+    ///
+    /// # Errors
+    /// When librdkafka could not go back to the fence: only a new member can read on then, for what comes next would leave a gap.
+    pub fn lift(&self, origin: Origin) -> Result<(), AskError> {
         let mut coverage = self.coverage.lock();
-        let Some(next) = coverage.lift(origin) else { return };
-        let Some(name) = coverage.id(origin).map(of_id) else { return };
+        let Some(next) = coverage.lift(origin) else { return Ok(()) };
+        let Some(name) = coverage.id(origin).map(of_id) else { return Ok(()) };
         drop(coverage);
         // Records past the fence were dropped when they came, so the fetch position has to go back.
-        let sought = placed([(&name, Offset::Offset(next))])
-            .and_then(|list| self.client.seek_partitions(list, PATIENCE))
-            .and_then(|_| self.client.resume(&named([&name])));
-        note(sought, "lift the fence");
+        let sought = self.seek(&[(name.clone(), Offset::Offset(next))]);
+        sought.and_then(|()| self.client.resume(&named([&name]))).map_err(|error| of_client(&error))
     }
 
     /// Returns how far each partition was read.
@@ -272,18 +273,27 @@ impl Consumer {
         &self.cluster
     }
 
-    /// Fetches again from where each running partition stands.
-    pub(crate) fn seek_all(&self) {
+    /// Fetches again from where each running partition stands; tells whether librdkafka could.
+    pub(crate) fn seek_all(&self) -> bool {
         let coverage = self.coverage.lock();
         let running = coverage.running();
         let at: Vec<_> = coverage.positions().into_iter().filter(|it| running.contains(&it.partition)).collect();
         drop(coverage);
-        let names: Vec<_> = at.iter().map(|it| (of_id(&it.partition), Offset::Offset(it.next))).collect();
-        if !names.is_empty() {
-            let sought = placed(names.iter().map(|(name, offset)| (name, *offset)))
-                .and_then(|list| self.client.seek_partitions(list, PATIENCE));
-            note(sought.map(drop), "fetch again");
+        let places: Vec<_> = at.iter().map(|it| (of_id(&it.partition), Offset::Offset(it.next))).collect();
+        let sought = self.seek(&places);
+        let is_done = sought.is_ok();
+        note(sought, "fetch again");
+        is_done
+    }
+
+    /// Moves partitions to where they are read from next; fails unless every one of them is there.
+    fn seek(&self, places: &[(TopicPartition, Offset)]) -> KafkaResult<()> {
+        if places.is_empty() {
+            return Ok(());
         }
+        let list = placed(places.iter().map(|(name, offset)| (name, *offset)))?;
+        let sought = self.client.seek_partitions(list, PATIENCE)?;
+        sought.elements().iter().try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)
     }
 
     /// Stops fetching partitions that reached their fence.
@@ -309,11 +319,9 @@ impl Consumer {
         if names.is_empty() {
             return Ok(());
         }
-        let list = placed(names.iter().zip(plan.offsets.iter().copied()))?;
         // In this order: resuming starts to fetch where the partition was left, and seeking drops what came of that.
         self.client.resume(&named(names))?;
-        let sought = self.client.seek_partitions(list, PATIENCE)?;
-        sought.elements().iter().try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)?;
+        self.seek(&names.iter().cloned().zip(plan.offsets.iter().copied()).collect::<Vec<_>>())?;
         self.keep_still(plan)
     }
 

@@ -43,7 +43,7 @@ pub use files::{FileError, LineBatch, Lines};
 pub use lag::Lag;
 pub use mock::{MockBroker, MockError};
 pub use partition::TopicPartition;
-pub use poll::{PollLimits, Polled, Records};
+pub use poll::{PollLimits, Polled, Records, reads_headers};
 pub use problem::{Problem, Reach};
 pub use producer::{Outgoing, Producer, SendError};
 pub use raw_life::{Overstay, overstays};

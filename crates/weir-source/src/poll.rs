@@ -6,6 +6,7 @@
 //! needs one loop and no callback.
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -108,14 +109,13 @@ impl Records<'_> {
     /// Lends the records, in the form that the filter takes.
     pub fn lend<T>(&self, take: impl FnOnce(&[Record<'_>]) -> T) -> T {
         let mut pairs = Vec::with_capacity(self.messages.len());
-        let ends: Vec<usize> = self
-            .messages
-            .iter()
-            .map(|(_, message)| {
-                attributes(message, &mut pairs);
-                pairs.len()
-            })
-            .collect();
+        let mut ends = Vec::with_capacity(self.messages.len());
+        READS_HEADERS.set(true);
+        for (_, message) in &self.messages {
+            attributes(message, &mut pairs);
+            ends.push(pairs.len());
+        }
+        READS_HEADERS.set(false);
         let mut start = 0;
         let mut records = Vec::with_capacity(self.messages.len());
         for ((origin, message), end) in self.messages.iter().zip(ends) {
@@ -243,10 +243,7 @@ impl Consumer {
             return;
         }
         match self.lag(PATIENCE) {
-            Ok(_) => {
-                self.doubtful.store(false, Ordering::SeqCst);
-                self.seek_all();
-            }
+            Ok(_) => self.doubtful.store(!self.seek_all(), Ordering::SeqCst),
             Err(error) => self.problems.lock().push(of_question(error)),
         }
     }
@@ -269,6 +266,15 @@ impl Consumer {
             None => {}
         }
     }
+}
+
+thread_local! {
+    static READS_HEADERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Tells whether this thread reads headers: a panic is no fault of weir's then, and any producer can cause as many as it likes.
+pub fn reads_headers() -> bool {
+    READS_HEADERS.get()
 }
 
 /// Collects the attributes of CloudEvents' binary mode.

@@ -81,7 +81,7 @@ fn interrupted_batch_is_read_to_its_end_and_no_further_before_it_is_lifted() {
     for _ in 0..5 {
         assert!(matches!(consumer.poll(&PollLimits::default()), Polled::Idle));
     }
-    consumer.lift(Origin(0));
+    consumer.lift(Origin(0)).expect("librdkafka goes back to the fence");
     let places = read(&consumer, Start::default(), 30);
     assert_eq!(places, (20..50).map(|offset| (Origin(0), offset)).collect::<Vec<_>>());
 }
@@ -104,7 +104,7 @@ fn partition_fenced_at_its_start_stands_still_until_it_is_lifted() {
     for _ in 0..5 {
         assert!(matches!(consumer.poll(&PollLimits::default()), Polled::Idle));
     }
-    consumer.lift(Origin(0));
+    consumer.lift(Origin(0)).expect("librdkafka goes back to the fence");
     assert_eq!(read(&consumer, Start::default(), 10).first(), Some(&(Origin(0), 10)));
 }
 

@@ -50,6 +50,9 @@ pub(crate) struct Intake {
     in_flight: Option<InFlight>,
     goal: Goal,
     session: Session,
+    /// Where partitions that the lake does not know were read first, if that was their end: until their first batch is committed
+    /// they would start at another end each time.
+    first: BTreeMap<PartitionId, i64>,
     problems: Throttle,
 }
 
@@ -136,6 +139,7 @@ impl Intake {
             in_flight: None,
             goal: Goal::default(),
             session: Session::default(),
+            first: BTreeMap::new(),
             problems: Throttle::new(REPEAT_MIN),
             shared: Arc::clone(shared),
         }
@@ -210,7 +214,11 @@ impl Intake {
             Polled::Assigned(assigned) => self.start(consumer, assigned),
             Polled::Idle => Ok(Turn::Again),
             Polled::Lost(_) => Ok(Self::lost()),
-            Polled::Problem(problem) => self.report(problem),
+            Polled::Problem(problem) => {
+                let turn = self.report(problem)?;
+                // The interrupted batch of a partition that stopped cannot be read to its end: the others go on without it.
+                Ok(if self.is_recovery_lost(consumer) { Turn::Retake } else { turn })
+            }
             Polled::Records(records) => {
                 self.shared.health.clear(Obstacle::Kafka);
                 let recovering = &self.session.recovering;
@@ -275,10 +283,7 @@ impl Intake {
         if let Err(error) = consumer.acknowledge(receipt) {
             warn!(%error, "the brokers did not take the offsets; the lake has them");
         }
-        if in_flight.is_some_and(|batch| batch.is_recovery) {
-            self.end_recovery(consumer);
-        }
-        Turn::Again
+        if in_flight.is_some_and(|batch| batch.is_recovery) { self.end_recovery(consumer) } else { Turn::Again }
     }
 
     /// Tells whether everything that was asked for is committed.

@@ -138,7 +138,8 @@ fn replay_brings_back_nobody_who_withdrew_or_was_erased() {
     assert_eq!(nobody, covered(&scene.world, "fate = 'written' AND event_type LIKE '%.health'"), "somebody came back");
 }
 
-/// A lake that cannot be written stops the flow; what was read is written when it can be, and the daemon stays in its group.
+/// A lake that cannot be written stops the flow; what was read is written when it can be, and the daemon stays in its group. Also
+/// where a partition starts at its end: it starts once.
 #[test]
 fn lake_that_is_away_stops_the_flow() {
     let broker = Broker::given();
@@ -149,7 +150,7 @@ fn lake_that_is_away_stops_the_flow() {
     let scene = Scene::new(&broker, settings, 20);
     broker.create_topics(&scene.settings, 1);
     broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
-    let mut daemon = Daemon::start(&scene.world, []);
+    let mut daemon = Daemon::start(&scene.world, ["--set", "source.kafka.start=latest"]);
     daemon.until_ready();
     let members = broker.members(&group);
 
@@ -157,6 +158,8 @@ fn lake_that_is_away_stops_the_flow() {
     fs::rename(&lake, &away).unwrap();
     fs::write(&lake, "a file where a folder belongs").unwrap();
     scene.send(&broker);
+    daemon
+        .until("a commit fails", |daemon| daemon.metrics().sum("weir_commits_total", &[("outcome", "retried")]) > 0.0);
     daemon.until_stopped_by(&["lake"]);
     fs::remove_file(&lake).unwrap();
     fs::rename(&away, &lake).unwrap();
@@ -306,13 +309,30 @@ fn batch_without_its_coverage_is_finished() {
     let (before, counted) = (quarantine(), covered(&scene.world, "fate = 'quarantined'"));
     assert!(counted > 0, "nothing is in quarantine");
 
-    // As if the process had died right before this entry.
-    let log = scene.world.path("lake/eu/_coverage/_delta_log");
-    let newest = fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
-    fs::remove_file(newest).unwrap();
+    forget_newest_entry(&scene.world);
     run();
     assert_eq!((quarantine(), covered(&scene.world, "fate = 'quarantined'")), (before, counted));
     scene.assert_rows();
+}
+
+/// The same, and its records are gone: its partition stops, and no other waits for it.
+#[test]
+fn batch_that_cannot_be_finished_holds_up_no_other_partition() {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("unfinished")) };
+    let scene = Scene::new(&broker, settings, 27);
+    broker.create_topics(&scene.settings, 2);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    scene.send(&broker);
+    Weir::new(&scene.world, ["run", "--until-caught-up"]).run().assert_done();
+    forget_newest_entry(&scene.world);
+    broker.lose(&scene.topic(), EVENTS);
+
+    let mut daemon = Daemon::start(&scene.world, []);
+    daemon.until_stopped_by(&["gap"]);
+    broker.produce(&scene.topic(), 2, scene.events());
+    daemon.until("the other partition is read", |daemon| has_committed(daemon, EVENTS / 2));
+    stop(daemon);
 }
 
 /// A table of another tool stops the flow; once an operator skips it, its rows are denied and the others are written.
@@ -435,6 +455,13 @@ impl Scene {
     fn rows_found(&self) -> u64 {
         Expected::read(&self.world, Engine::Deltalake).rows()
     }
+}
+
+/// Makes the lake what it was if the process had died right before the newest entry of the coverage.
+fn forget_newest_entry(world: &World) {
+    let log = world.path("lake/eu/_coverage/_delta_log");
+    let newest = fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    fs::remove_file(newest).unwrap();
 }
 
 /// Returns what a person says of the same purpose at another instant.

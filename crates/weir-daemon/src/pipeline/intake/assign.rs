@@ -11,7 +11,7 @@ use std::thread;
 
 use tracing::{info, warn};
 use weir_lake::{PartitionId, Position};
-use weir_source::{Assigned, Consumer, Revoked, Start, Started};
+use weir_source::{Assigned, Consumer, FirstOffset, Revoked, Start, Started};
 
 use super::{Intake, REJOIN_WAIT, Recovery, Session, Turn, WAIT};
 use crate::clock::millis;
@@ -27,9 +27,12 @@ impl Intake {
             return Ok(Turn::Rejoin);
         }
         let Some(states) = self.positions(&partitions) else { return Ok(Turn::Rejoin) };
-        let starts = starts_of(&states);
+        let has_others = !self.session.watermarks.is_empty();
+        let starts = self.starts_of(&states);
         let Some(started) = self.start_at(consumer, assigned, &starts) else { return Ok(Turn::Rejoin) };
-        self.note_started(consumer, &states, started)
+        let turn = self.note_started(consumer, &states, started)?;
+        // What is open of other partitions would end with the interrupted batch, however long that takes: all begin anew, together.
+        Ok(if has_others && !self.session.recovering.is_empty() { Turn::Retake } else { turn })
     }
 
     /// Drops what is open and lets the partitions stand still, in the group, until it is time to take them anew.
@@ -58,7 +61,7 @@ impl Intake {
             }
         };
         self.shared.lake_answers();
-        let Ok(started) = consumer.start_again(&standing, &starts_of(&states)) else { return Ok(Turn::Rejoin) };
+        let Ok(started) = consumer.start_again(&standing, &self.starts_of(&states)) else { return Ok(Turn::Rejoin) };
         self.session.retake_ms = None;
         self.note_started(consumer, &states, started)
     }
@@ -73,7 +76,11 @@ impl Intake {
         let states: BTreeMap<&PartitionId, &Position> = states.iter().map(|state| (&state.partition, state)).collect();
         for position in &started.running {
             self.session.watermarks.insert(position.partition.clone(), position.next);
-            match states.get(&position.partition).and_then(|state| state.interrupted.as_ref()) {
+            let state = states.get(&position.partition);
+            if self.membership.start == FirstOffset::Latest && state.is_some_and(|state| state.watermark.is_none()) {
+                self.first.entry(position.partition.clone()).or_insert(position.next);
+            }
+            match state.and_then(|state| state.interrupted.as_ref()) {
                 Some(batch) => self.session.recovering.push(Recovery {
                     origin: position.origin,
                     end: batch.end,
@@ -93,7 +100,8 @@ impl Intake {
         for problem in started.problems {
             self.report(problem)?;
         }
-        Ok(Turn::Again)
+        // Where no interrupted batch can be read, nobody waits for one.
+        Ok(if self.session.recovering.is_empty() { self.end_recovery(consumer) } else { Turn::Again })
     }
 
     /// Gives up partitions after committing what is open of them; starts anew where that takes too long.
@@ -124,12 +132,37 @@ impl Intake {
         self.session.recovering.iter().all(is_at_end)
     }
 
-    /// Lets all partitions go on: the interrupted batches are finished.
-    pub(super) fn end_recovery(&mut self, consumer: &Consumer) {
+    /// Tells whether a partition stopped whose interrupted batch is to be finished.
+    pub(super) fn is_recovery_lost(&self, consumer: &Consumer) -> bool {
+        let positions = consumer.positions();
+        let is_read = |batch: &Recovery| positions.iter().any(|position| position.origin == batch.origin);
+        !self.session.recovering.iter().all(is_read)
+    }
+
+    /// Lets all partitions go on that waited for interrupted batches.
+    pub(super) fn end_recovery(&mut self, consumer: &Consumer) -> Turn {
         let recovered = std::mem::take(&mut self.session.recovering);
-        let origins = recovered.into_iter().map(|batch| batch.origin).chain(self.session.held.drain(..));
-        let count = origins.map(|origin| consumer.lift(origin)).count();
-        info!(partitions = count, "interrupted batches are finished");
+        let waited = recovered.into_iter().map(|batch| batch.origin).chain(self.session.held.drain(..));
+        for origin in waited {
+            if let Err(error) = consumer.lift(origin) {
+                warn!(%error, "a partition cannot go on from where its batch ended");
+                return Turn::Rejoin;
+            }
+        }
+        Turn::Again
+    }
+
+    /// A partition that is not part of an interrupted batch stands still, at its start, while others are.
+    fn starts_of(&self, states: &[Position]) -> Vec<Start> {
+        let recovers = is_interrupted(states);
+        let start = |state: &Position| {
+            let known = state.watermark.or(state.interrupted.as_ref().map(|batch| batch.start));
+            let watermark = known.or_else(|| self.first.get(&state.partition).copied());
+            let still = recovers.then(|| watermark.unwrap_or(0));
+            let end = state.interrupted.as_ref().map(|batch| batch.end);
+            Start { watermark, fence: end.or(still) }
+        };
+        states.iter().map(start).collect()
     }
 
     /// Asks the lake where the partitions start, for as long as it takes; `None` when the daemon is asked to end.
@@ -167,7 +200,8 @@ impl Intake {
                 if self.filling.open.is_empty() {
                     return true;
                 }
-                self.close(Closing::Rebalance);
+                let recovers = !self.session.recovering.is_empty();
+                self.close(if recovers { Closing::Recovery } else { Closing::Rebalance });
             }
             self.heart.beat(self.shared.clock.elapsed_ms());
             if self.wait_for_outcome(consumer) != Turn::Again {
@@ -187,17 +221,6 @@ impl Intake {
 
 fn is_interrupted(states: &[Position]) -> bool {
     states.iter().any(|state| state.interrupted.is_some())
-}
-
-/// A partition that is not part of an interrupted batch stands still, at its start, while others are.
-fn starts_of(states: &[Position]) -> Vec<Start> {
-    let recovers = is_interrupted(states);
-    let start = |state: &Position| {
-        let still = recovers.then(|| state.watermark.unwrap_or(0));
-        let end = state.interrupted.as_ref().map(|batch| batch.end);
-        Start { watermark: state.watermark, fence: end.or(still) }
-    };
-    states.iter().map(start).collect()
 }
 
 /// Times [`WAIT`]: half a minute, well before the group takes this member for dead.
