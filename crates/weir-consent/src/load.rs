@@ -1,6 +1,6 @@
 //! Consent from a file: the records of the inbox, one JSON object a line.
 //!
-//! For `weir filter` and one-machine use. Unlike on the topics, a later line wins over an earlier one whatever its `at`, so that a file
+//! For one-machine use. Unlike on the topics, a later line wins over an earlier one whatever its `at`, so that a file
 //! can be edited by hand; only erasures add up. Blank lines are skipped. Every faulty line is reported, by number and code.
 
 use std::{
@@ -34,36 +34,47 @@ impl ConsentStore {
     /// # Errors
     ///
     /// The lines cannot be read, or one of them is not a record.
-    pub fn read_ndjson(mut lines: impl BufRead, keys: &KeySet, now_ms: i64) -> Result<Self, LoadError> {
+    pub fn read_ndjson(lines: impl BufRead, keys: &KeySet, now_ms: i64) -> Result<Self, LoadError> {
         let store = Self::new();
-        let mut faults = Vec::new();
-        let mut count = 0;
-        let mut line = Vec::new();
-        for number in 1.. {
-            line.clear();
-            if lines.read_until(b'\n', &mut line)? == 0 {
-                break;
-            }
-            let text = line.trim_ascii();
-            if text.is_empty() {
-                continue;
-            }
-            match InboxRecord::parse(text, now_ms) {
-                Ok(record) => store.overwrite(record.state(keys)),
-                Err(fault) => {
-                    count += 1;
-                    if faults.len() < LISTED_MAX {
-                        faults.push(LineFault { line: number, fault });
-                    }
-                }
-            }
-        }
-        if count > 0 {
-            return Err(LoadError::Lines { faults, count });
-        }
+        each_record(lines, now_ms, |record| store.overwrite(record.state(keys)))?;
         store.mark_current(i64::MAX);
         Ok(store)
     }
+
+    /// Adds lines of inbox records that stand behind those of the store; none of them, where one is faulty.
+    ///
+    /// # Errors
+    ///
+    /// One of the lines is not a record.
+    pub fn add_ndjson(&self, lines: &[u8], keys: &KeySet, now_ms: i64) -> Result<(), LoadError> {
+        each_record(lines, now_ms, drop)?;
+        each_record(lines, now_ms, |record| self.overwrite(record.state(keys)))
+    }
+}
+
+/// Reads the record of each line; fails with all faulty lines together.
+fn each_record(mut lines: impl BufRead, now_ms: i64, mut take: impl FnMut(InboxRecord)) -> Result<(), LoadError> {
+    let (mut faults, mut count, mut line) = (Vec::new(), 0, Vec::new());
+    for number in 1.. {
+        line.clear();
+        if lines.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let text = line.trim_ascii();
+        if text.is_empty() {
+            continue;
+        }
+        match InboxRecord::parse(text, now_ms) {
+            Ok(record) => take(record),
+            Err(fault) => {
+                count += 1;
+                if faults.len() < LISTED_MAX {
+                    faults.push(LineFault { line: number, fault });
+                }
+            }
+        }
+    }
+    if count > 0 { Err(LoadError::Lines { faults, count }) } else { Ok(()) }
 }
 
 /// A line that is not a record.

@@ -13,6 +13,7 @@
 pub(crate) mod batch;
 pub(crate) mod commit;
 pub(crate) mod consent;
+pub(crate) mod consent_file;
 pub(crate) mod custody;
 pub(crate) mod fill;
 mod intake;
@@ -49,6 +50,7 @@ use crate::http::{self, HttpError, Pages};
 use crate::metrics::labels::BuildLabels;
 use crate::{Health, Metrics, Obstacle, VERSION};
 use consent::Follower;
+use consent_file::FileFollower;
 use intake::Intake;
 use intake::retention::{REMEDY, Retention};
 use line::Line;
@@ -115,6 +117,13 @@ pub fn run(setup: Setup) -> Result<(), RunError> {
         api = open_api(&supervisor, &shared, &line, inbox)?;
         let (inbox, group) = (inbox.clone(), kafka.group.clone());
         let follower = Follower::new(&shared, Arc::clone(&line), inbox, group, state_topic);
+        supervisor.spawn("consent", move || {
+            follower.run();
+            Ok(())
+        })?;
+    }
+    if let (ConsentSource::Path(path), Some(read)) = (&shared.config.consent, &shared.consent_file) {
+        let follower = FileFollower::new(&shared, path.clone(), read.clone());
         supervisor.spawn("consent", move || {
             follower.run();
             Ok(())

@@ -1,7 +1,7 @@
 //! The consent worker: what people want, into the store.
 //!
 //! With topics it turns the crank of [`ConsentTopics`]: inbox to state topic, state topic to store, and the store is
-//! vouched for only while both were read to their ends. With a file there is nothing to do but to read it once. What may
+//! vouched for only while both were read to their ends. What may
 //! pass by itself is waited for and said in `/readyz`; a state topic that cannot be trusted any more stops the flow until
 //! a person has looked and started the daemon anew.
 
@@ -13,28 +13,18 @@ use std::thread;
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
-use weir_consent::{ConsentStore, InboxFault, LoadError};
+use weir_consent::InboxFault;
 use weir_source::{
     AskError, Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, FeedStop, Snapshot, SnapshotRefusal,
     StateTopicPolicy, Turned,
 };
 
-use crate::config::{Config, ConsentSource};
 use crate::health::{Heart, Obstacle};
 use crate::logging::Throttle;
 use crate::metrics::labels::{RefusalLabels, SnapshotLabels};
 use crate::pipeline::line::Line;
 use crate::pipeline::receipts::ReceiptClerk;
-use crate::pipeline::rules::Rules;
 use crate::pipeline::shared::{Shared, chain, seconds};
-
-/// Returns the store that a run starts with: a file's records, or an empty one that the topics will fill.
-pub(crate) fn first_store(config: &Config, rules: &Rules, now_ms: i64) -> Result<ConsentStore, LoadError> {
-    match &config.consent {
-        ConsentSource::Path(path) => ConsentStore::load_ndjson(path, &rules.keys(), now_ms),
-        ConsentSource::Topic(_) => Ok(ConsentStore::new()),
-    }
-}
 
 /// Follows the consent topics until the run is over.
 pub(crate) struct Follower {

@@ -13,16 +13,15 @@ use tracing::{info, warn};
 use weir_consent::{ConsentStore, ConsentView, Stale};
 use weir_keys::KeyRing;
 use weir_lake::{Lake, LakeError, TableError};
-use weir_ledger::LedgerError;
 use weir_policy::Policy;
 
 use crate::clock::{SharedClock, millis};
-use crate::config::{Config, Vault};
+use crate::config::{Config, ConsentSource, Vault};
 use crate::custody::{Custody, Layer};
 use crate::health::{Health, Heart, Obstacle};
 use crate::metrics::Metrics;
 use crate::pipeline::rules::Rules;
-use crate::pipeline::{RunError, consent};
+use crate::pipeline::{RunError, consent_file};
 
 /// What all workers look at.
 pub(crate) struct Shared {
@@ -32,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rules: Rules,
     pub(crate) consent: Arc<ConsentStore>,
+    /// What of its file the store was made from, if that is where consent is.
+    pub(crate) consent_file: Option<consent_file::Read>,
     /// Changes with the store, for who waits for it.
     pub(crate) consent_news: watch::Sender<()>,
     pub(crate) lake: Lake,
@@ -59,7 +60,13 @@ impl Shared {
             (custody(Layer::Ring, config.vault.as_ref()), custody(Layer::Store, config.store_vault.as_ref()));
         rules.tend_secrets(now_ms).map_err(RunError::Keys)?;
         lake.store_keys().map_or(Ok(()), |keys| keys.reload()).map_err(RunError::Keys)?;
-        let consent = consent::first_store(&config, &rules, now_ms).map_err(RunError::Consent)?;
+        let (consent, consent_file) = match &config.consent {
+            ConsentSource::Path(path) => {
+                let (store, read) = consent_file::load(path, &rules.keys(), now_ms).map_err(RunError::Consent)?;
+                (store, Some(read))
+            }
+            ConsentSource::Topic(_) => (ConsentStore::new(), None),
+        };
         Ok(Self {
             config,
             clock,
@@ -67,6 +74,7 @@ impl Shared {
             metrics,
             rules,
             consent: Arc::new(consent),
+            consent_file,
             consent_news: watch::Sender::new(()),
             lake,
             stop: AtomicBool::new(false),
@@ -129,7 +137,7 @@ impl Shared {
 
     /// Notes that the lake does what it is asked.
     pub(crate) fn lake_answers(&self) {
-        for obstacle in [Obstacle::DiskFull, Obstacle::Lake, Obstacle::Ledger, Obstacle::TableRefused] {
+        for obstacle in OF_THE_LAKE {
             if self.health.clear(obstacle) {
                 info!(obstacle = obstacle.code(), "the lake answers again");
             }
@@ -163,7 +171,12 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     text
 }
 
-fn obstacle_of(error: &LakeError) -> Obstacle {
+/// What [`obstacle_of`] returns, but for a topic that was made anew.
+pub(crate) const OF_THE_LAKE: [Obstacle; 4] =
+    [Obstacle::DiskFull, Obstacle::Lake, Obstacle::Ledger, Obstacle::TableRefused];
+
+/// Returns what an error of the lake stands for in `/readyz`.
+pub(crate) fn obstacle_of(error: &LakeError) -> Obstacle {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull) {
@@ -176,7 +189,6 @@ fn obstacle_of(error: &LakeError) -> Obstacle {
         LakeError::Table { source: TableError::Store(_) | TableError::Seal(_) | TableError::Log(_), .. }
         | LakeError::Encrypted
         | LakeError::Kernel(_)
-        | LakeError::Ledger(LedgerError::Io { .. })
         | LakeError::NoCoverage
         | LakeError::OpenBatch { .. }
         | LakeError::OtherGroup { .. }

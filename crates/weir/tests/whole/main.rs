@@ -29,6 +29,8 @@ mod bucket;
 #[cfg(feature = "real-kafka")]
 mod consent;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod consent_lines;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod effect;
 #[cfg(feature = "real-readers")]
 mod encrypted;
