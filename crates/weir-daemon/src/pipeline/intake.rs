@@ -42,6 +42,8 @@ pub(crate) struct Intake {
     brokers: Brokers,
     membership: Membership,
     retention: Retention,
+    /// When it was looked at last, on the monotonic clock.
+    retention_asked_ms: i64,
     until: Until,
     limits: BatchLimits,
     filling: Filling,
@@ -131,6 +133,7 @@ impl Intake {
             brokers,
             membership,
             retention,
+            retention_asked_ms: 0,
             until,
             limits: BatchLimits::of(&shared.config.lake),
             filling: Filling::new(shared),
@@ -189,6 +192,9 @@ impl Intake {
             if turn != Turn::Again {
                 return Ok(turn);
             }
+        }
+        if !self.still_keeps_retention() {
+            return Ok(Turn::Rejoin);
         }
         if self.session.retake_ms.is_some_and(|due| self.shared.clock.elapsed_ms() >= due) {
             return self.retake(consumer);

@@ -9,6 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -56,6 +58,15 @@ impl Broker {
     pub(crate) fn create(&self, name: &str, partitions: i32, options: &[(&str, &str)]) {
         let admin = Admin::connect(&self.brokers, PATIENCE).unwrap();
         admin.create(&TopicPlan { name, partitions, replicas: Some(1), options }).unwrap();
+    }
+
+    /// Changes an option of a topic.
+    pub(crate) fn alter(&self, topic: &str, option: &str, value: &str) {
+        let client: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.address).create().unwrap();
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(option, value);
+        let altered = futures::executor::block_on(client.alter_configs(&[change], &AdminOptions::new())).unwrap();
+        assert!(altered.iter().all(Result::is_ok), "{altered:?}");
     }
 
     /// Forgets the records of partition 0 before an offset, as retention does.

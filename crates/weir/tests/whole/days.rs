@@ -369,45 +369,14 @@ fn skipped_table_does_not_hold_up_the_others() {
     assert!(fs::read_to_string(out.join("index.html")).unwrap().contains("This is not everything."));
 }
 
-/// LK-26: a topic that keeps what the lake forgets is not read, also one that appears later. Who allows it has it in the ledger and
-/// at `/readyz`.
-#[test]
-fn topic_that_outlives_an_erasure_is_not_read() {
-    let broker = Broker::given();
-    let scene = Scene::new(&broker, Settings::of_kafka(&broker.address, &name("outlives")), 27);
-    broker.create_consent_topics(&scene.settings, 1);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
-    let quick = r#"source.kafka.client={"topic.metadata.refresh.interval.ms"="500"}"#;
-    let mut daemon = Daemon::start(&scene.world, ["--set", quick]);
-    daemon.until_stopped_by(&["kafka: topic does not exist", &scene.topic()]);
-    broker.create(&scene.topic(), 1, &[("retention.ms", "-1")]);
-    scene.send(&broker);
-    let words = format!("{} may keep a raw record for ever (retention.ms=-1), and 30 days are allowed", scene.topic());
-    daemon.until_stopped_by(&["raw_retention: ", &words, "source.kafka.allow_longer_retention"]);
-    assert!(!has_read(&daemon, 1), "a record was read");
-    daemon.signal("TERM");
-    daemon.end(Duration::from_secs(10)).assert_done();
-    let refused = Weir::new(&scene.world, ["run", "--until-caught-up"]).run().assert_refused(78);
-    assert!(refused.contains(&words), "{refused}");
-
-    let mut daemon = Daemon::start(&scene.world, ["--set", "source.kafka.allow_longer_retention=true"]);
-    daemon.until_ready();
-    assert_eq!(daemon.page("/readyz"), format!("200 ready\nallowed: {words}\n"));
-    daemon.kill();
-    let audit = Weir::new(&scene.world, ["audit", "--ledger", "--format", "json"]).run().assert_done();
-    let audit: Value = serde_json::from_str(&audit).unwrap();
-    assert_eq!(audit["entries"]["decision.longer_retention"], 1);
-}
-
-/// A small corpus and its world.
-struct Scene {
-    world: World,
-    settings: Settings,
-    corpus: Corpus,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) settings: Settings,
+    pub(crate) corpus: Corpus,
 }
 
 impl Scene {
-    fn new(broker: &Broker, settings: Settings, seed: u64) -> Self {
+    pub(crate) fn new(broker: &Broker, settings: Settings, seed: u64) -> Self {
         assert_eq!(settings.kafka.as_ref().unwrap().brokers, broker.address);
         let world = World::new(&settings);
         let flaws = Flaws { unknown_type: 0, ..Flaws::default() };
@@ -416,7 +385,7 @@ impl Scene {
         Self { world, settings, corpus }
     }
 
-    fn topic(&self) -> String {
+    pub(crate) fn topic(&self) -> String {
         self.settings.kafka.as_ref().unwrap().topic.clone()
     }
 
@@ -424,7 +393,7 @@ impl Scene {
         (0..EVENTS).map(|number| self.corpus.event(number))
     }
 
-    fn send(&self, broker: &Broker) {
+    pub(crate) fn send(&self, broker: &Broker) {
         broker.produce(&self.topic(), 1, self.events());
     }
 

@@ -62,6 +62,8 @@ mod portal;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod producers;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod raw_life;
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod rights;
 #[cfg(all(feature = "real-kafka", feature = "real-readers"))]
 mod sharing;

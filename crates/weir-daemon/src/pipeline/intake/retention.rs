@@ -1,4 +1,4 @@
-//! Whether the brokers let go of raw records in time, asked before one is read.
+//! Whether the brokers let go of raw records in time, asked before one is read and every minute after.
 //!
 //! What was erased or has expired in the lake is still in the topic that it came from. So topics that may keep it for longer than
 //! an erasure may take, or than the purpose that forgets first, are not read, unless an operator allowed that: then the ledger
@@ -57,6 +57,16 @@ impl Intake {
         }
     }
 
+    /// Tells, once a minute, whether somebody made topics keep records for longer; brokers that do not answer have not said so.
+    pub(super) fn still_keeps_retention(&mut self) -> bool {
+        let now_ms = self.shared.clock.elapsed_ms();
+        if now_ms - self.retention_asked_ms < ASK_EVERY_MS {
+            return true;
+        }
+        self.retention_asked_ms = now_ms;
+        self.overstaying().map_or(true, |found| found == self.shared.health.allowances())
+    }
+
     /// Returns in words which topics may keep records for too long.
     fn overstaying(&self) -> Result<Vec<String>, AskError> {
         if !self.retention.is_checked {
@@ -77,6 +87,9 @@ impl Intake {
         }
     }
 }
+
+/// Records go by the hour at best, so a minute more changes nothing.
+const ASK_EVERY_MS: i64 = 60_000;
 
 /// For how long raw records may stay on the brokers.
 #[derive(Clone, Copy, Debug)]
