@@ -63,7 +63,7 @@ section! {
         /// A sealed copy of what `<topic>.state` said, so that a start reads the rest only. Each daemon has its own file; one that is
         /// lost, changed or too old costs a longer start and nothing else. Its folder stays writable to the daemon: not the one of
         /// configuration, contracts or grants.
-        snapshot: Option<PathBuf> = proposed(r#""consent.snapshot""#),
+        snapshot: Option<PathBuf> = optional(r#""/var/lib/weir/state/consent.snapshot""#),
         /// Shortest time between two of them.
         snapshot_interval: Duration = standard(r#""15m""#),
     }
@@ -493,8 +493,8 @@ mod tests {
         assert_eq!(load(&short, &[]).unwrap(), load(&written, &[]).unwrap());
     }
 
-    const SHORT: [&str; 10] =
-        ["contracts", "purposes", "region", "brokers", "topics", "group", "topic =", "snapshot =", "root", "provider"];
+    const SHORT: [&str; 9] =
+        ["contracts", "purposes", "region", "brokers", "topics", "group", "topic =", "root", "provider"];
 
     #[test]
     fn default_file_in_the_repository_is_up_to_date() {

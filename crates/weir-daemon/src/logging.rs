@@ -4,10 +4,15 @@
 //! log lines of a table) is not ours to vouch for. s3s does not speak at all: each request that the gate refuses would be an error of
 //! its own, with parts of the request. What repeats is said once a while with the number of times that
 //! it was not said.
+//!
+//! A panic is said here, too: what Rust itself would print of one may hold what was formatted into its message.
 
 use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
+use std::thread;
 use std::time::Duration;
 
+use tracing::error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -51,7 +56,7 @@ impl Color {
     }
 }
 
-/// Sends the logs of this process to standard error; a second call changes nothing.
+/// Sends the logs of this process, and its panics, to standard error; a second call changes nothing.
 pub fn start(level: LevelFilter, format: LogFormat, color: Color) {
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
@@ -65,6 +70,20 @@ pub fn start(level: LevelFilter, format: LogFormat, color: Color) {
     // Fails only where a subscriber is set already: in tests that start several daemons in one process.
     let first = registry().with(lines.with_filter(targets)).try_init();
     drop(first);
+    std::panic::set_hook(Box::new(say_panic));
+}
+
+/// Says where a panic was and, where it is one of our own fixed texts, its message.
+///
+/// A formatted message is left out: what was formatted into it may come from an event.
+fn say_panic(panic: &PanicHookInfo<'_>) {
+    if weir_source::reads_headers() {
+        return;
+    }
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(message left out)");
+    let current = thread::current();
+    error!(thread = current.name().unwrap_or("unnamed"), place, message, "weir panicked, which is a bug");
 }
 
 /// Lets a repeated message through once a period and counts those it held back.
@@ -94,7 +113,42 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::panic::{catch_unwind, take_hook};
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn panic_is_said_by_its_place_without_what_was_formatted_into_it() {
+        let said = Said::default();
+        let writer = said.clone();
+        let lines = registry().with(fmt::layer().with_writer(move || writer.clone()));
+        tracing::subscriber::with_default(lines, || {
+            std::panic::set_hook(Box::new(say_panic));
+            catch_unwind(|| panic!("a text of ours")).unwrap_err();
+            let person = "alice@example.org".to_owned();
+            catch_unwind(|| panic!("{person} is no number")).unwrap_err();
+            drop(take_hook());
+        });
+        let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(said.matches("logging.rs").count(), 2, "{said}");
+        assert!(said.contains("a text of ours") && said.contains("(message left out)"), "{said}");
+        assert!(!said.contains("alice"), "{said}");
+    }
 
     #[test]
     fn repeats_are_counted_not_said() {

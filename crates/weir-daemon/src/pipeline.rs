@@ -58,7 +58,6 @@ use shared::Shared;
 use supervise::Supervisor;
 
 pub use weir_source::StateTopicPolicy;
-pub use workers::report_panics_by_place;
 
 /// Everything that a run needs, checked.
 #[expect(missing_debug_implementations, reason = "holds secrets")]

@@ -188,7 +188,7 @@ const OWNED: &[(&str, &str)] = &[
     ("enable.partition.eof", "weir asks for end offsets itself"),
     ("enable.ssl.certificate.verification", "brokers are verified; name their CA as `ssl.ca.location`"),
     ("group.id", "use `group`"),
-    ("group.instance.id", "use `instance`"),
+    ("group.instance.id", "use `instance_id`"),
     ("isolation.level", "records of aborted transactions were never sent"),
     ("log.queue", "weir reads librdkafka's own log"),
     ("metadata.broker.list", "use `brokers`"),

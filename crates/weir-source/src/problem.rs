@@ -117,7 +117,9 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BrokersAway => write!(f, "no broker can be reached; weir keeps trying"),
-            Self::Fenced => write!(f, "another consumer runs under the same `instance`, or the group dropped this one"),
+            Self::Fenced => {
+                write!(f, "another consumer runs under the same `instance_id`, or the group dropped this one")
+            }
             Self::ForeignRecords { topic } => write!(
                 f,
                 "{topic} holds records that this weir cannot read, so nobody knows what they say; run the newest weir, or \

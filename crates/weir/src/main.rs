@@ -28,6 +28,7 @@ mod table;
 mod test;
 mod validate;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -43,12 +44,14 @@ fn main() -> ExitCode {
     };
     weir_daemon::logging::start(cli.level(), cli.global.log_format(), cli.global.color());
     let kept = memory::keep_to_ourselves().context("cannot keep memory out of core dumps").or_exit(Exit::NotAllowed);
-    match kept.and_then(|()| verb(&cli)) {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
+    // Nothing is used any more of what a panic left half done; the log has said where it was.
+    match catch_unwind(AssertUnwindSafe(|| kept.and_then(|()| verb(&cli)))) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(failure)) => {
             output::complain(&failure);
             failure.exit().into()
         }
+        Err(_) => Exit::Software.into(),
     }
 }
 

@@ -3,7 +3,6 @@
 use tracing::{info, warn};
 use weir_daemon::SystemClock;
 use weir_daemon::pipeline::{self, RunError, Setup, StateTopicPolicy, Until};
-use weir_lake::LakeError;
 
 use crate::cli::Global;
 use crate::confine;
@@ -32,7 +31,6 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         warn!(code = warning.code, place = %warning.place, "{}", warning.message);
     }
     let ring = setup::key_ring(&config)?;
-    pipeline::report_panics_by_place();
     info!(policy = %policy.hash(), contracts = policy.contracts().len(), "weir starts");
     let until = if args.until_caught_up { Until::CaughtUp } else { Until::Stopped };
     let clock = SystemClock::start();
@@ -68,17 +66,11 @@ fn exit_of(why: &RunError) -> Exit {
     match why {
         RunError::Accounting(_) | RunError::Panicked { .. } | RunError::Thread { .. } => Exit::Software,
         RunError::Consent(_) => Exit::Data,
-        RunError::Http(_) => Exit::Io,
         RunError::Kafka(_) | RunError::Source(_) => Exit::Unavailable,
-        RunError::Keys(keys) | RunError::Lake(LakeError::StoreKeys(keys)) if keys.may_pass() => Exit::Unavailable,
-        RunError::Keys(_) | RunError::Lake(_) => Exit::NotAllowed,
-        RunError::Ledger(ledger) => {
-            if ledger.is_refusal() {
-                Exit::NotAllowed
-            } else {
-                Exit::Io
-            }
-        }
+        RunError::Keys(keys) => setup::key_exit(keys),
+        RunError::Lake(lake) => setup::lake_exit(lake),
+        RunError::Ledger(ledger) if ledger.is_refusal() => Exit::NotAllowed,
+        RunError::Http(_) | RunError::Ledger(_) => Exit::Io,
         RunError::Late(_) => Exit::Retry,
         RunError::Api(_) | RunError::NoSource | RunError::Brokers(_) | RunError::RawRetention(_) => Exit::Config,
     }

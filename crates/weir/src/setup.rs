@@ -84,9 +84,23 @@ pub(crate) fn key_ring(config: &Config) -> Result<KeyRing, Failure> {
     weir_daemon::keys::open(config).map_err(key_failure)
 }
 
-/// Gives an error of the key ring its exit code: what may pass by itself is not what is refused.
+/// Gives an error of the key ring its exit code.
 pub(crate) fn key_failure(why: KeyError) -> Failure {
-    Failure::new(if why.may_pass() { Exit::Unavailable } else { Exit::NotAllowed }, why)
+    Failure::new(key_exit(&why), why)
+}
+
+/// Returns the exit code of an error of the key ring: what may pass by itself is not what is refused.
+pub(crate) fn key_exit(why: &KeyError) -> Exit {
+    // A disk or a mount that fails may come back; that somebody else owns the file stays.
+    let is_away =
+        |why: &KeyError| matches!(why, KeyError::Io { source, .. } if source.kind() != io::ErrorKind::PermissionDenied);
+    if why.may_pass() {
+        Exit::Unavailable
+    } else if is_away(why) {
+        Exit::Io
+    } else {
+        Exit::NotAllowed
+    }
 }
 
 /// Returns the wall clock's time in milliseconds since 1970.
@@ -166,18 +180,20 @@ pub(crate) fn lake_settings(config: &Config, ring: &KeyRing) -> Result<LakeConfi
 
 /// Gives an error of the lake its exit code.
 pub(crate) fn lake_failure(why: LakeError) -> Failure {
-    let exit = match &why {
+    Failure::new(lake_exit(&why), why)
+}
+
+/// Returns the exit code of an error of the lake.
+pub(crate) fn lake_exit(why: &LakeError) -> Exit {
+    match why {
         LakeError::Kernel(_) => Exit::Software,
         LakeError::MadeAnew { .. } | LakeError::NoCoverage => Exit::Data,
         LakeError::Ledger(ledger) if !ledger.is_refusal() => Exit::Io,
-        LakeError::StoreKeys(keys) if keys.may_pass() => Exit::Unavailable,
-        LakeError::Encrypted | LakeError::Ledger(_) | LakeError::OtherGroup { .. } | LakeError::StoreKeys(_) => {
-            Exit::NotAllowed
-        }
+        LakeError::StoreKeys(keys) => key_exit(keys),
+        LakeError::Encrypted | LakeError::Ledger(_) | LakeError::OtherGroup { .. } => Exit::NotAllowed,
         LakeError::OpenBatch { .. } => Exit::Retry,
         LakeError::Store(_) | LakeError::Table { .. } => Exit::Io,
-    };
-    Failure::new(exit, why)
+    }
 }
 
 /// Makes a report the failure of a verb.

@@ -1,7 +1,7 @@
 //! `weir validate`: every fault of the configuration, the contracts and the purposes, at once.
 //!
 //! It checks what `weir run` checks before it reads the first record, and nothing that needs a broker; without
-//! `--no-environment` also what is on this machine: the key ring, the files of the API and of the gate, and the consent file. Faults end it with 78; with
+//! `--no-environment` also what is on this machine: the key ring, the brokers' secrets, the files of the API and of the gate, and the consent file. Faults end it with 78; with
 //! `--deny-warnings` warnings do too.
 
 use std::path::Path;
@@ -22,7 +22,8 @@ pub(crate) struct Args {
     /// Fails on warnings too; for CI.
     #[arg(long, env = "WEIR_DENY_WARNINGS")]
     deny_warnings: bool,
-    /// Leaves out what depends on this machine: the key ring, the files of the API and of the gate, and the consent file.
+    /// Leaves out what depends on this machine: the key ring, the brokers' secrets, the files of the API and of the gate, and the
+    /// consent file.
     #[arg(long, env = "WEIR_NO_ENVIRONMENT")]
     no_environment: bool,
 }
@@ -41,7 +42,7 @@ pub(crate) fn validate(global: &Global, args: &Args) -> Result<Exit, Failure> {
     }
     warnings.iter().for_each(output::remark);
     if let Some(kafka) = &config.kafka {
-        kafka.connection().or_exit(Exit::Config)?;
+        kafka.check().or_exit(Exit::Config)?;
     }
     if !args.no_environment {
         environment(&config)?;
@@ -64,10 +65,11 @@ fn receipts_warning(config: &Config) -> Option<String> {
     })
 }
 
-/// Checks what is on this machine: that the ring opens, that the API's files serve, and that every line of a consent file is a
+/// Checks what is on this machine: that the ring opens, that the brokers' secrets can be had, that the API's files serve, and that every line of a consent file is a
 /// record.
 fn environment(config: &Config) -> Result<(), Failure> {
     let ring = setup::key_ring(config)?;
+    config.kafka.as_ref().map_or(Ok(()), |kafka| kafka.connection().map(drop)).or_exit(Exit::Config)?;
     config.api.as_ref().map_or(Ok(()), check_api).or_exit(Exit::Config)?;
     let ConsentSource::Path(file) = &config.consent else { return Ok(()) };
     match ConsentStore::load_ndjson(file, &ring.snapshot(), setup::now_ms()) {

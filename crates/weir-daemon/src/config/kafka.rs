@@ -38,7 +38,8 @@ section! {
         erasure_deadline: Duration = standard(r#""30d""#),
         /// Reads them all the same; /readyz and the ledger say so.
         allow_longer_retention: bool = standard("false"),
-        /// Any librdkafka option, passed through to every client.
+        /// librdkafka options, passed through to every client; those that weir sets itself (`group.id`, `client.id`, `auto.offset.reset`,
+        /// `acks`, …) are refused with the reason.
         /// Secrets among them are named, `file:PATH` (mode 0600) or `env:NAME`, and never written here.
         client: BTreeMap<String, String> = optional(r#"{ "security.protocol" = "ssl" }"#),
         /// Brokers on other machines are spoken to by TLS, and their certificates are checked. With this they may be spoken to in clear:
@@ -91,6 +92,16 @@ impl Kafka {
             };
         }
         Ok(Brokers::new(&self.brokers, options)?)
+    }
+
+    /// Checks the options as far as that needs none of the secrets that they name.
+    ///
+    /// # Errors
+    /// When librdkafka refuses an option.
+    pub fn check(&self) -> Result<(), BrokersFault> {
+        let options = self.client.iter().filter(|(option, _)| !is_secret(option));
+        let options = options.map(|(option, value)| (option.clone(), value.clone())).collect();
+        Ok(Brokers::new(&self.brokers, options).map(drop)?)
     }
 
     /// Returns the files that options name: certificates, keys and secrets.

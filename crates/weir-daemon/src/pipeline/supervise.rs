@@ -16,10 +16,10 @@ use crate::api::Api;
 use crate::clock::millis;
 use crate::config::{Config, LakeUrl};
 use crate::custody::Layer;
-use crate::health::{Health, Obstacle};
+use crate::health::Health;
 use crate::lake;
 use crate::pipeline::line::Line;
-use crate::pipeline::shared::{Shared, chain};
+use crate::pipeline::shared::{OF_THE_LAKE, Shared, chain, obstacle_of};
 use crate::pipeline::workers::{self, Event};
 use crate::pipeline::{RunError, Setup};
 
@@ -52,12 +52,14 @@ impl Supervisor {
             let opened = lake::open(&setup.config, &setup.ring);
             match opened.and_then(|lake| lake.ledger().check().map(|_| lake).map_err(LakeError::Ledger)) {
                 Ok(lake) => {
-                    health.clear(Obstacle::Lake);
+                    for obstacle in OF_THE_LAKE {
+                        health.clear(obstacle);
+                    }
                     return Ok(Some(lake));
                 }
                 Err(LakeError::Ledger(error)) if error.is_refusal() => return Err(RunError::Ledger(error)),
                 Err(error) if is_worth_waiting(&setup.config, &error) => {
-                    if health.raise(Obstacle::Lake, chain(&error)) {
+                    if health.raise(obstacle_of(&error), chain(&error)) {
                         warn!(error = chain(&error), "the lake cannot be opened yet");
                     }
                 }

@@ -3,11 +3,9 @@
 //! A worker that returns an error or panics is an event like a signal is, and the supervisor ends the process with the
 //! worker's name. A process that lives on without one of its stages would look healthy and do nothing.
 
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
 use std::thread;
-
-use tracing::error;
 
 use crate::pipeline::RunError;
 
@@ -39,18 +37,6 @@ where
     };
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(watched);
     spawned.map(drop).map_err(|source| RunError::Thread { worker: name, source })
-}
-
-/// Reports every panic by its place and, where it is one of our own fixed texts, its message.
-///
-/// A formatted message is left out: what was formatted into it may come from an event.
-pub fn report_panics_by_place() {
-    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(message left out)");
-        let current = thread::current();
-        error!(worker = current.name().unwrap_or("unnamed"), place, message, "worker panicked");
-    }));
 }
 
 #[cfg(test)]

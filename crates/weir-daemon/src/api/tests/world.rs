@@ -173,11 +173,14 @@ impl Inbox {
     fn keep(&self, batches: &Receiver<Batch>) {
         for batch in batches {
             let mut held = self.held.lock().unwrap();
-            match held.as_mut() {
-                Some(held) => held.push(batch),
-                None => self.take(batch),
+            if let Some(held) = held.as_mut() {
+                held.push(batch);
+                self.received.fetch_add(1, Ordering::SeqCst);
+            } else {
+                // Before anybody can have an answer to it.
+                self.received.fetch_add(1, Ordering::SeqCst);
+                self.take(batch);
             }
-            self.received.fetch_add(1, Ordering::SeqCst);
         }
     }
 
