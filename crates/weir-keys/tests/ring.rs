@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -65,6 +66,24 @@ fn ring_is_private_and_is_refused_once_it_is_not() {
         fs::set_permissions(&path, fs::Permissions::from_mode(narrow)).unwrap();
     }
     place.open();
+}
+
+/// Goal: a pseudonym cannot be made without the ring's secrets (LK-36). Method: a ring that derived its secrets from anything but chance
+/// would make the same as another.
+#[test]
+fn two_rings_make_nothing_alike() {
+    let purposes = Purposes::default();
+    let rings = [Place::new(), Place::new()].map(|place| {
+        let ring = place.init();
+        ring.ensure_tenant("acme").unwrap();
+        ring.ensure_epochs(&purposes, NOW_MS).unwrap();
+        ring.snapshot()
+    });
+    let of_purpose = |keys: &KeySet, purpose| pseudonym(keys, purpose, now(purpose), "acme").unwrap();
+    let all = rings.iter().flat_map(|keys| PurposeId::ALL.map(|purpose| of_purpose(keys, purpose)));
+    assert_eq!(all.collect::<BTreeSet<_>>().len(), 2 * PurposeId::ALL.len());
+    let [one, other] = rings.map(|keys| keys.person_key("acme", "user", "u-81"));
+    assert!(one != other);
 }
 
 #[test]

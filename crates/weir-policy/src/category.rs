@@ -184,6 +184,36 @@ mod tests {
         }
     }
 
+    /// Content, what the law protects most (GDPR, articles 9 and 10), children, and what opens an account or identifies before the state.
+    #[test]
+    fn what_must_never_be_collected_is_open_to_no_purpose() {
+        let never = [
+            "user.authorization.biometric",
+            "user.authorization.credentials",
+            "user.authorization.password",
+            "user.behavior.browsing_history",
+            "user.behavior.search_history",
+            "user.biometric",
+            "user.children",
+            "user.content",
+            "user.criminal_history",
+            "user.demographic.political_opinion",
+            "user.demographic.race_ethnicity",
+            "user.demographic.religious_belief",
+            "user.demographic.sexual_orientation",
+            "user.demographic.union_membership",
+            "user.financial.bank_account",
+            "user.financial.credit_card",
+            "user.government_id",
+            "user.health",
+        ];
+        for key in never {
+            let parts: Vec<_> = CATEGORIES.iter().filter(|(part, _)| part.starts_with(key)).collect();
+            assert!(parts.iter().any(|(part, _)| *part == key), "{key} is no category");
+            assert!(parts.iter().all(|(_, allowed)| *allowed == PurposeSet::NONE), "{key} is open to a purpose");
+        }
+    }
+
     /// Parts that say less about a person than the category as a whole.
     const NARROWED: &[&str] =
         &["user.contact.address.country", "user.demographic.age_range", "user.demographic.language"];

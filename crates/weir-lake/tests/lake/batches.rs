@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int16Type, Int64Type};
@@ -55,16 +56,18 @@ fn every_type_comes_back_as_it_went_in() {
 fn rows_are_in_pseudonym_order() {
     let world = World::new(&[SHOP]);
     let lake = world.open();
-    world.add(&lake, 0, &shops(0..100));
+    // Five people with twenty events each, one after the other: within a person, too, nothing may tell which came first.
+    world.add(&lake, 0, &(0..100).map(|number| shop(&format!("u{}", number % 5))).collect::<Vec<_>>());
     let order = |purpose| {
         let rows = read(&live(&world.table_path(&TableName::events(purpose, "test.shop")))[0]);
-        let subjects = rows["subject"].as_binary::<i32>().iter().flatten().map(<[u8]>::to_vec);
-        subjects.collect::<Vec<_>>()
+        let column = |name| rows[name].as_binary::<i32>().iter().flatten().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        column("subject").into_iter().zip(column("event_id")).collect::<Vec<_>>()
     };
     let (one, two) = (order(PurposeId::Reliability), order(PurposeId::Troubleshooting));
     assert_eq!(one.len(), 100);
     assert!(one.is_sorted() && two.is_sorted());
-    assert!(one.iter().all(|pseudonym| !two.contains(pseudonym)));
+    assert_eq!(one.iter().map(|(subject, _)| subject).collect::<BTreeSet<_>>().len(), 5);
+    assert!(one.iter().all(|(subject, id)| !two.iter().any(|other| other.0 == *subject || other.1 == *id)));
 }
 
 /// Goal: a file says of itself what the allow-list has, and nothing else (LK-21, LK-24).
@@ -113,7 +116,7 @@ fn logs_of_tables_share_nothing() {
     for _ in 0..3 {
         world.add(&lake, 0, &[shops(0..5), speeds(0..5)].concat());
     }
-    let mut seen = BTreeMap::new();
+    let (mut seen, mut names) = (BTreeMap::new(), BTreeSet::new());
     for table in [shop_table(), speed_table(), TableName::events(PurposeId::Troubleshooting, "test.shop")] {
         let path = world.table_path(&table);
         for txn in each(&path, "txn") {
@@ -121,12 +124,36 @@ fn logs_of_tables_share_nothing() {
             assert!(number > 1_000_000, "an offset stands in the open");
             assert_eq!(seen.insert(number, table.clone()), None, "two commits share a number");
         }
+        for (action, members) in MEMBERS {
+            for line in each(&path, action) {
+                let said: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+                assert!(said.iter().all(|member| members.contains(member)), "{action} of {table} has {said:?}");
+            }
+        }
+        for add in each(&path, "add") {
+            let name = add["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            assert!(names.insert(name.clone()), "{name} stands in two tables");
+        }
+        for told in each(&path, "commitInfo") {
+            assert_eq!((&told["engineInfo"], &told["operationParameters"]), (&"weir".into(), &serde_json::json!({})));
+        }
+        let owners = each(&path, "txn").into_iter().map(|txn| txn["appId"].to_string()).collect::<BTreeSet<_>>();
+        assert!(owners.iter().all(|owner| names.insert(owner.clone())), "two tables name a partition alike");
         let log = reader::actions(&path).iter().map(|(_, line)| line.to_string()).collect::<String>();
         for secret in ["telemetry", "kafka", "acme", "cluster", "\"u1\""] {
             assert!(!log.contains(secret), "{secret} is in the log of {table}");
         }
     }
 }
+
+/// All that logs may say.
+const MEMBERS: [(&str, &[&str]); 5] = [
+    ("add", &["dataChange", "modificationTime", "partitionValues", "path", "size", "stats"]),
+    ("commitInfo", &["engineInfo", "kernelVersion", "operation", "operationParameters", "timestamp", "txnId", "weir"]),
+    ("metaData", &["configuration", "createdTime", "format", "id", "partitionColumns", "schemaString"]),
+    ("protocol", &["minReaderVersion", "minWriterVersion"]),
+    ("txn", &["appId", "lastUpdated", "version"]),
+];
 
 /// Goal: files' times are as coarse as the purpose.
 #[test]
@@ -219,6 +246,15 @@ fn quarantine_holds_coordinates() {
     assert!(seen[1].2.count_ones() == 1);
     assert_eq!(quarantined[0].partition, partition(4));
     assert_eq!(counted(&audited(&lake), "quarantined", Some("no_contract")), 1);
+    let columns = ["code", "date", "offset", "partition", "size_below", "source", "topic"];
+    assert_eq!(columns_of(&world.table_path(&TableName::Quarantine)), columns.map(str::to_owned).into());
+}
+
+/// Returns the names of a table's columns.
+fn columns_of(table: &Path) -> BTreeSet<String> {
+    let schema = each(table, "metaData").remove(0)["schemaString"].as_str().unwrap().to_owned();
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    schema["fields"].as_array().unwrap().iter().map(|field| field["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Goal: an operator can skip a table; its rows are denied and counted, and the rest goes on.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::lexer::{self, Kind};
+use super::lexer::{self, Kind, Token};
 use super::{Finding, Text};
 
 /// Checks the links of one file, if it is a document.
@@ -20,6 +20,22 @@ pub(crate) fn check(file: &Text, files: &[Text], findings: &mut Vec<Finding>) {
         }
         if line.starts_with("| LK-") && tests == 0 {
             findings.push(Finding::new(file, at, "a leak names the test that holds it: [`test`](path.rs)"));
+        }
+    }
+    if file.path == LEAKS_PAGE {
+        check_leaks(file, findings);
+    }
+}
+
+/// Checks that the page of leaks has each of the catalogue: in a row, or in a line that says why in none.
+fn check_leaks(page: &Text, findings: &mut Vec<Finding>) {
+    let begins_with = |line: &str, leak: &str| {
+        ["| ", "**", "- "].iter().any(|mark| line.strip_prefix(mark).is_some_and(|rest| rest.starts_with(leak)))
+    };
+    for number in 1..=LEAKS {
+        let is_it = |line: &str| [" ", ",", "*"].iter().any(|end| begins_with(line, &format!("LK-{number}{end}")));
+        if !page.text.lines().any(is_it) {
+            findings.push(Finding::new(page, 1, format!("LK-{number} is not on this page")));
         }
     }
 }
@@ -102,15 +118,22 @@ fn resolve(file: &Text, label: &str, target: &str, files: &[Text]) -> Result<boo
         label.contains('_') && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     let code = files.iter().find(|other| other.path == place && other.is_rust());
     match code {
-        Some(code) if is_name && !has_function(&code.text, label) => Err(format!("{path} has no function {label}")),
-        Some(_) => Ok(is_name),
-        None => Ok(false),
+        Some(code) if is_name => match is_test(&code.text, label) {
+            Some(is_test) => Ok(is_test),
+            None => Err(format!("{path} has no function {label}")),
+        },
+        Some(_) | None => Ok(false),
     }
 }
 
-fn has_function(code: &str, name: &str) -> bool {
+/// Tells whether a function is a test; none if there is no such function.
+fn is_test(code: &str, name: &str) -> Option<bool> {
     let tokens = lexer::tokens(code);
-    tokens.windows(2).any(|pair| matches!(pair, [keyword, named] if keyword.is_ident("fn") && named.is_ident(name)))
+    let is_it = |pair: &[Token<'_>]| matches!(pair, [keyword, named] if keyword.is_ident("fn") && named.is_ident(name));
+    let at = tokens.windows(2).position(is_it)?;
+    // Its attributes stand behind the end of whatever comes before.
+    let own = tokens[..at].rsplit(|token| ["}", ";"].contains(&token.text)).next().unwrap_or_default();
+    Some(own.iter().any(|token| token.is_ident("test")))
 }
 
 /// Follows a relative path from the folder of a document.
@@ -138,6 +161,9 @@ fn has_unit(name: &str) -> bool {
 
 const METRICS_CODE: &str = "crates/weir-daemon/src/metrics.rs";
 const METRICS_PAGE: &str = "crates/weir/docs/metrics.md";
+const LEAKS_PAGE: &str = "crates/weir/docs/leaks.md";
+/// Leaks in the catalogue.
+const LEAKS: u32 = 46;
 const DECISIONS: &str = "crates/weir/docs/adr/";
 
 #[cfg(test)]
@@ -147,7 +173,7 @@ mod tests {
 
     fn tree() -> Vec<Text> {
         vec![
-            file("crates/weir/tests/canary.rs", "#[test]\nfn no_marker_is_written() {}"),
+            file("crates/weir/tests/canary.rs", "#[test]\nfn no_marker_is_written() {}\nfn of_a_test() {}"),
             file("crates/weir/docs/leaks.md", ""),
             file("README.md", ""),
         ]
@@ -176,10 +202,20 @@ mod tests {
 
     #[test]
     fn leak_without_test_is_found() {
-        let row = |link: &str| found("crates/weir/docs/leaks.md", &format!("| LK-1 | free text | {link} |"));
+        let row = |link: &str| found("crates/weir/docs/other.md", &format!("| LK-1 | free text | {link} |"));
         assert_eq!(row("[`no_marker_is_written`](../tests/canary.rs)"), [""; 0]);
+        assert_eq!(row("[`of_a_test`](../tests/canary.rs)").len(), 1, "what helps a test fails by itself never");
         assert_eq!(row("[the tests](../tests/canary.rs)").len(), 1);
         assert_eq!(row("soon").len(), 1);
+    }
+
+    #[test]
+    fn leak_that_is_left_out_is_found() {
+        let rows = (1..=LEAKS).filter(|number| ![4, 18, 40].contains(number));
+        let rows: Vec<_> =
+            rows.map(|number| format!("| LK-{number} | [`no_marker_is_written`](../tests/canary.rs) |")).collect();
+        let page = format!("{}\n**LK-18**, by the compiler.\n- LK-40, later.\n", rows.join("\n"));
+        assert_eq!(found(LEAKS_PAGE, &page), ["LK-4 is not on this page"]);
     }
 
     #[test]
