@@ -2,7 +2,8 @@
 //!
 //! A withdrawal counts for rows in sealed files because of this order and of nothing else. So it stands alone, and a model checker
 //! walks every interleaving of it with what the keeper does (`attempt/model.rs`, `cargo xtask model`). Between the answers of the
-//! store and the end of the put lies the commit "at that moment": a withdrawal that comes in between counts from the next one on.
+//! store and the end of the put lies the commit "at that moment": a withdrawal that comes in between counts from the next one on. A
+//! table that took long to write its files starts over with them, so that this moment is no longer where the store is slow.
 
 use crate::commit::{CommitError, Recheck};
 use crate::table_log::Attempt;

@@ -55,7 +55,7 @@ impl Lake {
         let done = TableDone { table, removals: Vec::new(), committed: None, written: Written::default() };
         work.drop_origins(&batch.accepted(&done.table));
         let (log, files) = (&mut *log, Vec::new());
-        let mut open = OpenTable { lake: self, batch, log, exists: false, files, accounts, done };
+        let mut open = OpenTable { lake: self, batch, log, exists: false, files, long_writes: 0, accounts, done };
         put_permitted(&batch.recheck, &mut *work, &mut open)?;
         // Nothing names the files. After an error the last put may still have landed, so those stay for vacuum.
         if open.done.committed.is_none() {
@@ -115,6 +115,8 @@ struct OpenTable<'b> {
     exists: bool,
     /// Sealed, and named by no commit yet.
     files: Vec<WrittenFile>,
+    /// How often writing them took so long that consent was asked again.
+    long_writes: u32,
     accounts: &'b Accounts,
     done: TableDone,
 }
@@ -127,7 +129,7 @@ impl Target for OpenTable<'_> {
     }
 
     fn put(&mut self, work: &mut dyn Work, removals: Removals) -> Result<Attempt, CommitError> {
-        let Self { lake, batch, log, exists, files, accounts, done } = self;
+        let Self { lake, batch, log, exists, files, long_writes, accounts, done } = self;
         if !removals.is_empty() {
             done.removals.extend(removals);
             discard(log, files)?;
@@ -142,8 +144,14 @@ impl Target for OpenTable<'_> {
             return Ok(Attempt::Lost);
         }
         if files.is_empty() {
+            let begun_ms = (batch.recheck.elapsed_ms)();
             *files = work.write(&log.folder).map_err(|error| at_table(error.into()))?;
             lake.write_indexes((&table, &log.folder), files).map_err(at_table)?;
+            let took_ms = (batch.recheck.elapsed_ms)() - begun_ms;
+            if took_ms > ANSWERS_HOLD_MS && *long_writes < LONG_WRITES_MAX {
+                *long_writes += 1;
+                return Ok(Attempt::Lost);
+            }
         }
         let Some(head) = log.head(&lake.kernel).map_err(at_table)? else { return Ok(Attempt::Lost) };
         let new_columns = missing_columns(&head, &work.columns()).map_err(at_table)?;
@@ -239,6 +247,11 @@ fn discard(log: &TableLog, files: &mut Vec<WrittenFile>) -> Result<(), CommitErr
     }
     Ok(())
 }
+
+/// Answers of consent are older than this only by the time that a put takes: a slow store may need minutes for the files before it.
+const ANSWERS_HOLD_MS: i64 = 1_000;
+/// Where somebody withdraws during each of so many writes, the last one counts, or nothing would ever be written.
+const LONG_WRITES_MAX: u32 = 3;
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)

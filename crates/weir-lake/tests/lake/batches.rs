@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int16Type, Int64Type};
 use parquet::basic::Compression;
 use parquet::file::metadata::RowGroupMetaData;
-use weir_lake::{CommitError, LakeConfig, TableName};
+use weir_lake::{CommitError, LakeConfig, Recheck, TableName};
 use weir_policy::PurposeId;
 
+use crate::people::every_file;
 use crate::reader::{self, each, live, read};
 use crate::world::{
-    ENCRYPTED, SHOP, SPEED, World, audited, counted, event, partition, policy, shop, shop_table, shops, speed_table,
-    speeds, take,
+    ENCRYPTED, NOW_MS, SHOP, SPEED, World, audited, counted, event, partition, policy, shop, shop_table, shops,
+    speed_table, speeds, take,
 };
 
 const TYPES: &str = include_str!("../../../weir-filter/tests/filter/types.toml");
@@ -219,6 +221,32 @@ fn consent_is_asked_again_before_the_commit() {
     let report = audited(&lake);
     assert_eq!(counted(&report, "denied", Some("withdrawn_before_commit")), 1);
     assert_eq!(counted(&report, "written", None), 9);
+}
+
+/// Goal: a withdrawal counts that comes while a slow store takes the files. Method: the clock jumps, and the person withdraws once there
+/// is a file.
+#[test]
+fn consent_is_asked_again_after_a_long_write() {
+    let world = World::new(&[SHOP]);
+    let lake = world.open();
+    take(&lake, 0);
+    let batch = world.batch(0, 0, &shops(0..10));
+    let (now, has_withdrawn) = (AtomicI64::new(0), AtomicBool::new(false));
+    let table = world.table_path(&shop_table());
+    let elapsed_ms = || {
+        let is_written =
+            table.is_dir() && every_file(&table).iter().any(|file| file.to_string_lossy().contains("parquet"));
+        if is_written && !has_withdrawn.swap(true, Ordering::SeqCst) {
+            world.withdraw("u3", PurposeId::Reliability);
+        }
+        now.fetch_add(2_000, Ordering::SeqCst)
+    };
+    let now_ms = || NOW_MS;
+    let recheck = Recheck { store: &world.store, max_staleness_ms: i64::MAX, elapsed_ms: &elapsed_ms, now_ms: &now_ms };
+    assert!(lake.commit(batch, recheck).is_ok());
+    assert!(has_withdrawn.into_inner(), "no file was seen before its commit");
+    assert_eq!(reader::rows(&table), 9);
+    assert_eq!(counted(&audited(&lake), "denied", Some("withdrawn_before_commit")), 1);
 }
 
 /// Goal: without knowing what people want now, nothing is written.
