@@ -13,6 +13,11 @@ use crate::exposures::Exposures;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
+    /// Somebody takes a copy of what is kept about a person.
+    Access {
+        /// SHA-256 of its `data.json`, in hex.
+        digest: String,
+    },
     /// Versions of the coverage, and the files that they made count.
     Commit(Commit),
     /// Somebody who answers for the lake decided something.

@@ -145,6 +145,7 @@ impl Clerk {
             now_ms: self.shared.clock.now_ms(),
         };
         let answer = Answer::gather(&question, subject, &|_| self.beat())?;
+        answer.tell(&lake, self.shared.clock.now_ms())?;
         let is_complete = answer.skipped().is_empty();
         Ok(Product::Copy { parcel: Arc::new(pack(&self.folder, &answer)?), is_complete })
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use weir_consent::instant_text;
 use weir_keys::KeySet;
 use weir_lake::{Kept, Lake, LakeError, Progress, TableName};
+use weir_ledger::{Entry, sha256_hex};
 use weir_policy::{FieldClass, Policy, PurposeRules, plain};
 
 use crate::rights::Subject;
@@ -65,6 +66,16 @@ impl Answer {
         &self.skipped
     }
 
+    /// Tells the ledger that somebody takes this copy, before they have it: by its digest, and by nothing of the person.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written, or is not what it was; then nobody may have the copy.
+    pub fn tell(&self, lake: &Lake, now_ms: i64) -> Result<(), LakeError> {
+        let entry = Entry::Access { digest: sha256_hex(&self.data_file()) };
+        lake.ledger().append(now_ms, entry)?;
+        Ok(())
+    }
+
     /// Makes the files, one after the other: each one's name, and what is in it.
     ///
     /// # Errors
@@ -72,10 +83,13 @@ impl Answer {
     pub fn files(&self) -> impl Iterator<Item = Result<(String, Vec<u8>), LakeError>> {
         let with_rows = self.kept.iter().filter(|table| table.rows.num_rows() > 0);
         let tables = with_rows.map(|table| Ok((file_name(&table.table), table.parquet()?)));
-        let data = || serde_json::to_vec_pretty(&self.data).expect("text and numbers always have a JSON form");
-        let data = std::iter::once_with(move || Ok(("data.json".to_owned(), data())));
+        let data = std::iter::once_with(|| Ok(("data.json".to_owned(), self.data_file())));
         let read = std::iter::once_with(|| Ok(("index.html".to_owned(), page(&self.data).into_bytes())));
         tables.chain(data).chain(read)
+    }
+
+    fn data_file(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(&self.data).expect("text and numbers always have a JSON form")
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) fn access(global: &Global, args: &AccessArgs) -> Result<Exit, Failure
     let answer = Answer::gather(&question, &subject, &|progress| bar.show(progress));
     bar.done();
     let answer = answer.map_err(setup::lake_failure)?;
+    answer.tell(&lake, setup::now_ms()).map_err(setup::lake_failure)?;
     for made in answer.files() {
         let (name, bytes) = made.map_err(setup::lake_failure)?;
         let file = folder.join(name);

@@ -45,7 +45,17 @@ fn person_gets_a_copy_and_is_erased_through_the_api() {
         }
     }
     Weir::new(&world, ["audit"]).run().assert_done();
-    Weir::new(&world, ["audit", "--ledger"]).run().assert_done();
+    let audit = Weir::new(&world, ["audit", "--ledger", "--format", "json"]).run().assert_done();
+    let audit: Value = serde_json::from_str(&audit).unwrap();
+    assert_eq!(audit["entries"]["access"], 3, "nobody has a copy that the ledger does not know of");
+
+    // A ledger that is not what it was cannot be told.
+    let ledger = every_file(&world.path("lake/eu/_ledger"));
+    fs::remove_file(ledger.iter().max().unwrap()).unwrap();
+    let out = world.path("refused").display().to_string();
+    let ask = ["subject", "access", "--tenant", "acme", "--kind", "user", "--id", "u-1", "--out", &out];
+    Weir::new(&world, ask).run().assert_refused(77);
+    assert!(!world.path("refused/data.json").exists());
 }
 
 /// A daemon that is killed while somebody is being erased goes on with it when it is started again, under the same word; until
