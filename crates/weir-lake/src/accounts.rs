@@ -125,16 +125,28 @@ impl Accounts {
     /// Makes each purpose add up again after counts were copied.
     ///
     /// A contract that came or went since the interrupted batch moved records between its event type and `no_contract`. What
-    /// was written stands, so the difference belongs to the records without a contract.
+    /// was written stands, so the difference belongs to the records without a contract; and what a table has of records that are
+    /// refused today, for a limit or a topic's rule that is new, counts as written there and as refused for the others.
     pub(crate) fn settle(&mut self) -> Result<(), Unbalanced> {
         for ((origin, purpose), consumed) in self.consumed.clone() {
             let of_both = |key: &Key| key.origin == origin && key.purpose == purpose;
             let total: u64 =
                 self.counts.iter().filter(|(key, _)| of_both(key)).flat_map(|(_, entry)| entry.counts.values()).sum();
             let no_contract = Fate::Quarantined(MalformedCode::NoContract);
-            let count = self.entry(origin, purpose, None).counts.entry(no_contract).or_default();
-            let settled = (*count + consumed).checked_sub(total);
-            *count = settled.ok_or(Unbalanced { purpose })?;
+            let refused = &mut self.entry(origin, purpose, None).counts;
+            *refused.entry(no_contract).or_default() += consumed.saturating_sub(total);
+            let mut surplus = total.saturating_sub(consumed);
+            let mut fates: Vec<_> = refused.keys().copied().collect();
+            fates.sort_by_key(|fate| *fate != no_contract);
+            for fate in fates {
+                let count = refused.entry(fate).or_default();
+                let taken = surplus.min(*count);
+                *count -= taken;
+                surplus -= taken;
+            }
+            if surplus > 0 {
+                return Err(Unbalanced { purpose });
+            }
         }
         Ok(())
     }
@@ -185,3 +197,30 @@ impl Accounts {
 
 /// The fate of a range that holds no record.
 pub(crate) const EMPTY: &str = "empty";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_CONTRACT: Fate = Fate::Quarantined(MalformedCode::NoContract);
+    const TOO_LARGE: Fate = Fate::Quarantined(MalformedCode::TooLarge);
+
+    /// Settles ten records of which a table has some, by the counts of those that are refused today.
+    fn settled(written: u64, refused: &[(Fate, u64)]) -> Result<Vec<(Fate, u64)>, Unbalanced> {
+        let (origin, purpose) = (Origin(0), PurposeId::Reliability);
+        let mut accounts = Accounts { counts: BTreeMap::new(), consumed: [((origin, purpose), 10)].into() };
+        accounts.entry(origin, purpose, Some("test.shop".into())).counts = [(Fate::Written, written)].into();
+        accounts.entry(origin, purpose, None).counts = refused.iter().copied().collect();
+        accounts.settle()?;
+        Ok(accounts.totals().into_iter().map(|total| (total.fate, total.count)).collect())
+    }
+
+    #[test]
+    fn what_a_table_has_stands_whatever_is_refused_today() {
+        let both = |fates: Vec<(Fate, u64)>| fates.iter().map(|(_, count)| count).sum::<u64>();
+        assert_eq!(settled(7, &[(NO_CONTRACT, 1)]), Ok(vec![(NO_CONTRACT, 3), (Fate::Written, 7)]));
+        assert_eq!(settled(10, &[(NO_CONTRACT, 2), (TOO_LARGE, 1)]), Ok(vec![(Fate::Written, 10)]));
+        assert_eq!(settled(9, &[(NO_CONTRACT, 1), (TOO_LARGE, 2)]).map(both), Ok(10));
+        assert!(settled(11, &[]).is_err(), "a table cannot have more than was read");
+    }
+}
