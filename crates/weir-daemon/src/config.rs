@@ -224,6 +224,15 @@ pub enum ConsentSource {
 }
 
 impl Config {
+    /// Returns which of the two layers of encryption are off, by the settings that switch them on.
+    pub fn open_layers(&self) -> Vec<&'static str> {
+        let layers = [
+            ("lake.files = \"encrypted\"", self.lake.files == Files::Encrypted),
+            ("lake.store_keys", self.lake.store_keys.is_some() || self.lake.store.is_some()),
+        ];
+        layers.into_iter().filter(|(_, is_on)| !is_on).map(|(setting, _)| setting).collect()
+    }
+
     /// Reads and merges `files`, then `settings` over them.
     ///
     /// # Errors

@@ -30,6 +30,13 @@ pub(crate) fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     for warning in &warnings {
         warn!(code = warning.code, place = %warning.place, "{}", warning.message);
     }
+    let open = config.open_layers();
+    if !open.is_empty() {
+        warn!(
+            off = open.join(", "),
+            "layers of encryption are off: the lake's files can be read with less than two keys"
+        );
+    }
     let ring = setup::key_ring(&config)?;
     info!(policy = %policy.hash(), contracts = policy.contracts().len(), "weir starts");
     let until = if args.until_caught_up { Until::CaughtUp } else { Until::Stopped };

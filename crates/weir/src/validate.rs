@@ -36,7 +36,8 @@ pub(crate) fn validate(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let config = setup::config(global)?;
     let (policy, warnings) = setup::policy(global, &config)?;
     let rendered = (!warnings.is_empty()).then(|| render(&warnings, setup::look(global)));
-    let warnings: Vec<_> = rendered.into_iter().chain(receipts_warning(&config)).collect();
+    let warnings: Vec<_> =
+        rendered.into_iter().chain(receipts_warning(&config)).chain(layers_warning(&config)).collect();
     if args.deny_warnings && !warnings.is_empty() {
         return Err(Failure::faults(warnings.join("\n")));
     }
@@ -62,6 +63,15 @@ fn receipts_warning(config: &Config) -> Option<String> {
     is_missing.then(|| {
         "warning[no_receipts]: the configuration has no [receipts], so people get no receipt of what they decide"
             .to_owned()
+    })
+}
+
+/// Warns of a lake that whoever comes by its disk or bucket can read, or needs the keys of one layer for.
+fn layers_warning(config: &Config) -> Option<String> {
+    let open = config.open_layers();
+    let settings = open.join(" and ");
+    (!open.is_empty()).then(|| {
+        format!("warning[open_layers]: layers of encryption that are off: {} of 2; set {settings}", open.len())
     })
 }
 
@@ -94,6 +104,22 @@ pub(crate) fn line_faults(file: &Path, faults: &[LineFault], count: u64) -> Stri
 #[cfg(test)]
 mod tests {
     use weir_consent::InboxFault;
+
+    #[test]
+    fn layers_that_are_off_are_named() {
+        let warning = |settings: &[&str]| {
+            let settings: Vec<_> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+            layers_warning(&Config::load(&["../../config/weir.toml".into()], &settings).unwrap())
+        };
+        let both = warning(&[]).unwrap();
+        assert!(
+            both.contains("2 of 2") && both.contains("lake.files = ") && both.contains("lake.store_keys"),
+            "{both}"
+        );
+        let one = warning(&["lake.files=encrypted"]).unwrap();
+        assert!(one.contains("1 of 2") && !one.contains("lake.files"), "{one}");
+        assert_eq!(warning(&["lake.files=encrypted", "lake.store_keys=file:store-keys"]), None);
+    }
 
     use super::*;
 
