@@ -76,6 +76,8 @@ impl FileFollower {
                     }
                 }
                 Err(fault) => {
+                    // Looked at again, however still it lies.
+                    self.looked = None;
                     self.shared.consent.mark_unknown();
                     if self.shared.health.raise(Obstacle::ConsentTopic, chain(&fault)) {
                         error!(error = chain(&fault), "the consent file cannot be followed: the flow stops");

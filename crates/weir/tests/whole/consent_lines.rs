@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use weir_testkit::corpus::{Options, rfc_3339};
@@ -45,10 +46,16 @@ fn decision_in_the_file_counts_for_a_daemon_that_runs() {
     daemon.until("the next events are committed", |daemon| has_told(daemon, 2 * EVENTS));
     assert_eq!(count(&daemon, &[("fate", "written")]), before, "an agreement that was withdrawn let events pass");
 
-    write(&lines[1..]);
-    daemon.until_stopped_by(&["consent_topic", "were changed"]);
-    write(&lines);
-    daemon.until_ready();
+    for changed in [lines[1..].to_vec(), [vec![lines[1].clone(), lines[0].clone()], lines[2..].to_vec()].concat()] {
+        write(&changed);
+        daemon.until_stopped_by(&["consent_topic", "were changed"]);
+        // Also where it is as long as before, and lies still.
+        let stopped = Instant::now();
+        daemon.until("it was looked at again", |_| stopped.elapsed() > Duration::from_millis(1_200));
+        assert!(daemon.page("/readyz").contains("were changed"), "{}", daemon.page("/readyz"));
+        write(&lines);
+        daemon.until_ready();
+    }
 }
 
 /// Tells whether the fates of so many events are committed, one for each purpose.
