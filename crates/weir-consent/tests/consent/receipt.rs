@@ -63,7 +63,10 @@ fn notice() -> Notice {
     for (name, text) in CONTRACTS {
         fs::write(folder.path().join(name), text).unwrap();
     }
-    let (policy, _) = Policy::load(&PolicySource { contracts: folder.path().to_owned(), purposes: None }).unwrap();
+    let purposes = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    fs::write(&purposes, "[reliability]\nrecipients = [\"Repair Ltd\"]\n").unwrap();
+    let source = PolicySource { contracts: folder.path().to_owned(), purposes: Some(purposes.path().to_owned()) };
+    let (policy, _) = Policy::load(&source).unwrap();
     let issuer = Issuer {
         name: "Example GmbH".into(),
         identifier: "HRB 12345".into(),
@@ -157,7 +160,7 @@ fn members(path: &str, value: &Value, found: &mut BTreeSet<String>) {
 }
 
 /// `R` is the record and `P` its process, as `members` writes them.
-const MEMBERS: [&str; 44] = [
+const MEMBERS: [&str; 46] = [
     "@context/dct",
     "@context/dpv",
     "@context/rdf",
@@ -197,6 +200,8 @@ const MEMBERS: [&str; 44] = [
     "P/dpv:hasPurpose/dct:description",
     "P/dpv:hasPurpose/dct:identifier",
     "P/dpv:hasPurpose/skos:broader/@id",
+    "P/dpv:hasRecipient/@type",
+    "P/dpv:hasRecipient/dpv:hasName",
     "P/dpv:hasStorageCondition/@type",
     "P/dpv:hasStorageCondition/dpv:hasDuration/@type",
     "P/dpv:hasStorageCondition/dpv:hasDuration/rdf:value",

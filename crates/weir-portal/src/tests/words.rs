@@ -9,8 +9,7 @@ use super::*;
 fn what_is_collected_without_asking_is_said_and_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let purposes = folder.path().join("purposes.toml");
-    let text =
-        "[reliability]\nlawful_basis = \"legitimate_interests\"\n[troubleshooting]\nlawful_basis = \"contract\"\n";
+    let text = "[reliability]\nlawful_basis = \"legitimate_interests\"\nrecipients = [\"Repair Ltd\"]\n[troubleshooting]\nlawful_basis = \"contract\"\n";
     std::fs::write(&purposes, text).unwrap();
     let world = World::of("en", policy_with(purposes), |_| None);
     let (cookie, form) = world.enter("a");
@@ -20,6 +19,9 @@ fn what_is_collected_without_asking_is_said_and_stopped() {
         "<strong>Collected</strong>: the law allows it without asking (legitimate interests). You can object: press Stop.",
         "<strong>Collected</strong>: the law allows it without asking (a contract with you needs it).",
         "<strong>Not allowed</strong>: you have not been asked.",
+        // Who receives it, and what the person has of it.
+        "<dd>Repair Ltd</dd>",
+        "Lets us see which versions fail to start where, and repair them.",
         "Stop reliability",
         "Stop troubleshooting",
         "Allow personalization",
