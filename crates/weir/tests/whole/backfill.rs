@@ -55,6 +55,9 @@ fn broader_policy_than_at_collection_needs_a_decision() {
     // Nothing is known of the time before the first policy.
     let fields = ["healthy", "shard"].map(|field| format!("com.example.checkout.health: {field} → reliability"));
     assert_refused(&filter(&world, &[&old]), &[&fields[0], &fields[1]]);
+    // What can be read only once is looked at before it is committed.
+    let piped = Weir::new(&world, ["filter", "--source", "pipe", "-"]).run_with(&fs::read_to_string(&old).unwrap());
+    assert_refused(&piped, &[&fields[0], &fields[1]]);
     assert_eq!(rows(&world), 0, "nothing is written");
     filter(&world, &["--decision", "minutes of 2026-11-20", &old]).assert_done();
     assert_eq!(rows(&world), 1);
