@@ -288,7 +288,7 @@ impl<M: Marked> Walk<'_, M> {
         array: &Array,
         items: &mut Vec<Value>,
     ) -> Result<(usize, usize), NotJson> {
-        let mut length = 0;
+        let (mut length, start) = (0, items.len());
         let mut cursor = self.cursor;
         cursor.go_to(met);
         self.nesting.enter();
@@ -297,7 +297,7 @@ impl<M: Marked> Walk<'_, M> {
             length += 1;
             if length > self.nesting.most_items {
                 // The record is refused; its items in memory would be a hundred times its size.
-                items.truncate(items.len() - array.fields.len());
+                items.truncate(start + self.nesting.most_items * array.fields.len());
             }
             let item = items.len();
             items.resize(item + array.fields.len(), Value::ABSENT);

@@ -250,6 +250,7 @@ fn limits_are_exact() {
         (Limits { depth: 4, ..world.limits }, "too_deep"),
         (Limits { fields: 10, ..world.limits }, "too_many_fields"),
         (Limits { array_items: 2, ..world.limits }, "too_many_items"),
+        (Limits { array_items: 0, ..world.limits }, "too_many_items"),
     ] {
         world.limits = limits;
         assert_fates(&world, &event, [code; 3]);
