@@ -163,6 +163,20 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Names of keys are base64url, and what people and tenants are called is theirs to say: either may begin with a hyphen.
+    #[test]
+    fn names_may_begin_with_a_hyphen() {
+        for line in [
+            "weir keys destroy --sealing -dQ_7 --yes",
+            "weir keys destroy --tenant -acme --yes",
+            "weir consent show --tenant -acme --kind user --id -81",
+            "weir subject access --tenant -acme --kind user --id -81 --out answer",
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|why| why.to_string()).unwrap_or_default());
+        }
+    }
+
     /// The help of every verb is golden: it is what people script against and what the documentation repeats.
     #[test]
     fn help_is_as_it_was() {

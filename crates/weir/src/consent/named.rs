@@ -13,13 +13,13 @@ use weir_policy::PurposeId;
 #[derive(Debug, clap::Args)]
 pub(super) struct Named {
     /// The tenant; alone, its own agreement is meant.
-    #[arg(long, value_name = "TENANT")]
+    #[arg(long, value_name = "TENANT", allow_hyphen_values = true)]
     tenant: String,
     /// The kind of the identifier, as contracts name it.
     #[arg(long, requires = "id", value_name = "KIND")]
     kind: Option<String>,
     /// The person's identifier, in any spelling.
-    #[arg(long, requires = "kind", value_name = "ID")]
+    #[arg(long, requires = "kind", value_name = "ID", allow_hyphen_values = true)]
     id: Option<Hidden>,
 }
 

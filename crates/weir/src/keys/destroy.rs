@@ -16,7 +16,7 @@ use super::{noticed, tell};
 #[command(group = ArgGroup::new("what").required(true).args(["tenant", "epoch", "store_version", "sealing"]))]
 pub(crate) struct DestroyArgs {
     /// The tenant whose secret goes, for all purposes and times.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     tenant: Option<String>,
     /// The purpose of the epoch whose secret goes.
     #[arg(long, requires = "epoch", conflicts_with = "tenant", value_parser = PossibleValuesParser::new(PurposeId::ALL.map(PurposeId::name))
@@ -29,7 +29,7 @@ pub(crate) struct DestroyArgs {
     #[arg(long, conflicts_with = "purpose", value_name = "VERSION")]
     store_version: Option<u32>,
     /// The name (`kid`) of a key that producers sealed to.
-    #[arg(long, value_name = "KID")]
+    #[arg(long, value_name = "KID", allow_hyphen_values = true)]
     sealing: Option<String>,
     /// Does not ask whether that is meant; it asks on a terminal only.
     #[arg(long)]

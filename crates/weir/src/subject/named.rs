@@ -16,13 +16,13 @@ use crate::validate;
 #[derive(Debug, clap::Args)]
 pub(super) struct Named {
     /// The tenant.
-    #[arg(long, value_name = "TENANT")]
+    #[arg(long, value_name = "TENANT", allow_hyphen_values = true)]
     tenant: Option<String>,
     /// The kind of an identifier, as contracts name it; once for each `--id`, in the same order.
     #[arg(long = "kind", value_name = "KIND")]
     kinds: Vec<String>,
     /// An identifier of the person, in any spelling.
-    #[arg(long = "id", value_name = "ID")]
+    #[arg(long = "id", value_name = "ID", allow_hyphen_values = true)]
     ids: Vec<Hidden>,
 }
 
