@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::pseudonymize::{Keyed, KeyedEvent, Pseudonyms};
 use crate::tally::Tally;
 use std::sync::Arc;
-use weir_policy::{Coarsen, Contract, ContractIx, Field, FieldType, Policy, Purpose, Storage};
+use weir_policy::{Coarsen, Coarser, Contract, ContractIx, Field, FieldType, Policy, Purpose, Storage};
 
 /// How the tables of a purpose are made.
 pub(crate) struct Tables<P: Purpose> {
@@ -208,30 +208,14 @@ impl Value {
 #[derive(Default)]
 pub(crate) struct Coarsens(Vec<Arc<Coarser>>);
 
-/// A way to coarsen numbers of a type.
-#[derive(PartialEq)]
-pub(crate) struct Coarser {
-    coarsen: Coarsen,
-    /// What a whole number of the type must lie between: rounded down, the least ones would not.
-    bounds: Option<(i128, i128)>,
-}
-
 impl Coarsens {
-    fn of(&mut self, coarsen: &Coarsen, field_type: &FieldType) -> Arc<Coarser> {
-        let new = Coarser { coarsen: coarsen.clone(), bounds: field_type.bounds() };
-        if let Some(known) = self.0.iter().find(|known| ***known == new) {
+    fn of(&mut self, coarser: Coarser) -> Arc<Coarser> {
+        if let Some(known) = self.0.iter().find(|known| ***known == coarser) {
             return Arc::clone(known);
         }
-        let new = Arc::new(new);
+        let new = Arc::new(coarser);
         self.0.push(Arc::clone(&new));
         new
-    }
-}
-
-impl Coarser {
-    fn whole(&self, value: i128) -> Option<i128> {
-        let is_of_type = |value: &i128| self.bounds.is_none_or(|(min, max)| min <= *value && *value <= max);
-        self.coarsen.whole(value).filter(is_of_type)
     }
 }
 
@@ -252,10 +236,9 @@ impl Rounding {
         }
         match field.coarsen(P::ID) {
             Coarsen::Exact => Self::None,
-            coarsen @ (Coarsen::Buckets(_)
-            | Coarsen::FloatBuckets(_)
-            | Coarsen::FloatMultiple(_)
-            | Coarsen::Multiple(_)) => Self::Number(coarsens.of(coarsen, &field.field_type)),
+            Coarsen::Buckets(_) | Coarsen::FloatBuckets(_) | Coarsen::FloatMultiple(_) | Coarsen::Multiple(_) => {
+                Self::Number(coarsens.of(field.coarser(P::ID)))
+            }
         }
     }
 
@@ -277,7 +260,7 @@ impl Rounding {
     fn float(&self, value: f64) -> Option<f64> {
         match self {
             Self::None | Self::Time(_) => Some(value),
-            Self::Number(coarser) => coarser.coarsen.float(value),
+            Self::Number(coarser) => coarser.float(value),
         }
     }
 }

@@ -20,6 +20,31 @@ pub enum Coarsen {
     Multiple(i128),
 }
 
+/// A way to coarsen the numbers of a type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coarser {
+    pub(crate) coarsen: Coarsen,
+    /// What whole numbers of the type lie between.
+    pub(crate) bounds: Option<(i128, i128)>,
+}
+
+impl Coarser {
+    /// Returns the coarsened value of a whole number; `None` below the first bucket, and where rounding down takes one of the least
+    /// numbers out of its type (both counted as out of range).
+    pub fn whole(&self, value: i128) -> Option<i128> {
+        self.coarsen.whole(value).filter(|value| self.is_of_type(*value))
+    }
+
+    /// Returns the coarsened value of a `float64`; `None` below the first bucket (counted as out of range).
+    pub fn float(&self, value: f64) -> Option<f64> {
+        self.coarsen.float(value)
+    }
+
+    pub(crate) fn is_of_type(&self, value: i128) -> bool {
+        self.bounds.is_none_or(|(min, max)| min <= value && value <= max)
+    }
+}
+
 impl Coarsen {
     /// Returns the coarsened value of a whole number; `None` below the first bucket (counted as out of range).
     pub fn whole(&self, value: i128) -> Option<i128> {

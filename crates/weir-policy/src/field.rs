@@ -1,9 +1,8 @@
 //! One declared path of an event's `data`: what it is to a person, to a machine, and what becomes of it.
 
-use crate::coarsen::Coarsen;
+use crate::coarsen::{Coarsen, Coarser};
 pub use crate::field_type::{FieldType, IntType, Storage, Unit};
 use crate::purpose::{PurposeId, PurposeSet};
-use crate::purposes::Purposes;
 
 /// One declared path of an event's `data`.
 #[derive(Clone, Debug)]
@@ -37,28 +36,14 @@ impl Field {
     ///
     /// In this order: the number must be one of the type and lie in the range, is coarsened, and must still be one.
     pub fn keep_whole(&self, purpose: PurposeId, value: i128) -> Option<i128> {
-        let is_of_type = |value: i128| self.field_type.bounds().is_none_or(|(min, max)| min <= value && value <= max);
-        let is_kept = is_of_type(value) && self.range.is_none_or(|range| range.holds_whole(value));
-        if !is_kept {
-            return None;
-        }
-        self.coarsen(purpose).whole(value).filter(|value| is_of_type(*value))
+        let coarser = self.coarser(purpose);
+        let is_kept = coarser.is_of_type(value) && self.range.is_none_or(|range| range.holds_whole(value));
+        if is_kept { coarser.whole(value) } else { None }
     }
 
-    /// Returns a `float64` as `purpose` may have it; `None` is out of range.
-    pub fn keep_float(&self, purpose: PurposeId, value: f64) -> Option<f64> {
-        if self.range.is_some_and(|range| !range.holds_float(value)) {
-            return None;
-        }
-        self.coarsen(purpose).float(value)
-    }
-
-    /// Returns an instant in µs as `purpose` may have it: at the coarser of the purpose's precision and its own.
-    pub fn keep_instant(&self, purpose: PurposeId, time_us: i64, purposes: &Purposes) -> i64 {
-        let general = purposes.rules(purpose).time_precision;
-        let FieldType::Timestamp { precision, .. } = &self.field_type else { return general.floor(time_us) };
-        let own = precision[purpose.index()];
-        own.map_or(general, |own| own.max(general)).floor(time_us)
+    /// Returns how numbers of the field's type are coarsened for `purpose`.
+    pub fn coarser(&self, purpose: PurposeId) -> Coarser {
+        Coarser { coarsen: self.coarsen(purpose).clone(), bounds: self.field_type.bounds() }
     }
 
     /// Returns how the value is coarsened for `purpose`.

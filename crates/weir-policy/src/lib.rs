@@ -24,7 +24,7 @@ pub mod values;
 pub mod vocabulary;
 
 pub use category::Category;
-pub use coarsen::Coarsen;
+pub use coarsen::{Coarsen, Coarser};
 pub use contract::{Contract, ContractIx};
 pub use diagnostic::{Diagnostic, Faults, Report, Source};
 pub use fate::{DenyReason, MalformedCode};

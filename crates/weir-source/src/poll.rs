@@ -109,13 +109,14 @@ impl Records<'_> {
     /// Lends the records, in the form that the filter takes.
     pub fn lend<T>(&self, take: impl FnOnce(&[Record<'_>]) -> T) -> T {
         let mut pairs = Vec::with_capacity(self.messages.len());
-        let mut ends = Vec::with_capacity(self.messages.len());
-        READS_HEADERS.set(true);
-        for (_, message) in &self.messages {
-            attributes(message, &mut pairs);
-            ends.push(pairs.len());
-        }
-        READS_HEADERS.set(false);
+        let ends: Vec<usize> = self
+            .messages
+            .iter()
+            .map(|(_, message)| {
+                attributes(message, &mut pairs);
+                pairs.len()
+            })
+            .collect();
         let mut start = 0;
         let mut records = Vec::with_capacity(self.messages.len());
         for ((origin, message), end) in self.messages.iter().zip(ends) {
@@ -282,10 +283,12 @@ fn attributes<'m>(message: &'m BorrowedMessage<'_>, pairs: &mut Vec<(&'m str, &'
     let Some(headers) = message.headers() else { return };
     let before = pairs.len();
     // The binding panics on a header whose name is not UTF-8, which any producer can send.
+    READS_HEADERS.set(true);
     let read = catch_unwind(AssertUnwindSafe(|| {
         let named = headers.iter().filter(|header| is_attribute(header.key));
         pairs.extend(named.filter_map(|header| header.value.map(|value| (header.key, value))));
     }));
+    READS_HEADERS.set(false);
     if read.is_err() {
         pairs.truncate(before);
         pairs.push(UNREADABLE);

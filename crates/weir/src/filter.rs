@@ -100,13 +100,9 @@ fn exit_of(why: &FilesError) -> Exit {
         FilesError::Broader(_) => Exit::NotAllowed,
         FilesError::Commit(CommitError::Lake(LakeError::Ledger(ledger)))
         | FilesError::Lake(LakeError::Ledger(ledger))
-        | FilesError::Ledger(ledger)
-            if ledger.is_refusal() =>
-        {
-            Exit::NotAllowed
-        }
+        | FilesError::Ledger(ledger) => setup::ledger_exit(ledger),
         FilesError::Lake(LakeError::StoreKeys(keys)) if keys.may_pass() => Exit::Unavailable,
-        FilesError::Commit(_) | FilesError::Lake(_) | FilesError::Ledger(_) => Exit::Io,
+        FilesError::Commit(_) | FilesError::Lake(_) => Exit::Io,
         FilesError::Start(RunError::Brokers(_) | RunError::NoSource) => Exit::Config,
         FilesError::Input(_) => Exit::NoInput,
         FilesError::Start(_) => Exit::Data,

@@ -9,7 +9,6 @@ use weir_daemon::http::{self, Pages};
 use weir_daemon::{Health, Metrics, SystemClock, keys, lake};
 use weir_gate::{GateFault, Setup};
 use weir_keys::StoreKeys;
-use weir_lake::LakeError;
 
 use crate::cli::Global;
 use crate::confine;
@@ -36,7 +35,7 @@ pub(crate) fn gate(global: &Global, _: &Args) -> Result<Exit, Failure> {
     // Of the ring the gate keeps its own file, which signs the ledger, and nothing by which anybody could be found.
     let ring = keys::open_own(&config).map_err(setup::key_failure)?;
     let ledger = lake::ledger(&config, &ring);
-    ledger.check().map_err(|why| setup::lake_failure(LakeError::Ledger(why)))?;
+    ledger.check().map_err(|why| Failure::new(setup::ledger_exit(&why), why))?;
     let custody =
         |layer, vault: &Option<Vault>| Custody::new(layer, vault.as_ref().map(|vault| vault.cache_ttl), confirmed_ms);
     let mut kept: Vec<(Custody, Arc<dyn Secrets>)> =

@@ -76,8 +76,8 @@ fn exit_of(why: &RunError) -> Exit {
         RunError::Kafka(_) | RunError::Source(_) => Exit::Unavailable,
         RunError::Keys(keys) => setup::key_exit(keys),
         RunError::Lake(lake) => setup::lake_exit(lake),
-        RunError::Ledger(ledger) if ledger.is_refusal() => Exit::NotAllowed,
-        RunError::Http(_) | RunError::Ledger(_) => Exit::Io,
+        RunError::Ledger(ledger) => setup::ledger_exit(ledger),
+        RunError::Http(_) => Exit::Io,
         RunError::Late(_) => Exit::Retry,
         RunError::Api(_) | RunError::NoSource | RunError::Brokers(_) | RunError::RawRetention(_) => Exit::Config,
     }

@@ -10,6 +10,7 @@ use weir_daemon::config::Kafka;
 use weir_daemon::{Config, SystemClock};
 use weir_keys::{KeyError, KeyRing};
 use weir_lake::{Lake, LakeConfig, LakeError};
+use weir_ledger::LedgerError;
 use weir_policy::diagnostic::{Diagnostic, Look, Report, render};
 use weir_policy::values::time;
 use weir_policy::{Policy, PolicySource};
@@ -92,11 +93,10 @@ pub(crate) fn key_failure(why: KeyError) -> Failure {
 /// Returns the exit code of an error of the key ring: what may pass by itself is not what is refused.
 pub(crate) fn key_exit(why: &KeyError) -> Exit {
     // A disk or a mount that fails may come back; that somebody else owns the file stays.
-    let is_away =
-        |why: &KeyError| matches!(why, KeyError::Io { source, .. } if source.kind() != io::ErrorKind::PermissionDenied);
+    let is_away = matches!(why, KeyError::Io { source, .. } if source.kind() != io::ErrorKind::PermissionDenied);
     if why.may_pass() {
         Exit::Unavailable
-    } else if is_away(why) {
+    } else if is_away {
         Exit::Io
     } else {
         Exit::NotAllowed
@@ -188,12 +188,17 @@ pub(crate) fn lake_exit(why: &LakeError) -> Exit {
     match why {
         LakeError::Kernel(_) => Exit::Software,
         LakeError::MadeAnew { .. } | LakeError::NoCoverage => Exit::Data,
-        LakeError::Ledger(ledger) if !ledger.is_refusal() => Exit::Io,
+        LakeError::Ledger(ledger) => ledger_exit(ledger),
         LakeError::StoreKeys(keys) => key_exit(keys),
-        LakeError::Encrypted | LakeError::Ledger(_) | LakeError::OtherGroup { .. } => Exit::NotAllowed,
+        LakeError::Encrypted | LakeError::OtherGroup { .. } => Exit::NotAllowed,
         LakeError::OpenBatch { .. } => Exit::Retry,
         LakeError::Store(_) | LakeError::Table { .. } => Exit::Io,
     }
+}
+
+/// Returns the exit code of an error of the ledger: a ledger that is not what it was is not one that cannot be reached.
+pub(crate) fn ledger_exit(why: &LedgerError) -> Exit {
+    if why.is_refusal() { Exit::NotAllowed } else { Exit::Io }
 }
 
 /// Makes a report the failure of a verb.

@@ -69,14 +69,14 @@ fn receipts_warning(config: &Config) -> Option<String> {
 /// Warns of a lake that whoever comes by its disk or bucket can read, or needs the keys of one layer for.
 fn layers_warning(config: &Config) -> Option<String> {
     let open = config.open_layers();
-    let settings = open.join(" and ");
     (!open.is_empty()).then(|| {
-        format!("warning[open_layers]: layers of encryption that are off: {} of 2; set {settings}", open.len())
+        let (count, settings) = (open.len(), open.join(" and "));
+        format!("warning[open_layers]: layers of encryption that are off: {count} of 2; set {settings}")
     })
 }
 
-/// Checks what is on this machine: that the ring opens, that the brokers' secrets can be had, that the API's files serve, and that every line of a consent file is a
-/// record.
+/// Checks what is on this machine: that the ring opens, that the brokers' secrets can be had, that the API's files serve, and that
+/// every line of a consent file is a record.
 fn environment(config: &Config) -> Result<(), Failure> {
     let ring = setup::key_ring(config)?;
     config.kafka.as_ref().map_or(Ok(()), |kafka| kafka.connection().map(drop)).or_exit(Exit::Config)?;
@@ -105,6 +105,8 @@ pub(crate) fn line_faults(file: &Path, faults: &[LineFault], count: u64) -> Stri
 mod tests {
     use weir_consent::InboxFault;
 
+    use super::*;
+
     #[test]
     fn layers_that_are_off_are_named() {
         let warning = |settings: &[&str]| {
@@ -120,8 +122,6 @@ mod tests {
         assert!(one.contains("1 of 2") && !one.contains("lake.files"), "{one}");
         assert_eq!(warning(&["lake.files=encrypted", "lake.store_keys=file:store-keys"]), None);
     }
-
-    use super::*;
 
     #[test]
     fn faulty_lines_are_named_by_number_and_code_only() {

@@ -1,9 +1,8 @@
 //! The consent worker: what people want, into the store.
 //!
 //! With topics it turns the crank of [`ConsentTopics`]: inbox to state topic, state topic to store, and the store is
-//! vouched for only while both were read to their ends. What may
-//! pass by itself is waited for and said in `/readyz`; a state topic that cannot be trusted any more stops the flow until
-//! a person has looked and started the daemon anew.
+//! vouched for only while both were read to their ends. What may pass by itself is waited for and said in `/readyz`; a
+//! state topic that cannot be trusted any more stops the flow until a person has looked and started the daemon anew.
 
 use std::collections::HashMap;
 use std::io;
