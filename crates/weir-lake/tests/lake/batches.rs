@@ -59,7 +59,11 @@ fn rows_are_in_pseudonym_order() {
     let world = World::new(&[SHOP]);
     let lake = world.open();
     // Five people with twenty events each, one after the other: within a person, too, nothing may tell which came first.
-    world.add(&lake, 0, &(0..100).map(|number| shop(&format!("u{}", number % 5))).collect::<Vec<_>>());
+    let of_one = |number: u32| {
+        let user = number / 20;
+        event("test.shop", &format!(r#"{{"user": "u{user}", "what": "chair", "number": {number}}}"#))
+    };
+    world.add(&lake, 0, &(0..100).map(of_one).collect::<Vec<_>>());
     let order = |purpose| {
         let rows = read(&live(&world.table_path(&TableName::events(purpose, "test.shop")))[0]);
         let column = |name| rows[name].as_binary::<i32>().iter().flatten().map(<[u8]>::to_vec).collect::<Vec<_>>();
@@ -69,6 +73,7 @@ fn rows_are_in_pseudonym_order() {
     assert_eq!(one.len(), 100);
     assert!(one.is_sorted() && two.is_sorted());
     assert_eq!(one.iter().map(|(subject, _)| subject).collect::<BTreeSet<_>>().len(), 5);
+    assert_eq!(one.iter().collect::<BTreeSet<_>>().len(), 100, "each event has an id of its own");
     assert!(one.iter().all(|(subject, id)| !two.iter().any(|other| other.0 == *subject || other.1 == *id)));
 }
 
