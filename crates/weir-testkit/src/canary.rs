@@ -10,13 +10,15 @@
 
 pub mod digest;
 mod places;
+pub mod seal;
 pub mod search;
 pub mod spelling;
 
-pub use places::{Planted, plant};
+pub use places::{Planted, TENANT, plant};
 pub use search::{Finding, Searcher};
 
 use crate::random::Random;
+use search::Instant;
 
 /// The markers of one test, and what each stands for.
 #[derive(Clone, Debug)]
@@ -30,10 +32,14 @@ pub struct Canaries {
 struct Marker {
     place: String,
     kind: Kind,
+    /// The one column of the lake that may hold it.
+    column: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
 enum Kind {
+    /// Milliseconds since 1970, in a minute in which nothing else happens.
+    Instant(i64),
     /// A text of [`PREFIX`] and random letters.
     Letters(String),
     /// A number that begins as [`NUMBERS_FROM`] does.
@@ -50,10 +56,19 @@ impl Canaries {
 
     /// Makes a marker: twenty lower-case letters and digits that stand nowhere else.
     pub fn marker(&mut self, place: impl Into<String>) -> String {
+        self.letters(place.into(), None)
+    }
+
+    /// Makes a marker that may stand in one column of the lake, and nowhere else.
+    pub fn marker_of_column(&mut self, place: impl Into<String>, column: &'static str) -> String {
+        self.letters(place.into(), Some(column))
+    }
+
+    fn letters(&mut self, place: String, column: Option<&'static str>) -> String {
         let letters = b"abcdefghijkmnpqrstuvwxyz23456789";
         let random = (PREFIX.len()..MARKER_LETTERS).map(|_| char::from(self.random.pick(letters)));
         let marker: String = PREFIX.chars().chain(random).collect();
-        self.markers.push(Marker { place: place.into(), kind: Kind::Letters(marker.clone()) });
+        self.markers.push(Marker { place, kind: Kind::Letters(marker.clone()), column });
         marker
     }
 
@@ -61,15 +76,25 @@ impl Canaries {
     pub fn text(&mut self, place: impl Into<String>, template: &str) -> String {
         let place = place.into();
         let text = template.replace("{}", &self.marker(place.clone()));
-        self.markers.push(Marker { place, kind: Kind::Text(text.clone()) });
+        self.markers.push(Marker { place, kind: Kind::Text(text.clone()), column: None });
         text
     }
 
     /// Makes a number of 18 digits that stands nowhere else.
     pub fn number(&mut self, place: impl Into<String>) -> i64 {
         let number = NUMBERS_FROM + self.random.between(0, NUMBERS - 1);
-        self.markers.push(Marker { place: place.into(), kind: Kind::Number(number) });
+        self.markers.push(Marker { place: place.into(), kind: Kind::Number(number), column: None });
         number
+    }
+
+    /// Makes an instant in milliseconds: days before `now_ms`, in a minute in which nothing else happens.
+    pub fn instant(&mut self, place: impl Into<String>, now_ms: i64) -> i64 {
+        let earlier = self.markers.iter().filter(|marker| matches!(marker.kind, Kind::Instant(_))).count();
+        let days = 2 + i64::try_from(earlier).expect("a few instants");
+        let hour = (now_ms - days * DAY_MS).div_euclid(HOUR_MS) * HOUR_MS;
+        let instant = hour + INSIDE_HOUR_MS;
+        self.markers.push(Marker { place: place.into(), kind: Kind::Instant(instant), column: None });
+        instant
     }
 
     /// Returns where markers were planted, in order.
@@ -89,9 +114,19 @@ impl Canaries {
 
     /// Compiles the search for everything planted so far.
     pub fn searcher(&self) -> Searcher {
-        let mut searcher = Searcher::new();
-        for Marker { place, kind } in &self.markers {
+        let mut instants = Vec::new();
+        for Marker { place, kind, column: _ } in &self.markers {
+            if let Kind::Instant(at_ms) = kind {
+                instants.push(Instant { at_ms: *at_ms, place });
+            }
+        }
+        let mut searcher = Searcher::new(&instants);
+        for Marker { place, kind, column } in &self.markers {
+            if let Some(column) = column {
+                searcher.allow(place, column);
+            }
             match kind {
+                Kind::Instant(at_ms) => searcher.bytes_of_instant(*at_ms, place),
                 Kind::Letters(marker) => {
                     searcher.name(marker, place);
                     searcher.digests_of(marker.as_bytes(), place);
@@ -119,3 +154,7 @@ const NUMBERS_PREFIX: &str = "7391846";
 const NUMBERS_FROM: i64 = 739_184_600_000_000_000;
 /// How many numbers begin so.
 const NUMBERS: i64 = 100_000_000_000;
+/// Where in its hour an instant lies: what is rounded to hours, or to days, is somewhere else.
+const INSIDE_HOUR_MS: i64 = 17 * 60_000 + 23_457;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 86_400_000;

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use weir_consent::ConsentStore;
 use weir_filter::{Filter, Filtered, Headers, Limits, Origin, Record};
 use weir_keys::KeyRing;
-use weir_policy::PurposeId;
+use weir_policy::{Policy, PurposeId};
 use weir_testkit::agreement::REGION;
-use weir_testkit::canary::{Finding, plant};
+use weir_testkit::canary::seal::SealingKey;
+use weir_testkit::canary::{Finding, Planted, plant};
 use weir_testkit::corpus::Flaws;
 use weir_testkit::reference::Outcome;
 use weir_testkit::reference::cell::canonical;
@@ -20,9 +21,9 @@ use weir_testkit::world::{NOW_MS, World};
 #[test]
 fn no_marker_leaves_the_filter() {
     for world in [World::examples(1, Flaws::NONE), World::edges(1, Flaws::NONE)] {
-        let planted = plant(2, &world.policy, NOW_MS);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let ring = KeyRing::init(&folder.path().join("keys")).expect("a key ring");
+        let planted = planted(&world.policy, &ring);
         ring.ensure_epochs(world.policy.purposes(), NOW_MS).expect("epochs");
         ring.ensure_tenant(&planted.tenant).expect("a tenant");
         let keys = ring.snapshot();
@@ -44,7 +45,15 @@ fn no_marker_leaves_the_filter() {
             assert!(outcome.rows.keys().any(|table| table.purpose == purpose), "no row for {}", purpose.name());
         }
         assert!(outcome.quarantine.len() > 20, "only {} in quarantine", outcome.quarantine.len());
-        let rows = outcome.rows.values().flatten().map(canonical);
+        assert!(!planted.opens.is_empty());
+        for place in &outcome.quarantine {
+            assert!(
+                !planted.opens.iter().any(|opens| i64::try_from(*opens) == Ok(place.position)),
+                "{place:?} does not open"
+            );
+        }
+        // Rows have a column for the tenant.
+        let rows = outcome.rows.values().flatten().map(|row| canonical(row).replace(&planted.tenant, ""));
         let counts = outcome.fates.iter().map(|count| format!("{count:?}"));
         let coordinates = outcome.quarantine.iter().map(|place| format!("{place:?}"));
         let text: Vec<String> = rows.chain(counts).chain(coordinates).collect();
@@ -57,8 +66,10 @@ fn no_marker_leaves_the_filter() {
 #[test]
 fn markers_are_in_the_records() {
     let world = World::examples(1, Flaws::NONE);
-    let planted = plant(2, &world.policy, NOW_MS);
-    let mut bytes = Vec::new();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ring = KeyRing::init(&folder.path().join("keys")).expect("a key ring");
+    let planted = planted(&world.policy, &ring);
+    let mut bytes = planted.inside.concat();
     for record in &planted.records {
         bytes.extend_from_slice(&record.key);
         bytes.extend_from_slice(record.value.as_deref().unwrap_or_default());
@@ -71,4 +82,10 @@ fn markers_are_in_the_records() {
     let found: HashSet<&str> = findings.iter().map(|finding| finding.place.as_str()).collect();
     let missed: Vec<&str> = planted.canaries.places().filter(|place| !found.contains(place)).collect();
     assert_eq!(missed, Vec::<&str>::new());
+}
+
+/// Plants markers, some of them sealed to a key of the ring.
+fn planted(policy: &Policy, ring: &KeyRing) -> Planted {
+    let jwk = ring.rotate_sealing().expect("a key to seal to").jwk();
+    plant(2, policy, NOW_MS, SealingKey::of(&serde_json::from_str(&jwk).expect("a key is JSON")))
 }

@@ -1,6 +1,7 @@
 //! The canary test is worth what its search finds: every form must be found where it is, and only there.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
@@ -8,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use weir_testkit::canary::{Canaries, Finding, digest};
 
 /// Asserts that the marker is found in `bytes`, in a form that starts with `form`.
@@ -73,6 +74,23 @@ fn numbers_are_found_as_text_and_as_bytes() {
     assert_found(&canaries, &number.to_be_bytes(), "number, big-endian");
 }
 
+/// An instant of a marker is found to the millisecond, and where its second or its minute was kept.
+#[test]
+fn instants_are_found_as_text_and_as_bytes() {
+    let mut canaries = Canaries::new(6);
+    let now_ms = 1_795_514_400_000;
+    let at_ms = canaries.instant("time of the record", now_ms);
+    assert_eq!(at_ms, 1_795_342_643_457, "two days before, inside the hour");
+    for text in ["1795342643457", "1795342643457000", "2026-11-22T10:17:23.457Z", "2026-11-22 10:17:00"] {
+        assert_found(&canaries, text.as_bytes(), "Plain");
+    }
+    for number in [at_ms, at_ms * 1_000, 1_795_342_643_000, 1_795_342_620_000_000] {
+        assert_found(&canaries, &number.to_le_bytes(), "number, little-endian");
+    }
+    let coarse = "2026-11-22T10:00:00Z 2026-11-22 1795341600000 2026-11-22T10:18:00Z";
+    assert_eq!(canaries.searcher().bytes("a test", coarse.as_bytes()), []);
+}
+
 #[test]
 fn clean_bytes_have_no_finding() {
     let mut canaries = Canaries::new(5);
@@ -98,19 +116,15 @@ fn markers_in_compressed_and_encoded_columns_are_found() {
     let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::create_dir(folder.path().join("date=2026-11-24")).expect("a folder");
-    let path = folder.path().join("date=2026-11-24/part.parquet");
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_statistics_enabled(parquet::file::properties::EnabledStatistics::None)
+        .set_statistics_enabled(EnabledStatistics::None)
         .set_column_dictionary_enabled("text".into(), false)
         .set_column_encoding("text".into(), Encoding::DELTA_BYTE_ARRAY)
         .set_column_dictionary_enabled("number".into(), false)
         .set_column_encoding("number".into(), Encoding::DELTA_BINARY_PACKED)
         .build();
-    let file = File::create(&path).expect("a file");
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("a writer");
-    writer.write(&batch).expect("rows written");
-    writer.close().expect("file closed");
+    write_table(&folder.path().join("date=2026-11-24/part.parquet"), &batch, properties);
 
     let (files, findings) = canaries.searcher().folder(folder.path()).expect("the folder is read");
     assert_eq!(files, 1);
@@ -127,4 +141,40 @@ fn markers_in_names_of_files_are_found() {
     fs::write(folder.path().join(format!("user={marker}")), b"").expect("a file");
     let (_, findings) = canaries.searcher().folder(folder.path()).expect("the folder is read");
     assert_eq!(findings.len(), 1, "{findings:?}");
+}
+
+/// A marker of a column stands there as it will, with a dictionary and statistics of pages, and in no other column or note.
+#[test]
+fn markers_of_a_column_are_found_everywhere_else() {
+    let mut canaries = Canaries::new(9);
+    let tenant = canaries.marker_of_column("tenant", "tenant");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let found = |name: &str, statistics: EnabledStatistics| {
+        let column: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&tenant, 50)));
+        let batch = RecordBatch::try_from_iter([(name, column)]).expect("a column");
+        let properties = WriterProperties::builder().set_statistics_enabled(statistics).build();
+        write_table(&folder.path().join("part.parquet"), &batch, properties);
+        canaries.searcher().folder(folder.path()).expect("the folder is read").1
+    };
+    assert_eq!(found("tenant", EnabledStatistics::None), []);
+    assert_ne!(found("other", EnabledStatistics::None), []);
+    assert_ne!(found("tenant", EnabledStatistics::Chunk), [], "the footer has the greatest");
+}
+
+/// What a kill cut off is no table, and is searched as it stands.
+#[test]
+fn markers_in_a_table_that_was_cut_off_are_found() {
+    let mut canaries = Canaries::new(10);
+    let marker = canaries.marker("text");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("part.parquet"), format!("PAR1 {marker}")).expect("a file");
+    let (_, findings) = canaries.searcher().folder(folder.path()).expect("the folder is read");
+    assert_eq!(findings.len(), 1, "{findings:?}");
+}
+
+fn write_table(path: &Path, batch: &RecordBatch, properties: WriterProperties) {
+    let file = File::create(path).expect("a file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("a writer");
+    writer.write(batch).expect("rows written");
+    writer.close().expect("file closed");
 }

@@ -1,9 +1,12 @@
 //! Where canaries are planted: everywhere that a producer can put text.
 
+mod sealed;
+
 use serde_json::{Map, Value, json};
 use weir_policy::{Field, FieldClass, FieldType, Policy, PurposeId};
 
 use super::Canaries;
+use super::seal::SealingKey;
 use crate::corpus::shape::{Node, Shape};
 use crate::corpus::{Produced, rfc_3339};
 
@@ -16,16 +19,26 @@ pub struct Planted {
     pub records: Vec<Produced>,
     /// Records of the consent inbox.
     pub consents: Vec<Produced>,
-    /// The tenant of the events that may pass: its name is a column, and no marker.
+    /// The tenant of the events that may pass: a marker that may stand in its column, and nowhere else.
     pub tenant: String,
+    /// What is sealed in the records.
+    pub inside: Vec<Vec<u8>>,
+    /// Numbers of the records with sealed data that opens and can be read.
+    pub opens: Vec<usize>,
 }
 
-/// Plants markers in events of every contract, at `now_ms`, and in records that no contract knows.
-pub fn plant(seed: u64, policy: &Policy, now_ms: i64) -> Planted {
+/// Plants markers in events of every contract, at `now_ms`, and in records that no contract knows; some are sealed to `key`.
+pub fn plant(seed: u64, policy: &Policy, now_ms: i64, key: SealingKey) -> Planted {
+    let mut canaries = Canaries::new(seed);
+    let tenant = canaries.marker_of_column(TENANT, TENANT);
     let mut garden = Garden {
-        canaries: Canaries::new(seed),
+        canaries,
+        tenant,
+        key,
         records: Vec::new(),
         consents: Vec::new(),
+        inside: Vec::new(),
+        opens: Vec::new(),
         now: rfc_3339(now_ms),
         before: rfc_3339(now_ms - 700 * DAY_MS),
     };
@@ -38,16 +51,22 @@ pub fn plant(seed: u64, policy: &Policy, now_ms: i64) -> Planted {
         garden.plant_attributes(&shape);
         garden.plant_refused(&shape);
         garden.plant_broken(&shape);
+        garden.plant_sealed(&shape);
     }
     garden.plant_strangers();
-    let Garden { canaries, records, consents, .. } = garden;
-    Planted { canaries, records, consents, tenant: TENANT.to_owned() }
+    let Garden { canaries, tenant, records, consents, inside, opens, .. } = garden;
+    Planted { canaries, records, consents, tenant, inside, opens }
 }
 
 struct Garden {
     canaries: Canaries,
+    tenant: String,
+    /// What data is sealed to.
+    key: SealingKey,
     records: Vec<Produced>,
     consents: Vec<Produced>,
+    inside: Vec<Vec<u8>>,
+    opens: Vec<usize>,
     /// Time of all events.
     now: String,
     /// Time since which all consents hold.
@@ -138,20 +157,7 @@ impl Garden {
 
     /// Records that cannot be read: cut off, not UTF-8, too large, keys twice (LK-12, 15, 41).
     fn plant_broken(&mut self, shape: &Shape) {
-        let breaks: [fn(&mut Vec<u8>); 6] = [
-            |value| value.truncate(value.len() - 3),
-            |value| value.extend_from_slice(b"\xff"),
-            |value| value.extend_from_slice(b"{\"more\":1}"),
-            |value| value.resize(2 << 20, b' '),
-            |value| value.retain(|byte| *byte != b':'),
-            |value| {
-                let twice = value.clone();
-                value.pop();
-                value.push(b',');
-                value.extend_from_slice(&twice[1..]);
-            },
-        ];
-        for (number, damage) in breaks.into_iter().enumerate() {
+        for (number, damage) in BREAKS.into_iter().enumerate() {
             let subject = self.subject(shape);
             let data = self.filled(shape, &subject, |canaries, field| {
                 json!(canaries.marker(format!("broken record {number}, {}", field.path)))
@@ -183,10 +189,12 @@ impl Garden {
 
     /// Adds an event in structured mode, with `changes` to its attributes.
     fn event(&mut self, shape: &Shape, changes: &[(&str, &str)], data: &Value) {
-        let mut event = Map::new();
-        for (name, text) in self.attributes(shape, changes) {
-            event.insert(name, json!(text));
-        }
+        let attributes = self.attributes(shape, changes);
+        self.structured(&attributes, data);
+    }
+
+    fn structured(&mut self, attributes: &[(String, String)], data: &Value) {
+        let mut event: Map<_, _> = attributes.iter().map(|(name, text)| (name.clone(), json!(text))).collect();
         event.insert("data".to_owned(), data.clone());
         let mut record = self.record();
         record.value = Some(Value::Object(event).to_string().into_bytes());
@@ -194,12 +202,17 @@ impl Garden {
     }
 
     fn binary_event(&mut self, shape: &Shape, changes: &[(&str, &str)], data: &Value) {
+        let attributes = self.attributes(shape, changes);
+        self.binary(&attributes, "application/json", data.to_string().into_bytes());
+    }
+
+    fn binary(&mut self, attributes: &[(String, String)], media_type: &str, data: Vec<u8>) {
         let mut record = self.record();
-        for (name, text) in self.attributes(shape, changes) {
-            record.headers.push((format!("ce_{name}"), text.into_bytes()));
+        for (name, text) in attributes {
+            record.headers.push((format!("ce_{name}"), text.clone().into_bytes()));
         }
-        record.headers.push(("content-type".to_owned(), b"application/json".to_vec()));
-        record.value = Some(data.to_string().into_bytes());
+        record.headers.push(("content-type".to_owned(), media_type.as_bytes().to_vec()));
+        record.value = Some(data);
         self.records.push(record);
     }
 
@@ -211,7 +224,7 @@ impl Garden {
             ("source", "/canary"),
             ("type", &shape.event_type),
             ("time", &self.now),
-            ("tenant", TENANT),
+            ("tenant", &self.tenant),
         ];
         let replaced = |name: &str| changes.iter().any(|(change, _)| *change == name);
         let kept = usual.iter().filter(|(name, _)| !replaced(name));
@@ -236,7 +249,7 @@ impl Garden {
         let kind = shape.subject_kind();
         for purpose in PurposeId::ALL {
             self.consent(&json!({
-                "tenant": TENANT, "kind": kind, "subject": subject, "purpose": purpose.name(),
+                "tenant": self.tenant, "kind": kind, "subject": subject, "purpose": purpose.name(),
                 "status": "given", "at": self.before, "evidence": "a test",
             }));
         }
@@ -246,7 +259,7 @@ impl Garden {
     fn agree(&mut self) {
         for purpose in PurposeId::ALL {
             self.consent(&json!({
-                "tenant": TENANT, "purpose": purpose.name(), "status": "given", "at": self.before, "evidence": "a test",
+                "tenant": self.tenant, "purpose": purpose.name(), "status": "given", "at": self.before, "evidence": "a test",
             }));
         }
     }
@@ -254,8 +267,8 @@ impl Garden {
     fn consent(&mut self, record: &Value) {
         let text = |name: &str| record.get(name).and_then(Value::as_str);
         let key = match (text("kind"), text("subject")) {
-            (Some(kind), Some(subject)) => format!("{TENANT}/{kind}/{subject}"),
-            _ => TENANT.to_owned(),
+            (Some(kind), Some(subject)) => format!("{}/{kind}/{subject}", self.tenant),
+            _ => self.tenant.clone(),
         };
         let value = Some(record.to_string().into_bytes());
         self.consents.push(Produced { key: key.into_bytes(), headers: Vec::new(), value });
@@ -327,5 +340,20 @@ const TEXTS: &[&str] = &[
     "{}\u{0}{}",
     "ﬁle {} ＜script＞",
 ];
-const TENANT: &str = "canary-tenant";
+/// The place of the tenant's marker, and the column that may hold it.
+pub const TENANT: &str = "tenant";
+/// What makes the text of an object unreadable.
+const BREAKS: [fn(&mut Vec<u8>); 6] = [
+    |value| value.truncate(value.len() - 3),
+    |value| value.extend_from_slice(b"\xff"),
+    |value| value.extend_from_slice(b"{\"more\":1}"),
+    |value| value.resize(2 << 20, b' '),
+    |value| value.retain(|byte| *byte != b':'),
+    |value| {
+        let twice = value.clone();
+        value.pop();
+        value.push(b',');
+        value.extend_from_slice(&twice[1..]);
+    },
+];
 const DAY_MS: i64 = 86_400_000;

@@ -1,32 +1,50 @@
 //! The search itself: over bytes, files and folders, and inside Parquet files, whose pages are compressed.
 
+pub(super) mod parquet_parts;
 mod windows;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use aho_corasick::AhoCorasick;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::spelling::Spelling;
 use super::{MARKER_DIGITS, MARKER_LETTERS, NUMBERS_PREFIX, PREFIX, digest};
+use crate::corpus::rfc_3339;
 use windows::Windows;
 
 /// A compiled search for all forms of all markers.
 #[derive(Clone, Debug)]
 pub struct Searcher {
-    /// Finds the common beginnings of all markers, in every spelling.
+    /// Finds the common beginnings of all markers, in every spelling, and the beginnings of instants.
     beginnings: AhoCorasick,
-    /// The beginning and the spelling of each pattern.
-    patterns: Vec<(&'static str, Spelling)>,
+    /// What each pattern is.
+    patterns: Vec<Pattern>,
     /// The places of markers, by marker.
     places: HashMap<String, String>,
+    /// The column of the lake that may hold the markers of a place.
+    columns: HashMap<String, &'static str>,
     /// Finds digests and numbers in eight bytes.
     windows: Windows,
+}
+
+/// What a pattern of the automaton is.
+#[derive(Clone, Debug)]
+enum Pattern {
+    /// The minute or the second of an instant, as text in a spelling.
+    Instant { spelling: Spelling, place: String },
+    /// What markers begin with, in a spelling.
+    Marker { beginning: &'static str, spelling: Spelling },
+}
+
+/// An instant that was planted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instant<'a> {
+    pub(super) at_ms: i64,
+    pub(super) place: &'a str,
 }
 
 /// A marker that left.
@@ -49,19 +67,31 @@ impl fmt::Display for Finding {
 }
 
 impl Searcher {
-    /// Compiles a search for markers of which none is known yet.
-    pub(super) fn new() -> Self {
+    /// Compiles a search for instants, and for markers of which none is known yet.
+    pub(super) fn new(instants: &[Instant<'_>]) -> Self {
         let mut patterns = Vec::new();
         let mut needles = Vec::new();
-        for beginning in [PREFIX, NUMBERS_PREFIX] {
-            for spelling in Spelling::ALL {
-                patterns.push((beginning, spelling));
+        for spelling in Spelling::ALL {
+            for beginning in [PREFIX, NUMBERS_PREFIX] {
+                patterns.push(Pattern::Marker { beginning, spelling });
                 needles.push(spelling.spell(beginning));
+            }
+            for instant in instants {
+                for text in instant.beginnings() {
+                    patterns.push(Pattern::Instant { spelling, place: instant.place.to_owned() });
+                    needles.push(spelling.spell(&text));
+                }
             }
         }
         let beginnings = AhoCorasick::builder().ascii_case_insensitive(true).build(needles);
-        let beginnings = beginnings.expect("two dozen needles fit the automaton");
-        Self { beginnings, patterns, places: HashMap::new(), windows: Windows::default() }
+        let beginnings = beginnings.expect("a few dozen needles fit the automaton");
+        let windows = Windows::default();
+        Self { beginnings, patterns, places: HashMap::new(), columns: HashMap::new(), windows }
+    }
+
+    /// Lets one column of the lake hold the markers of a place.
+    pub(super) fn allow(&mut self, place: &str, column: &'static str) {
+        self.columns.insert(place.to_owned(), column);
     }
 
     /// Remembers the place of a marker.
@@ -82,12 +112,25 @@ impl Searcher {
         self.windows.add(number.to_le_bytes(), "number, little-endian", place);
     }
 
+    /// Adds the bytes of an instant, and of its second and its minute, in each unit that software counts in.
+    pub(super) fn bytes_of_instant(&mut self, at_ms: i64, place: &str) {
+        for coarse_ms in [at_ms, at_ms - at_ms % 1_000, at_ms - at_ms % 60_000] {
+            for in_ms in [1, 1_000, 1_000_000] {
+                self.bytes_of(coarse_ms * in_ms, place);
+            }
+        }
+    }
+
     /// Searches `bytes`; `found_in` names them in findings.
     pub fn bytes(&self, found_in: &str, bytes: &[u8]) -> Vec<Finding> {
         let spelled = self.beginnings.find_overlapping_iter(bytes).map(|hit| {
-            let (beginning, spelling) = self.patterns[hit.pattern().as_usize()];
-            let place = self.place(beginning, spelling, bytes, hit.start()).unwrap_or("an unknown place");
-            (place.to_owned(), format!("{spelling:?}"), hit.start())
+            let (spelling, place) = match &self.patterns[hit.pattern().as_usize()] {
+                Pattern::Instant { spelling, place } => (spelling, Some(place.as_str())),
+                Pattern::Marker { beginning, spelling } => {
+                    (spelling, self.place(beginning, *spelling, bytes, hit.start()))
+                }
+            };
+            (place.unwrap_or("an unknown place").to_owned(), format!("{spelling:?}"), hit.start())
         });
         let windows = self.windows.find(bytes);
         let all = spelled.chain(windows);
@@ -121,11 +164,17 @@ impl Searcher {
         let name = path.display().to_string();
         let mut findings = self.bytes(&format!("the name of {name}"), name.as_bytes());
         let bytes = fs::read(path)?;
-        findings.extend(self.bytes(&name, &bytes));
-        if bytes.starts_with(PARQUET_MAGIC) {
-            for (part, bytes) in parquet_parts(path).map_err(io::Error::other)? {
-                findings.extend(self.bytes(&format!("{part} of {name}"), &bytes));
-            }
+        if !parquet_parts::is_whole(&bytes) {
+            findings.extend(self.bytes(&name, &bytes));
+            return Ok(findings);
+        }
+        for part in parquet_parts::of(path, &bytes).map_err(io::Error::other)? {
+            let found = self.bytes(&format!("{} of {name}", part.name), &part.bytes);
+            let is_open = |finding: &Finding| {
+                let column = self.columns.get(&finding.place);
+                column.is_some() && column.copied() == part.column.as_deref()
+            };
+            findings.extend(found.into_iter().filter(|finding| !is_open(finding)));
         }
         Ok(findings)
     }
@@ -144,7 +193,15 @@ impl Searcher {
     }
 }
 
-fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+impl Instant<'_> {
+    /// Returns how it begins as a text, to the minute, and as a number of any unit, to the second.
+    fn beginnings(&self) -> [String; 3] {
+        let minute: String = rfc_3339(self.at_ms).chars().take("2026-11-24T10:00".len()).collect();
+        [minute.replace('T', " "), minute, (self.at_ms / 1_000).to_string()]
+    }
+}
+
+pub(super) fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -161,32 +218,3 @@ fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     files.sort();
     Ok(files)
 }
-
-/// Unpacks a Parquet file twice: its pages as stored but decompressed, and its values with every encoding undone.
-fn parquet_parts(path: &Path) -> parquet::errors::Result<Vec<(String, Vec<u8>)>> {
-    let mut parts = Vec::new();
-    let reader = SerializedFileReader::new(File::open(path)?)?;
-    for group in 0..reader.num_row_groups() {
-        let row_group = reader.get_row_group(group)?;
-        for column in 0..row_group.num_columns() {
-            let mut pages = row_group.get_column_page_reader(column)?;
-            while let Some(page) = pages.get_next_page()? {
-                parts.push((format!("a page of row group {group}, column {column}"), page.buffer().to_vec()));
-            }
-        }
-    }
-    for batch in ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()? {
-        for (column, array) in batch?.columns().iter().enumerate() {
-            collect_buffers(&format!("the values of column {column}"), &array.to_data(), &mut parts);
-        }
-    }
-    Ok(parts)
-}
-
-fn collect_buffers(name: &str, data: &arrow::array::ArrayData, parts: &mut Vec<(String, Vec<u8>)>) {
-    parts.extend(data.buffers().iter().map(|buffer| (name.to_owned(), buffer.as_slice().to_vec())));
-    data.child_data().iter().for_each(|child| collect_buffers(name, child, parts));
-}
-
-/// First bytes of a Parquet file with a plain footer.
-const PARQUET_MAGIC: &[u8] = b"PAR1";

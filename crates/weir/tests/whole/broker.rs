@@ -12,7 +12,8 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use weir_consent::ConsentStore;
 use weir_source::{Admin, Brokers, Outgoing, Producer, States, TopicPartition, TopicPlan};
@@ -87,6 +88,33 @@ impl Broker {
         producer.flush(PATIENCE).unwrap();
     }
 
+    /// Writes records that say themselves when they were made; without partitions to choose from, their keys choose.
+    pub(crate) fn produce_at(
+        &self,
+        topic: &str,
+        partitions: Option<i32>,
+        records: impl Iterator<Item = Produced>,
+        made_ms: i64,
+    ) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address).set("message.max.bytes", (16 << 20).to_string());
+        config.set("partitioner", "murmur2_random");
+        let producer: BaseProducer = config.create().unwrap();
+        let mut turn = (0..partitions.unwrap_or(1)).cycle();
+        for record in records {
+            let mut message = BaseRecord::to(topic).key(&record.key).timestamp(made_ms);
+            let mut headers = OwnedHeaders::new();
+            for (name, value) in &record.headers {
+                headers = headers.insert(Header { key: name, value: Some(value) });
+            }
+            message = message.headers(headers);
+            message.payload = record.value.as_deref();
+            message.partition = partitions.and(turn.next());
+            producer.send(message).map_err(|(why, _)| why).unwrap();
+        }
+        producer.flush(PATIENCE).unwrap();
+    }
+
     /// Writes consents to the inbox; those of a person go to one partition, as their keys say.
     pub(crate) fn consent(&self, settings: &Settings, records: impl Iterator<Item = Produced>) {
         let speaker = self.speaker(settings);
@@ -112,7 +140,7 @@ impl Broker {
             .collect()
     }
 
-    /// Returns every byte of a topic's records: keys, values, names and values of headers.
+    /// Returns every byte of a topic's records: keys, values, names and values of headers, and the time of each in milliseconds.
     pub(crate) fn bytes_of(&self, topic: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.read(topic, |message| {
@@ -120,6 +148,7 @@ impl Broker {
             bytes.push(b'\n');
             bytes.extend_from_slice(message.payload().unwrap_or_default());
             bytes.push(b'\n');
+            bytes.extend_from_slice(format!("{:?}\n", message.timestamp().to_millis()).as_bytes());
             for header in message.headers().into_iter().flat_map(|headers| headers.iter()) {
                 bytes.extend_from_slice(header.key.as_bytes());
                 bytes.extend_from_slice(header.value.unwrap_or_default());
