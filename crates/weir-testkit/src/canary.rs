@@ -12,6 +12,7 @@ pub mod digest;
 mod places;
 pub mod seal;
 pub mod search;
+pub mod shapes;
 pub mod spelling;
 
 pub use places::{Planted, TENANT, plant};

@@ -4,12 +4,15 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, BinaryArray, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use weir_testkit::canary::shapes::{Shapes, examples};
 use weir_testkit::canary::{Canaries, Finding, digest};
 
 /// Asserts that the marker is found in `bytes`, in a form that starts with `form`.
@@ -170,6 +173,43 @@ fn markers_in_a_table_that_was_cut_off_are_found() {
     fs::write(folder.path().join("part.parquet"), format!("PAR1 {marker}")).expect("a file");
     let (_, findings) = canaries.searcher().folder(folder.path()).expect("the folder is read");
     assert_eq!(findings.len(), 1, "{findings:?}");
+    fs::write(folder.path().join("part.parquet"), "").expect("a file");
+    assert_eq!(Shapes::default().lake(folder.path()).expect("the folder is read").findings, [""; 0]);
+}
+
+/// Every shape is found in a table, at any depth, and what weir stores has none.
+#[test]
+fn shapes_of_identifiers_are_found_and_what_is_coarse_has_none() {
+    let shapes = Shapes::default();
+    for (name, example) in examples() {
+        assert!(shapes.of(example.as_bytes()).is_some(), "{example} is {name}");
+        assert!(
+            shapes.of(format!("before {example} after").as_bytes()).is_some() || name.contains("path"),
+            "{example}"
+        );
+    }
+    let coarse = ["203.0.113.0/24", "2001:db8:1::/48", "/orders/{order}/pay", "zh-Hant-TW", "u33d", "65+", "18-24"];
+    for value in coarse.into_iter().chain(["__other__", "EUR", "at least", "com.example.checkout.completed"]) {
+        assert_eq!(shapes.of(value.as_bytes()), None, "{value}");
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let items = ListArray::new(
+        Arc::new(Field::new("element", DataType::Utf8, true)),
+        OffsetBuffer::from_lengths([2]),
+        Arc::new(StringArray::from(vec!["red", "ada@example.org"])),
+        None,
+    );
+    let columns: [(&str, ArrayRef); 3] = [
+        ("items", Arc::new(items)),
+        ("subject", Arc::new(BinaryArray::from_vec(vec![b"account-ada-1815"]))),
+        ("event_id", Arc::new(BinaryArray::from_vec(vec![&[0xd1; 16]]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+    write_table(&folder.path().join("part.parquet"), &batch, WriterProperties::default());
+    let seen = shapes.lake(folder.path()).expect("the folder is read");
+    assert_eq!((seen.texts, seen.pseudonyms), (2, 2));
+    let starts: Vec<_> = seen.findings.iter().map(|finding| finding.split(" of /").next().expect("a part")).collect();
+    assert_eq!(starts, ["an address of mail in items", "no pseudonym in subject"]);
 }
 
 fn write_table(path: &Path, batch: &RecordBatch, properties: WriterProperties) {

@@ -5,8 +5,8 @@ mod sealed;
 use serde_json::{Map, Value, json};
 use weir_policy::{Field, FieldClass, FieldType, Policy, PurposeId};
 
-use super::Canaries;
 use super::seal::SealingKey;
+use super::{Canaries, shapes};
 use crate::corpus::shape::{Node, Shape};
 use crate::corpus::{Produced, rfc_3339};
 
@@ -47,6 +47,7 @@ pub fn plant(seed: u64, policy: &Policy, now_ms: i64, key: SealingKey) -> Plante
         let shape = Shape::new(contract);
         garden.plant_values(&shape);
         garden.plant_texts(&shape);
+        garden.plant_shapes(&shape);
         garden.plant_around(&shape);
         garden.plant_attributes(&shape);
         garden.plant_refused(&shape);
@@ -96,6 +97,15 @@ impl Garden {
             let data = self.filled(shape, &subject, |canaries, field| {
                 json!(canaries.text(format!("{} {} {template}", shape.event_type, field.path), template))
             });
+            self.event(shape, &[], &data);
+        }
+    }
+
+    /// Every field of text looks like an identifier of some kind, and is none of ours (LK-5, LK-6).
+    fn plant_shapes(&mut self, shape: &Shape) {
+        for (_, example) in shapes::examples() {
+            let subject = self.subject(shape);
+            let data = self.filled(shape, &subject, |_, _| json!(example));
             self.event(shape, &[], &data);
         }
     }

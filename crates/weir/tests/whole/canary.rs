@@ -2,11 +2,13 @@
 //!
 //! The finest log level, and failures on purpose: the way that such pipelines leak is what they say when something is wrong.
 //! What is searched: the lake with its logs, its Parquet files unpacked, all that was printed, the key ring, temporary files
-//! and, with a broker, the pages and the state topic; each marker as it is, in encodings, and as hashes without a key.
+//! and, with a broker, the pages and the state topic; each marker as it is, in encodings, and as hashes without a key. No
+//! value of a column has the shape of an identifier either.
 
 use std::fs;
 
 use weir_testkit::canary::seal::SealingKey;
+use weir_testkit::canary::shapes::Shapes;
 use weir_testkit::canary::{Searcher, TENANT, plant};
 
 use crate::program::Weir;
@@ -42,6 +44,7 @@ fn no_marker_leaves_the_way_from_files() {
     fs::remove_file(world.path("events.ndjson")).unwrap();
     fs::remove_file(world.path("consent.ndjson")).unwrap();
     assert_clean(&world, &planted.canaries.searcher());
+    assert_shapeless(&world);
 }
 
 /// The daemon, with broken inbox records, a lake that goes away, refused contracts and two kills on the way.
@@ -104,6 +107,7 @@ fn no_marker_leaves_the_daemon() {
     assert_states_clean(&searcher, &state);
     assert_none("the pages", &searcher, pages.concat().as_bytes());
     assert_clean(&world, &searcher);
+    assert_shapeless(&world);
 }
 
 /// Ends a daemon as a crash does when the first file of a commit is there: the others, and what says that they count, are not.
@@ -202,6 +206,13 @@ fn assert_clean(world: &World, searcher: &Searcher) {
     findings.retain(|finding| finding.place != TENANT || !finding.found_in.starts_with(&secrets));
     let shown: Vec<String> = findings.iter().take(20).map(ToString::to_string).collect();
     assert!(findings.is_empty(), "{} findings, the first:\n{}", findings.len(), shown.join("\n"));
+}
+
+/// Looks at what is in the columns of the lake, whoever put it there.
+fn assert_shapeless(world: &World) {
+    let seen = Shapes::default().lake(&world.path("lake")).unwrap();
+    assert!(seen.texts > 1_000 && seen.pseudonyms > 1_000, "too few values: {seen:?}");
+    assert!(seen.findings.is_empty(), "{:#?}", seen.findings);
 }
 
 /// Searches what weir sent elsewhere.
