@@ -80,8 +80,13 @@ pub(crate) struct Desk {
     pub(crate) address: String,
 }
 
-/// Makes a world whose daemon has an API.
+/// Makes a world whose daemon has an API, for callers who act for `acme`.
 pub(crate) fn open(settings: &Settings, deadline: &str) -> (World, Desk) {
+    open_for("acme", settings, deadline)
+}
+
+/// The same, for callers who act for another tenant, or for `*`.
+pub(crate) fn open_for(tenants: &str, settings: &Settings, deadline: &str) -> (World, Desk) {
     let world = World::new(settings);
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let api = format!(
@@ -92,7 +97,7 @@ pub(crate) fn open(settings: &Settings, deadline: &str) -> (World, Desk) {
     fs::write(world.path("weir.toml"), config).unwrap();
     let caller = |name: &str, role: &str, sha256: &str| {
         format!(
-            "[[caller]]\nname = \"{name}\"\nrole = \"{role}\"\nsha256 = \"{sha256}\"\ntenants = [\"acme\"]\nrate = 10000\nburst = 10000\n"
+            "[[caller]]\nname = \"{name}\"\nrole = \"{role}\"\nsha256 = \"{sha256}\"\ntenants = [\"{tenants}\"]\nrate = 10000\nburst = 10000\n"
         )
     };
     let tokens = caller("agent", "subject-agent", AGENT) + &caller("operator", "operator", OPERATOR);
@@ -103,7 +108,7 @@ pub(crate) fn open(settings: &Settings, deadline: &str) -> (World, Desk) {
 
 impl Desk {
     /// Sends a body; returns the status and the answer.
-    fn post(&self, who: &str, endpoint: &str, body: &Value, more: &str) -> (u16, Value) {
+    pub(crate) fn post(&self, who: &str, endpoint: &str, body: &Value, more: &str) -> (u16, Value) {
         let more = format!("Content-Type: application/json\r\n{more}");
         let (status, _, answer) = self.ask(who, &format!("POST /v1/{endpoint}"), &more, &body.to_string());
         (status, serde_json::from_slice(&answer).unwrap())
@@ -148,11 +153,16 @@ pub(crate) fn about(subject: &str, decision: &str) -> Value {
 
 /// An event that happens at the instant at which the grant took effect, which is the earliest that it covers.
 pub(crate) fn event(desk: &Desk, id: &str) -> Produced {
-    let states = desk.done("operator", "consents/lookup", &person("u-1"));
+    event_of(desk, &person("u-1"), id)
+}
+
+/// The same, of another person.
+pub(crate) fn event_of(desk: &Desk, person: &Value, id: &str) -> Produced {
+    let states = desk.done("operator", "consents/lookup", person);
     let event = json!({
         "specversion": "1.0", "id": id, "source": "/checkout", "type": "com.example.checkout.completed",
-        "time": states["purposes"][1]["since"], "tenant": "acme",
-        "data": { "user": { "id": "u-1" }, "payment": { "latency_ms": 48 } },
+        "time": states["purposes"][1]["since"], "tenant": person["tenant"],
+        "data": { "user": { "id": person["subject"] }, "payment": { "latency_ms": 48 } },
     });
     Produced { key: Vec::new(), headers: Vec::new(), value: Some(event.to_string().into_bytes()) }
 }

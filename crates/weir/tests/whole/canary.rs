@@ -3,7 +3,10 @@
 //! The finest log level, and failures on purpose: the way that such pipelines leak is what they say when something is wrong.
 //! What is searched: the lake with its logs, its Parquet files unpacked, all that was printed, the key ring, temporary files
 //! and, with a broker, the pages and the state topic; each marker as it is, in encodings, and as hashes without a key. No
-//! value of a column has the shape of an identifier either.
+//! value of a column has the shape of an identifier either. What people send to the API and the portal: [`people`].
+
+#[cfg(all(feature = "real-kafka", feature = "real-readers"))]
+mod people;
 
 use std::fs;
 

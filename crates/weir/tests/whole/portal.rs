@@ -13,10 +13,10 @@ use serde_json::json;
 use weir_keys::{KeyRing, SigningKey};
 use weir_testkit::readers::walk_portal;
 
-use crate::api::{open, person};
+use crate::api::{Desk, open, person};
 use crate::broker::Broker;
-use crate::program::{Daemon, Weir};
-use crate::world::{Settings, name};
+use crate::program::{Daemon, Running, Weir};
+use crate::world::{Settings, World, name};
 
 /// Every page passes axe-core's rules of WCAG 2.2 AA in Chromium, loads nothing from elsewhere and works without scripts; what is
 /// decided on it counts in the daemon, and what is asked for is done there.
@@ -29,31 +29,17 @@ fn person_decides_with_a_keyboard_on_an_accessible_page() {
     let mut daemon = Daemon::start(&world, []);
     daemon.until_ready();
 
-    let key = KeyRing::open(&world.path("keys")).unwrap().snapshot().signing_key("links");
-    let jwk: serde_json::Value = serde_json::from_str(&key.public().jwk()).unwrap();
-    let issuers = format!("[[issuer]]\nname = \"account-page\"\nx = {}\ntenants = [\"acme\"]\n", jwk["x"]);
-    fs::write(world.path("issuers.toml"), issuers).unwrap();
-    for (name, secret) in [("portal-token", "an-agent-token-of-more-than-128-bits\n"), ("secret", "a secret\n")] {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(world.path(name));
-        file.unwrap().write_all(secret.as_bytes()).unwrap();
-    }
     let provider = Provider::start();
-    let listen = free();
-    let address = format!("http://localhost:{}", listen.port());
-    let portal = format!(
-        "[portal]\nlisten = \"{listen}\"\naddress = \"{address}\"\nissuers = \"issuers.toml\"\napi = \"http://{}\"\n\
-         token = \"portal-token\"\n[portal.provider]\nissuer = \"{}\"\nclient_id = \"weir-portal\"\n\
-         client_secret = \"secret\"\ntenant = \"acme\"\n",
-        desk.address, provider.issuer
+    let sign_in = format!(
+        "[portal.provider]\nissuer = \"{}\"\nclient_id = \"weir-portal\"\nclient_secret = \"secret\"\ntenant = \"acme\"\n",
+        provider.issuer
     );
-    let config = fs::read_to_string(world.path("weir.toml")).unwrap() + &portal;
-    fs::write(world.path("portal.toml"), config).unwrap();
-    let portal = Weir::with_config(&world, "portal.toml", ["portal", "-vv"]).start();
-    await_listener(listen);
+    private(&world, "secret", "a secret\n");
+    let Portal { process: portal, key, address, .. } = Portal::start(&world, &desk, "acme", &sign_in);
     // A link of the portal's first moments could be one that was used before.
     thread::sleep(Duration::from_millis(1_500));
 
-    let links = ["u-1", "u-2"].map(|subject| link(&key, &address, subject));
+    let links = ["u-1", "u-2"].map(|subject| link(&key, &address, ("acme", subject), subject));
     let picture = std::env::var_os("WEIR_TEST_SCREENSHOT");
     let downloads = world.path("downloads");
     fs::create_dir(&downloads).unwrap();
@@ -76,6 +62,45 @@ fn person_decides_with_a_keyboard_on_an_accessible_page() {
     for word in ["u-1", "acme", "johndoe", "eyJ", "a secret"] {
         assert!(!said.contains(word), "{word}: {said}");
     }
+}
+
+/// A portal in the background, and whose links it takes.
+pub(crate) struct Portal {
+    pub(crate) process: Running,
+    /// What signs links.
+    pub(crate) key: SigningKey,
+    /// Where people see it.
+    pub(crate) address: String,
+    pub(crate) listen: SocketAddr,
+}
+
+impl Portal {
+    /// Starts the portal of a daemon with an API, for links to people of some tenants; `more` is more of its configuration.
+    pub(crate) fn start(world: &World, desk: &Desk, tenants: &str, more: &str) -> Self {
+        let key = KeyRing::open(&world.path("keys")).unwrap().snapshot().signing_key("links");
+        let jwk: serde_json::Value = serde_json::from_str(&key.public().jwk()).unwrap();
+        let issuers = format!("[[issuer]]\nname = \"account-page\"\nx = {}\ntenants = [\"{tenants}\"]\n", jwk["x"]);
+        fs::write(world.path("issuers.toml"), issuers).unwrap();
+        private(world, "portal-token", "an-agent-token-of-more-than-128-bits\n");
+        let listen = free();
+        let address = format!("http://localhost:{}", listen.port());
+        let portal = format!(
+            "[portal]\nlisten = \"{listen}\"\naddress = \"{address}\"\nissuers = \"issuers.toml\"\napi = \"http://{}\"\n\
+             token = \"portal-token\"\n{more}",
+            desk.address
+        );
+        let config = fs::read_to_string(world.path("weir.toml")).unwrap() + &portal;
+        fs::write(world.path("portal.toml"), config).unwrap();
+        let process = Weir::with_config(world, "portal.toml", ["portal", "-vv"]).start();
+        await_listener(listen);
+        Self { process, key, address, listen }
+    }
+}
+
+/// Writes a secret of the portal, for nobody else to read.
+fn private(world: &World, name: &str, secret: &str) {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(world.path(name));
+    file.unwrap().write_all(secret.as_bytes()).unwrap();
 }
 
 /// A real provider of `OpenID` Connect; it ends with this value.
@@ -115,11 +140,11 @@ fn await_listener(address: SocketAddr) {
     }
 }
 
-/// Signs a link by a clock that is as far ahead as it may be.
-fn link(key: &SigningKey, address: &str, subject: &str) -> String {
+/// Signs a link for a tenant's person by a clock that is as far ahead as it may be.
+pub(crate) fn link(key: &SigningKey, address: &str, (tenant, subject): (&str, &str), id: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 5;
     let claims = json!({
-        "aud": address, "tenant": "acme", "kind": "user", "sub": subject, "iat": now, "exp": now + 3_600, "jti": subject,
+        "aud": address, "tenant": tenant, "kind": "user", "sub": subject, "iat": now, "exp": now + 3_600, "jti": id,
     });
     format!("{address}/enter?link={}", key.sign("weir-link+jwt", claims.to_string().as_bytes()))
 }

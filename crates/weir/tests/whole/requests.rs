@@ -102,7 +102,13 @@ fn with_a_row(test: &str) -> (World, Desk, Daemon) {
 /// Asks for something; returns where it is looked up.
 #[track_caller]
 fn begin(desk: &Desk, endpoint: &str, id: &str) -> String {
-    let body = json!({ "tenant": "acme", "ids": [{ "kind": "user", "id": id }] }).to_string();
+    begin_for(desk, "acme", endpoint, id)
+}
+
+/// The same, about a person of another tenant.
+#[track_caller]
+pub(crate) fn begin_for(desk: &Desk, tenant: &str, endpoint: &str, id: &str) -> String {
+    let body = json!({ "tenant": tenant, "ids": [{ "kind": "user", "id": id }] }).to_string();
     let json = "Content-Type: application/json\r\n";
     let (status, head, _) = desk.ask("agent", &format!("POST /v1/{endpoint}"), json, &body);
     assert_eq!(status, 202, "{head}");
@@ -112,7 +118,7 @@ fn begin(desk: &Desk, endpoint: &str, id: &str) -> String {
 
 /// Waits until it is done, and fetches what came of it.
 #[track_caller]
-fn fetch(desk: &Desk, place: &str, product: &str) -> Vec<u8> {
+pub(crate) fn fetch(desk: &Desk, place: &str, product: &str) -> Vec<u8> {
     let until = Instant::now() + Duration::from_mins(1);
     loop {
         let (_, _, body) = desk.ask("agent", &format!("GET {place}"), "", "");
