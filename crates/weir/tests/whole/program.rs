@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,6 +45,13 @@ impl Weir {
         command.env("TMPDIR", temporary).env("RUST_BACKTRACE", "full").current_dir(world.path("output"));
         let number = fs::read_dir(world.path("output")).unwrap().count();
         Self { command, output: world.path(&format!("output/{number}")) }
+    }
+
+    /// Puts its temporary files elsewhere.
+    #[cfg(feature = "real-kafka")]
+    pub(crate) fn with_temporary(mut self, folder: &Path) -> Self {
+        self.command.env("TMPDIR", folder);
+        self
     }
 
     /// Runs it to its end with a text on its standard input.
