@@ -52,6 +52,10 @@ impl Key {
         (words.next().is_none() && key.to_string() == text).then_some(key)
     }
 
+    pub(crate) fn event_type(&self) -> &str {
+        &self.event_type
+    }
+
     /// The folder that the object lies in, by its names below the region's, and its own name.
     pub(crate) fn place(&self) -> ([String; 3], String) {
         let (folder, file) = self.part.place();

@@ -3,10 +3,10 @@
 //! ```text
 //!  reader ─ TLS ─▶ GET or HEAD ─▶ signature, grant, session ─▶ key ─▶ file, range, list
 //!                  serve.rs       access.rs, grants.rs          key.rs  objects.rs, reading.rs, list.rs
-//!                                 sessions.rs ─▶ the ledger
+//!                                 sessions.rs ─▶ the ledger     shown.rs
 //! ```
-//! A process of its own. Each recipient has an access key for the purposes that they were granted, until a day; anything else in the
-//! lake is absent to them, in the same words as what is not there. Nothing is ever written but the account of who read.
+//! A process of its own. Each recipient has an access key for the purposes that they were granted, until a day, and sees the tables of
+//! these that a contract declares; anything else in the lake is absent to them, in the same words as what is not there. Nothing is ever written but the account of who read.
 
 mod access;
 mod grants;
@@ -18,6 +18,7 @@ mod reading;
 mod s3;
 mod serve;
 mod sessions;
+mod shown;
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -48,17 +49,18 @@ use weir_policy::diagnostic::Report;
 use weir_policy::{Policy, PolicySource, Purposes};
 
 use access::Door;
-use grants::Grants;
+use grants::{Grant, Grants};
 use objects::Objects;
 use s3::Desk;
 use sessions::Sessions;
+use shown::Shown;
 
 /// Everything that a gate needs, checked.
 #[expect(missing_debug_implementations, reason = "holds keys")]
 pub struct Setup {
     /// Where it listens, and to whom.
     pub settings: Settings,
-    /// Where the purposes are, and with them who may be granted what.
+    /// Where contracts and purposes are: which tables there are to read, and who may be granted what.
     pub policy: PolicySource,
     /// The folder or bucket of the lake.
     pub lake: Root,
@@ -121,8 +123,8 @@ pub fn serve(setup: Setup) -> Result<(), GateFault> {
 ///
 /// # Errors
 /// When one of them cannot be used.
-pub fn check(settings: &Settings, purposes: Purposes) -> Result<(), GateFault> {
-    InForce::read(settings, purposes).map(drop)
+pub fn check(settings: &Settings, policy: Policy) -> Result<(), GateFault> {
+    InForce::read(settings, policy).map(drop)
 }
 
 /// What answers requests.
@@ -148,14 +150,14 @@ struct Gate {
 /// What the files say.
 struct InForce {
     grants: Grants,
-    purposes: Purposes,
+    policy: Arc<Policy>,
     tls: Option<TlsAcceptor>,
 }
 
 impl InForce {
-    fn read(settings: &Settings, purposes: Purposes) -> Result<Self, GateFault> {
-        let grants = read_grants(settings, &purposes)?;
-        Ok(Self { grants, purposes, tls: read_tls(settings)? })
+    fn read(settings: &Settings, policy: Policy) -> Result<Self, GateFault> {
+        let grants = read_grants(settings, policy.purposes())?;
+        Ok(Self { grants, policy: Arc::new(policy), tls: read_tls(settings)? })
     }
 }
 
@@ -163,7 +165,7 @@ impl Gate {
     fn new(setup: Setup, silence: Duration) -> Result<Self, GateFault> {
         let Setup { settings, policy, lake, region, store_keys, ledger, kept, health, metrics, clock } = setup;
         let (read, _warnings) = Policy::load(&policy)?;
-        let in_force = InForce::read(&settings, read.purposes().clone())?;
+        let in_force = InForce::read(&settings, read)?;
         let random = || generate::<[u8; 32]>(&SystemRandom::new()).expect("the system gives random bytes").expose();
         let decoy: String = random().iter().map(|byte| char::from(b'a' + byte % 26)).collect();
         Ok(Self {
@@ -217,27 +219,32 @@ impl Gate {
         Arc::clone(&self.in_force.read())
     }
 
-    /// Reads purposes, grants and certificate anew. A certificate that cannot be used leaves the old one. Grants that cannot be used
+    /// Returns what a grant shows by the contracts in force.
+    fn shown_to(&self, grant: &Grant) -> Shown {
+        Shown { purposes: grant.purposes, policy: Arc::clone(&self.in_force().policy) }
+    }
+
+    /// Reads contracts, purposes, grants and certificate anew. A certificate that cannot be used leaves the old one. Grants that cannot be used
     /// leave nobody in until they can: who changed them may have meant to keep somebody out.
     fn reload(&self) {
         self.kept.iter().for_each(|(custody, _)| custody.hurry());
         let before = self.in_force();
         let tls = read_tls(&self.settings);
         let granted = Policy::load(&self.policy).map_err(GateFault::from).and_then(|(policy, _)| {
-            let purposes = policy.purposes().clone();
-            Ok((read_grants(&self.settings, &purposes)?, purposes))
+            let grants = read_grants(&self.settings, policy.purposes())?;
+            Ok((grants, Arc::new(policy)))
         });
         let is_sound = tls.is_ok() && granted.is_ok();
         let tls = tls.unwrap_or_else(|fault| {
             complain(&fault, "the certificate before stays");
             before.tls.clone()
         });
-        let (grants, purposes) = granted.unwrap_or_else(|fault| {
+        let (grants, policy) = granted.unwrap_or_else(|fault| {
             complain(&fault, "nobody is let in until the files are mended and read anew");
-            (Grants::default(), before.purposes.clone())
+            (Grants::default(), Arc::clone(&before.policy))
         });
         let grants = grants.replace(&before.grants);
-        *self.in_force.write() = Arc::new(InForce { grants, purposes, tls });
+        *self.in_force.write() = Arc::new(InForce { grants, policy, tls });
         let outcome = if is_sound { ReloadOutcome::Applied } else { ReloadOutcome::Refused };
         self.metrics.gate_reloads.get_or_create_owned(&ReloadLabels { outcome: Word(outcome) }).inc();
         info!(outcome = outcome.word(), "grants and certificate were read anew");

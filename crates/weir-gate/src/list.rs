@@ -6,10 +6,9 @@
 
 use std::io;
 
-use weir_policy::PurposeSet;
-
 use crate::key::{self, Key};
 use crate::objects::{Folder, Mark, Objects};
+use crate::shown::Shown;
 
 /// What a list is to hold.
 #[derive(Clone, Debug, Default)]
@@ -51,12 +50,12 @@ impl Entry {
     }
 }
 
-/// Returns a page of the objects of some purposes.
+/// Returns a page of the objects that are shown.
 ///
 /// # Errors
 /// When a folder cannot be read.
-pub(crate) fn page(objects: &Objects, purposes: PurposeSet, asked: Asked) -> io::Result<Page> {
-    let mut walk = Walk { objects, purposes, asked, page: Page::default() };
+pub(crate) fn page(objects: &Objects, shown: &Shown, asked: Asked) -> io::Result<Page> {
+    let mut walk = Walk { objects, shown, asked, page: Page::default() };
     // A page that ended with a folder goes on after all that is in it.
     if walk.asked.by_folder && walk.asked.after.ends_with('/') {
         walk.asked.after.push(LAST);
@@ -69,7 +68,7 @@ pub(crate) fn page(objects: &Objects, purposes: PurposeSet, asked: Asked) -> io:
 
 struct Walk<'l> {
     objects: &'l Objects,
-    purposes: PurposeSet,
+    shown: &'l Shown,
     asked: Asked,
     page: Page,
 }
@@ -78,7 +77,7 @@ impl Walk<'_> {
     /// Walks a folder, given by its names.
     fn enter(&mut self, names: &mut Vec<String>) -> io::Result<()> {
         let mut inner = if names.is_empty() {
-            self.purposes.iter().map(|purpose| purpose.name().to_owned()).collect()
+            self.shown.purposes.iter().map(|purpose| purpose.name().to_owned()).collect()
         } else {
             match self.objects.folder(names)? {
                 Some(folder) if names.len() == DEPTH => return self.offer_all(names, &folder),
@@ -87,7 +86,7 @@ impl Walk<'_> {
             }
         };
         match names.len() {
-            1 => inner.retain(|name| key::table(&names[0], name).is_some()),
+            1 => inner.retain(|name| self.shows(&names[0], name)),
             2 => inner.retain(|name| key::is_folder(name)),
             _ => {}
         }
@@ -108,6 +107,11 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Tells whether two words name a table that is shown.
+    fn shows(&self, purpose: &str, event_type: &str) -> bool {
+        key::table(purpose, event_type).is_some_and(|(purpose, event_type)| self.shown.has_table(purpose, &event_type))
     }
 
     /// Tells whether a folder may hold an entry that is still to come.
@@ -164,9 +168,10 @@ mod tests {
 
     use proptest::prelude::*;
     use tempfile::TempDir;
-    use weir_policy::PurposeId;
+    use weir_policy::{Policy, PolicySource, PurposeId, PurposeSet};
 
     use super::*;
+    use crate::tests::world::CONTRACT;
 
     /// Names that sort apart as folders and as texts, beside what is no object.
     fn lake() -> (TempDir, Vec<String>) {
@@ -198,6 +203,20 @@ mod tests {
         }
         keys.sort();
         (folder, keys)
+    }
+
+    /// Everything of some purposes whose event type is one of four.
+    fn shown(folder: &TempDir, purposes: PurposeSet) -> Shown {
+        let contracts = folder.path().join("contracts");
+        fs::create_dir_all(&contracts).unwrap();
+        for event_type in ["a", "a-b", "a.b", "b"] {
+            let contract = CONTRACT
+                .replace("com.example.a", event_type)
+                .replace("[\"reliability\", ", "[\"reliability\", \"troubleshooting\", ");
+            fs::write(contracts.join(format!("{event_type}.toml")), contract).unwrap();
+        }
+        let (policy, _) = Policy::load(&PolicySource { contracts, purposes: None }).unwrap();
+        Shown { purposes, policy: policy.into() }
     }
 
     /// All that S3 would list, by the words of its documentation.
@@ -234,18 +253,20 @@ mod tests {
             "\u{7f}\0",
         ];
         let strategy = (prop::sample::select(prefixes.to_vec()), any::<bool>(), 1_usize..30, 0_usize..8);
+        let everything = shown(&folder, PurposeSet::ALL);
         let granted: BTreeMap<usize, PurposeSet> = (0..8)
             .map(|bits| (bits, PurposeId::ALL.into_iter().filter(|id| bits >> id.index() & 1 == 1).collect()))
             .collect();
         proptest!(ProptestConfig::with_cases(200), |((prefix, by_folder, entries_max, bits) in strategy)| {
             let purposes = granted[&bits];
-            let shown = |key: &&String| purposes.iter().any(|purpose| key.starts_with(purpose.name()));
-            let shown: Vec<String> = keys.iter().filter(shown).cloned().collect();
+            let is_granted = |key: &&String| purposes.iter().any(|purpose| key.starts_with(purpose.name()));
+            let listed_keys: Vec<String> = keys.iter().filter(is_granted).cloned().collect();
+            let shown = Shown { purposes, ..everything.clone() };
             let mut found = Vec::new();
             let mut after = String::new();
             loop {
                 let asked = Asked { prefix: prefix.to_owned(), after: after.clone(), by_folder, entries_max };
-                let page = page(&objects, purposes, asked).unwrap();
+                let page = page(&objects, &shown, asked).unwrap();
                 prop_assert!(page.entries.len() <= entries_max);
                 prop_assert!(!page.is_cut || page.entries.len() == entries_max);
                 found.extend(page.entries.iter().map(Entry::name));
@@ -254,7 +275,7 @@ mod tests {
                 }
                 after = found.last().unwrap().clone();
             }
-            prop_assert_eq!(found, listed(&shown, prefix, by_folder));
+            prop_assert_eq!(found, listed(&listed_keys, prefix, by_folder));
         });
     }
 
@@ -262,19 +283,19 @@ mod tests {
     fn list_begins_after_any_text() {
         let (folder, keys) = lake();
         let objects = Objects::new(folder.path().into(), "", None);
+        let shown = shown(&folder, PurposeSet::ALL);
         for after in
             ["a", "reliability/a", "reliability/a/", "reliability/a/date=2026-11-27/3", "reliability/\u{10FFFF}", "z"]
         {
             let asked = Asked { after: after.to_owned(), entries_max: 1_000, ..Asked::default() };
-            let found: Vec<_> =
-                page(&objects, PurposeSet::ALL, asked).unwrap().entries.iter().map(Entry::name).collect();
+            let found: Vec<_> = page(&objects, &shown, asked).unwrap().entries.iter().map(Entry::name).collect();
             let rest: Vec<_> = keys.iter().filter(|key| key.as_str() > after).cloned().collect();
             assert_eq!(found, rest, "{after}");
         }
         let none = Asked { entries_max: 0, ..Asked::default() };
-        assert_eq!(page(&objects, PurposeSet::ALL, none).unwrap(), Page::default());
+        assert_eq!(page(&objects, &shown, none).unwrap(), Page::default());
         let nowhere = Objects::new(folder.path().into(), "nowhere", None);
         let asked = Asked { entries_max: 5, ..Asked::default() };
-        assert_eq!(page(&nowhere, PurposeSet::ALL, asked).unwrap(), Page::default());
+        assert_eq!(page(&nowhere, &shown, asked).unwrap(), Page::default());
     }
 }

@@ -1,7 +1,7 @@
 //! The body of an object: read in pieces beside the runtime, one piece ahead of what is sent.
 //!
-//! Before each piece the grant is asked again: one that is withdrawn or over ends the body in the middle, which the reader sees as
-//! a connection that broke.
+//! Before each piece it is asked again whether the grant stands and shows the object: one that is withdrawn or over, and a contract that
+//! is taken away, end the body in the middle, which the reader sees as a connection that broke.
 
 use std::future::Future as _;
 use std::io;
@@ -15,33 +15,28 @@ use futures::Stream;
 use s3s::StdError;
 use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::{JoinHandle, spawn_blocking};
-use weir_daemon::{Metrics, SharedClock};
 
+use crate::Gate;
+use crate::key::Key;
 use crate::objects::Input;
 use crate::sessions::Session;
 
 /// A range of an object, on its way.
 pub(crate) struct Reading {
+    gate: Arc<Gate>,
+    session: Arc<Session>,
+    key: Key,
     input: Arc<Input>,
     /// What nobody has begun to read.
     rest: Range<u64>,
     /// The piece that is being read.
     piece: Option<(JoinHandle<io::Result<Vec<u8>>>, u64)>,
-    session: Arc<Session>,
-    clock: SharedClock,
-    metrics: Arc<Metrics>,
 }
 
 impl Reading {
     /// Begins to read.
-    pub(crate) fn start(
-        input: Input,
-        range: Range<u64>,
-        session: Arc<Session>,
-        clock: SharedClock,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let mut reading = Self { input: Arc::new(input), rest: range, piece: None, session, clock, metrics };
+    pub(crate) fn start(gate: Arc<Gate>, session: Arc<Session>, key: Key, input: Input, range: Range<u64>) -> Self {
+        let mut reading = Self { gate, session, key, input: Arc::new(input), rest: range, piece: None };
         reading.read_on();
         reading
     }
@@ -55,6 +50,12 @@ impl Reading {
             self.rest.start += len;
             self.piece = Some((spawn_blocking(move || input.read(at, bytes)), len));
         }
+    }
+
+    /// Tells whether this may be read in this very moment.
+    fn is_shown(&self) -> bool {
+        let grant = &self.session.grant;
+        grant.stands(self.gate.clock.now_ms()) && self.gate.shown_to(grant).has(&self.key)
     }
 
     fn left(&self) -> u64 {
@@ -76,7 +77,7 @@ impl Stream for Reading {
         let read = ready!(Pin::new(piece).poll(context));
         self.piece = None;
         let bytes = match read {
-            Ok(Ok(bytes)) if self.session.grant.stands(self.clock.now_ms()) => Bytes::from(bytes),
+            Ok(Ok(bytes)) if self.is_shown() => Bytes::from(bytes),
             Ok(Ok(_)) => return self.end(io::Error::from(io::ErrorKind::PermissionDenied).into()),
             Ok(Err(error)) => return self.end(error.into()),
             Err(error) => return self.end(error.into()),
@@ -84,7 +85,7 @@ impl Stream for Reading {
         self.read_on();
         let count = u64::try_from(bytes.len()).unwrap_or(0);
         self.session.add_bytes(count);
-        self.metrics.gate_bytes.inc_by(count);
+        self.gate.metrics.gate_bytes.inc_by(count);
         Poll::Ready(Some(Ok(bytes)))
     }
 }

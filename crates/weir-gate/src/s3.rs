@@ -45,15 +45,15 @@ impl S3 for Desk {
         check_conditions(&tag, if_match.as_ref(), if_none_match.as_ref())?;
         let (range, content_range) = cut(range, mark.len)?;
         let content_length = Some(signed(range.end - range.start)?);
-        let Gate { clock, metrics, .. } = &*self.0;
-        let reading = Reading::start(input, range, session, Arc::clone(clock), Arc::clone(metrics));
+        let (e_tag, last_modified) = (Some(tag), Some(self.modified(&key, mark)));
+        let reading = Reading::start(Arc::clone(&self.0), session, key, input, range);
         Ok(S3Response::new(GetObjectOutput {
             accept_ranges: Some(BYTES.to_owned()),
             body: Some(StreamingBlob::new(reading)),
             content_length,
             content_range,
-            e_tag: Some(tag),
-            last_modified: Some(self.modified(&key, mark)),
+            e_tag,
+            last_modified,
             ..GetObjectOutput::default()
         }))
     }
@@ -159,7 +159,7 @@ impl Desk {
     async fn open(&self, session: &Session, bucket: &str, text: &str) -> S3Result<(Key, Input)> {
         self.is_here(bucket)?;
         let absent = || S3Error::new(S3ErrorCode::NoSuchKey);
-        let key = Key::read(text).filter(|key| session.grant.purposes.contains(key.purpose)).ok_or_else(absent)?;
+        let key = Key::read(text).filter(|key| self.0.shown_to(&session.grant).has(key)).ok_or_else(absent)?;
         let (objects, wanted) = (self.0.objects.clone(), key.clone());
         let input = blocking(move || objects.open(&wanted)).await?.ok_or_else(absent)?;
         Ok((key, input))
@@ -167,8 +167,8 @@ impl Desk {
 
     async fn list(&self, session: &Session, bucket: &str, asked: Asked) -> S3Result<Page> {
         self.is_here(bucket)?;
-        let (objects, purposes) = (self.0.objects.clone(), session.grant.purposes);
-        blocking(move || list::page(&objects, purposes, asked)).await
+        let (objects, shown) = (self.0.objects.clone(), self.0.shown_to(&session.grant));
+        blocking(move || list::page(&objects, &shown, asked)).await
     }
 
     fn written(&self, page: &Page) -> S3Result<(Vec<Object>, Vec<CommonPrefix>)> {
@@ -191,7 +191,7 @@ impl Desk {
     /// When the object was written, as exactly as its purpose keeps times.
     fn modified(&self, key: &Key, mark: Mark) -> Timestamp {
         let micros = i64::try_from(mark.modified_ns.div_euclid(1_000)).unwrap_or(0);
-        let floored = self.0.in_force().purposes.floor_time(key.purpose, micros);
+        let floored = self.0.in_force().policy.purposes().floor_time(key.purpose, micros);
         let since = Duration::from_micros(u64::try_from(floored).unwrap_or(0));
         Timestamp::from(UNIX_EPOCH + since)
     }

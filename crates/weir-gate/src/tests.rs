@@ -3,5 +3,6 @@
 mod limits;
 mod requests;
 mod signer;
+mod undeclared;
 mod withdrawal;
-mod world;
+pub(crate) mod world;

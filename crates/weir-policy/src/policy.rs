@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::contract::{Contract, ContractIx};
+use crate::purpose::PurposeId;
 use crate::purposes::Purposes;
 
 /// Where a policy is read from.
@@ -62,6 +63,13 @@ impl Policy {
     /// Returns every contract's place and value.
     pub fn iter(&self) -> impl Iterator<Item = (ContractIx, &Contract)> {
         (0..).map(ContractIx).zip(&self.contracts)
+    }
+
+    /// Tells whether a contract declares an event type for a purpose, in any version and though its last day has passed: what was taken
+    /// under it is still what somebody listed.
+    pub fn declares(&self, purpose: PurposeId, event_type: &str) -> bool {
+        let declares = |place: &ContractIx| self.contract(*place).purposes.contains(purpose);
+        self.by_type.get(event_type).is_some_and(|versions| versions.iter().any(declares))
     }
 
     /// Returns the rules of the purposes.

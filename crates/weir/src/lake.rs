@@ -3,14 +3,17 @@
 mod accept_gap;
 mod verify;
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
+use weir_daemon::Config;
 use weir_daemon::config::parse_duration;
-use weir_lake::{Dialect, Lake, TableSummary, views};
+use weir_lake::{Dialect, Lake, TableName, TableSummary, views};
 use weir_ledger::{Decision, Entry};
+use weir_policy::Policy;
 
 use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure};
@@ -26,7 +29,7 @@ pub(crate) enum LakeVerb {
     AcceptGap(AcceptGapArgs),
     /// Removes the days that are past their purpose's retention; the files go with the next vacuum.
     Expire,
-    /// Lists the tables, or prints views of them to paste into an engine.
+    /// Lists the tables and says which of them no contract declares, or prints views of them to paste into an engine.
     Ls(LsArgs),
     /// Seals anew what older versions of the store's keys sealed, while everything goes on.
     Reseal,
@@ -111,7 +114,7 @@ pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
             }
             output::print(format_args!("{table}{} tables had days past their retention\n", expired.len()))?;
         }
-        LakeVerb::Ls(args) => ls(&setup::lake(&config)?, args)?,
+        LakeVerb::Ls(args) => ls(global, &config, args)?,
         LakeVerb::Reseal => {
             if config.lake.store_keys.is_none() {
                 return Err(Failure::new(Exit::Config, anyhow!("the lake is not sealed: it has no lake.store_keys")));
@@ -153,21 +156,26 @@ fn vacuum(lake: &Lake, args: &VacuumArgs) -> Result<(), Failure> {
     ))
 }
 
-fn ls(lake: &Lake, args: &LsArgs) -> Result<(), Failure> {
+fn ls(global: &Global, config: &Config, args: &LsArgs) -> Result<(), Failure> {
+    let lake = setup::lake(config)?;
     let tables = lake.tables().map_err(setup::lake_failure)?;
     if let Some(engine) = args.sql {
         return output::print(views(&tables, engine.dialect()));
     }
+    let (policy, _) = setup::policy(global, config)?;
     match args.format {
-        OutputFormat::Json => output::print_json(&tables.iter().map(json).collect::<Vec<_>>()),
-        OutputFormat::Text => output::print(format_args!("{}\n{}", lake.folder(), table(&tables))),
+        OutputFormat::Json => output::print_json(&tables.iter().map(|table| json(table, &policy)).collect::<Vec<_>>()),
+        OutputFormat::Text => {
+            output::print(format_args!("{}\n{}{}", lake.folder(), table(&tables), undeclared(&tables, &policy)))
+        }
     }
 }
 
-fn json(table: &TableSummary) -> serde_json::Value {
+fn json(table: &TableSummary, policy: &Policy) -> serde_json::Value {
     let columns = table.columns.iter().map(|(name, delta_type)| json!({ "name": name, "type": delta_type }));
     json!({
         "table": table.table.to_string(),
+        "declared": is_declared(&table.table, policy),
         "version": table.version,
         "files": table.files,
         "rows": table.rows,
@@ -177,6 +185,25 @@ fn json(table: &TableSummary) -> serde_json::Value {
         "columns": columns.collect::<Vec<_>>(),
         "path": table.path,
     })
+}
+
+/// Tells whether a contract declares a table; none for weir's own.
+fn is_declared(table: &TableName, policy: &Policy) -> Option<bool> {
+    table.purpose().zip(table.event_type()).map(|(purpose, event_type)| policy.declares(purpose, event_type))
+}
+
+/// Names the tables that no contract declares, for people; nothing if there are none.
+fn undeclared(tables: &[TableSummary], policy: &Policy) -> String {
+    let mut text = String::new();
+    for table in tables.iter().filter(|table| is_declared(&table.table, policy) == Some(false)) {
+        if text.is_empty() {
+            text.push_str(
+                "\nNo contract declares these tables. The gate shows them to nobody; retention and erasure go on:\n",
+            );
+        }
+        writeln!(text, "  {}", table.table).expect("a text takes everything");
+    }
+    text
 }
 
 /// Draws the tables for people.

@@ -45,15 +45,14 @@ pub(crate) fn validate(global: &Global, args: &Args) -> Result<Exit, Failure> {
     if let Some(kafka) = &config.kafka {
         kafka.check().or_exit(Exit::Config)?;
     }
+    let (contracts, hash) = (policy.contracts().len(), policy.hash());
     if !args.no_environment {
         environment(&config)?;
         if let Some(gate) = &config.gate {
-            let checked = weir_gate::check(gate, policy.purposes().clone());
-            checked.map_err(|fault| crate::gate::refused(global, fault))?;
+            weir_gate::check(gate, policy).map_err(|fault| crate::gate::refused(global, fault))?;
         }
     }
-    let contracts = policy.contracts().len();
-    output::print(format_args!("{contracts} contracts, policy {}: no fault\n", policy.hash()))?;
+    output::print(format_args!("{contracts} contracts, policy {hash}: no fault\n"))?;
     Ok(Exit::Done)
 }
 

@@ -121,7 +121,7 @@ fn faults_of_grants_are_told_at_once() {
     let text = "[[grant]]\nrecipient = \"stranger\"\naccess_key = \"a b\"\nsecret = \"nowhere\"\npurposes = [\"reliability\", \"marketing\"]\nuntil = \"tomorrow\"\n\
                 [[grant]]\nrecipient = \"site\"\naccess_key = \"site-key-1\"\nsecret = \"purposes.toml\"\npurposes = []\nuntil = 2199-06-30\ncolour = 1\n";
     let file = world.path("grants.toml");
-    let purposes = world.gate.in_force().purposes.clone();
+    let purposes = world.gate.in_force().policy.purposes().clone();
     let report = Grants::read(&file, text, &purposes).err().unwrap();
     let found: Vec<_> = report.diagnostics.iter().map(|fault| (fault.code, fault.place.line_column().0)).collect();
     let expected = [

@@ -66,6 +66,7 @@ impl World {
         put(&path("lake/eu"), "_coverage/_delta_log/00000000000000000000.json", b"{}");
         put(&path("lake/us"), LARGE, b"PAR1 of another region");
         fs::write(path("purposes.toml"), PURPOSES).unwrap();
+        put(&path("contracts"), "a.toml", CONTRACT.as_bytes());
         for name in ["site", "support"] {
             private(&path(&format!("{name}.secret")), &format!("{}\n", secret(name)));
         }
@@ -78,7 +79,6 @@ impl World {
             connections: Count(how.connections),
             pages: ([127, 0, 0, 1], 0).into(),
         };
-        let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
         let clock = HandClock::at(SystemClock::start().now_ms());
         let keep = |keys: Arc<StoreKeys>| -> (Custody, Arc<dyn Secrets>) {
             (Custody::new(Layer::Store, how.cache_ttl, 0), keys)
@@ -86,7 +86,7 @@ impl World {
         let kept = keys.clone().map(keep).into_iter().collect();
         let setup = Setup {
             settings: Settings { rules, tls: how.tls.map(|tls| tls(folder.path())) },
-            policy: PolicySource { contracts, purposes: Some(path("purposes.toml")) },
+            policy: PolicySource { contracts: path("contracts"), purposes: Some(path("purposes.toml")) },
             lake: path("lake").into(),
             region: "eu".to_owned(),
             store_keys: keys,
@@ -232,6 +232,22 @@ pub(crate) const LARGE: &str = "reliability/com.example.a/date=2026-11-28/5b0cb3
 pub(crate) const OTHER: &str =
     "personalization/com.example.a/date=2026-11-28/6b0cb3f8-18f2-49a3-81c2-79ed2896a254.parquet";
 pub(crate) const LOG: &str = "reliability/com.example.a/_delta_log/00000000000000000000.json";
+/// Declares the table for two of the purposes.
+pub(crate) const CONTRACT: &str = r#"[event]
+type        = "com.example.a"
+version     = 1
+description = "Something happened."
+benefit     = "It happens again."
+owner       = "a-team"
+review      = "https://reviews.example/1"
+expires     = 2199-06-30
+subject     = "none"
+[fields."works"]
+class    = "measure"
+type     = "bool"
+category = "system.operations"
+purposes = ["reliability", "personalization"]
+"#;
 const PURPOSES: &str =
     "[reliability]\nrecipients = [\"site\", \"support\"]\n[troubleshooting]\nrecipients = [\"support\"]\n";
 pub(crate) const GRANTS: &str = "[[grant]]\nrecipient = \"site\"\naccess_key = \"site-key-1\"\nsecret = \"site.secret\"\n\

@@ -10,7 +10,7 @@ use crate::world::{Settings, World};
 
 const CONTRACT: &str = "schemas/checkout/health.toml";
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
@@ -101,7 +101,7 @@ fn broader_policy_than_at_collection_needs_a_decision() {
 }
 
 /// Returns a line with an event of a person.
-fn of_person(id: &str, at_ms: i64) -> String {
+pub(crate) fn of_person(id: &str, at_ms: i64) -> String {
     let at = time::render(at_ms * 1000);
     format!(
         r#"{{"specversion":"1.0","id":"{id}-{at_ms}","source":"/shop","type":"com.example.checkout.completed","time":"{at}","tenant":"acme","data":{{"user":{{"id":"{id}"}}}}}}"#

@@ -118,7 +118,7 @@ fn objects_come_as_fast_as_the_machine_gives_them() {
     let bytes = std::env::var("WEIR_TEST_BYTES").map_or(32 << 20, |bytes| bytes.parse().unwrap());
     for scheme in ["http", "https"] {
         let world = with_recipient(&Settings::default(), |_| ());
-        let folder = world.table("reliability", "com.example.a").join("date=2026-11-28");
+        let folder = world.table("reliability", "com.example.checkout.health").join("date=2026-11-28");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("5b0cb3f8-18f2-49a3-81c2-79ed2896a254.parquet"), vec![7; bytes]).unwrap();
         let (endpoint, _gate) = opened(&world, scheme);
@@ -141,7 +141,7 @@ lake = S3FileSystem(
     access_key=os.environ["AWS_ACCESS_KEY_ID"],
     secret_key=os.environ["AWS_SECRET_ACCESS_KEY"],
 )
-path = "eu/reliability/com.example.a/date=2026-11-28/5b0cb3f8-18f2-49a3-81c2-79ed2896a254.parquet"
+path = "eu/reliability/com.example.checkout.health/date=2026-11-28/5b0cb3f8-18f2-49a3-81c2-79ed2896a254.parquet"
 
 def read(_):
     with lake.open_input_stream(path) as stream:

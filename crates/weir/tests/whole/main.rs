@@ -16,6 +16,7 @@ mod clouds;
 mod consent_file;
 mod program;
 mod sealed;
+mod undeclared;
 mod world;
 
 #[cfg(feature = "real-kafka")]
