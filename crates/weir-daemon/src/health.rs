@@ -97,6 +97,7 @@ pub struct Health {
 struct State {
     obstacles: Mutex<BTreeMap<Obstacle, String>>,
     allowances: Mutex<Vec<String>>,
+    refused_policy: Mutex<Option<String>>,
     hearts: Mutex<Vec<Arc<Pulse>>>,
     ended: AtomicBool,
 }
@@ -130,6 +131,16 @@ impl Health {
     /// Returns what an operator allowed.
     pub fn allowances(&self) -> Vec<String> {
         self.state.allowances.lock().clone()
+    }
+
+    /// Notes why the newest contracts and purposes are not in force; nothing when they are. It stands in no way: those before hold.
+    pub fn refuse_policy(&self, why: Option<String>) {
+        *self.state.refused_policy.lock() = why;
+    }
+
+    /// Returns why the newest contracts and purposes are not in force.
+    pub fn refused_policy(&self) -> Option<String> {
+        self.state.refused_policy.lock().clone()
     }
 
     /// Makes the heart of a worker that must beat at least once every `within`.

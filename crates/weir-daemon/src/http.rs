@@ -117,7 +117,8 @@ fn readyz(pages: &Pages) -> Response<Full<Bytes>> {
         lines.push("shutdown: the daemon commits what it holds and ends\n".to_owned());
     }
     let allowed = pages.health.allowances().into_iter().map(|words| format!("allowed: {words}\n"));
-    let fine: String = std::iter::once("ready\n".to_owned()).chain(allowed).collect();
+    let refused = pages.health.refused_policy().map(|words| format!("policy: {words}\n"));
+    let fine: String = std::iter::once("ready\n".to_owned()).chain(allowed).chain(refused).collect();
     verdict(lines, &fine)
 }
 
@@ -180,6 +181,11 @@ mod tests {
         assert!(scraped.contains("weir_obstacle{obstacle=\"disk_full\"} 1\n"), "{scraped}");
         pages.health.clear(Obstacle::DiskFull);
         assert_eq!(get(&pages, "/readyz"), (200, "ready\nallowed: raw records stay for ever\n".to_owned()));
+        pages.health.allow(Vec::new());
+        pages.health.refuse_policy(Some("1 faults".to_owned()));
+        assert_eq!(get(&pages, "/readyz"), (200, "ready\npolicy: 1 faults\n".to_owned()), "those before hold");
+        pages.health.refuse_policy(None);
+        assert_eq!(get(&pages, "/readyz"), (200, "ready\n".to_owned()));
     }
 
     #[test]

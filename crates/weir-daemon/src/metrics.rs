@@ -141,6 +141,8 @@ metrics! {
         policy_generation: Gauge = "weir_policy_generation",
         /// Reloads of contracts and purposes, by outcome.
         policy_reloads: Family<ReloadLabels, Counter> = "weir_policy_reloads_total",
+        /// Whether the newest contracts and purposes were refused at SIGHUP, so that those before are in force: 1 for as long as they are.
+        policy_refused: Gauge = "weir_policy_refused",
         /// Hash of the policy in force: 1.
         policy: Family<PolicyLabels, Gauge> = "weir_policy_info",
         /// Violations of weir's own invariants: anything but 0 is a bug.

@@ -1,6 +1,7 @@
 //! What the daemon goes by: policy and secrets, and how both change while it runs.
 //!
-//! A reload (SIGHUP) reads contracts and purposes anew. A set with faults is refused and the old one stays; a sound one
+//! A reload (SIGHUP) reads contracts and purposes anew. A set with faults is refused and the old one stays, which log, metrics and
+//! `/readyz` say for as long as it does; a sound one
 //! takes effect at the next batch, so that a file is made under one policy only. Secrets are made ahead of need: epochs
 //! at start and at least every hour, a tenant's when its agreement is first seen and before any of its events is judged.
 
@@ -61,23 +62,24 @@ impl Rules {
         }
     }
 
-    /// Reads contracts and purposes anew and puts them in force unless they have faults, or `admit` says no.
-    pub(crate) fn reload(&self, metrics: &Metrics, admit: impl FnOnce(&Policy) -> bool) {
-        let outcome = match Policy::load(&self.source) {
+    /// Reads contracts and purposes anew and puts them in force unless they have faults, or `admit` says no; returns in words why not.
+    pub(crate) fn reload(&self, metrics: &Metrics, admit: impl FnOnce(&Policy) -> bool) -> Option<String> {
+        let generation = self.force().generation;
+        let refused = match Policy::load(&self.source) {
             Ok((policy, _warnings)) if admit(&policy) => {
                 self.put_in_force(policy, metrics);
-                ReloadOutcome::Applied
+                None
             }
             Ok(_) => {
-                error!(generation = self.force().generation, "new contracts and purposes must wait, the old ones stay");
-                ReloadOutcome::Refused
+                error!(generation, "new contracts and purposes must wait, the old ones stay");
+                Some(format!("the ledger cannot be told of the new contracts and purposes; {}", stays(generation)))
             }
-            Err(report) => {
-                refuse(&report, self.force().generation);
-                ReloadOutcome::Refused
-            }
+            Err(report) => Some(refuse(&report, generation)),
         };
+        let outcome = if refused.is_some() { ReloadOutcome::Refused } else { ReloadOutcome::Applied };
+        metrics.policy_refused.set(refused.is_some().into());
         metrics.policy_reloads.get_or_create_owned(&ReloadLabels { outcome: Word(outcome) }).inc();
+        refused
     }
 
     /// Makes and destroys secrets as time goes by.
@@ -118,9 +120,17 @@ impl Rules {
     }
 }
 
-fn refuse(report: &Report, generation: u64) {
+/// Tells each fault with its place; returns in words how many there are, and where the first one is.
+fn refuse(report: &Report, generation: u64) -> String {
     for diagnostic in &report.diagnostics {
         error!(code = diagnostic.code, place = %diagnostic.place, "fault in the new contracts and purposes");
     }
     error!(faults = report.diagnostics.len(), generation, "new contracts and purposes are refused, the old ones stay");
+    let first = report.diagnostics.first().map(|fault| format!(", the first {} at {}", fault.code, fault.place));
+    let (faults, first) = (report.diagnostics.len(), first.unwrap_or_default());
+    format!("the new contracts and purposes have {faults} faults{first}; {}", stays(generation))
+}
+
+fn stays(generation: u64) -> String {
+    format!("generation {generation} stays in force until SIGHUP finds others")
 }

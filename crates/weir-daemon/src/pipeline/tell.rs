@@ -25,9 +25,10 @@ impl Shared {
 
     /// Reads contracts and purposes anew; they come into force when the ledger knows of them.
     pub(crate) fn reload(&self) {
-        self.rules.reload(&self.metrics, |policy| {
+        let refused = self.rules.reload(&self.metrics, |policy| {
             self.is_told(tell_policy(self.lake.ledger(), Collector::Run, policy, self.clock.now_ms()))
         });
+        self.health.refuse_policy(refused);
     }
 
     /// Tells the ledger which secrets there are; while that fails, it stands in the way.

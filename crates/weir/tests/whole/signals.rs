@@ -35,7 +35,7 @@ fn sigterm_commits_what_is_held() {
     Weir::new(&world, ["audit"]).run().assert_done();
 }
 
-/// New contracts with a fault are refused and the old stay in force; without the fault they take effect.
+/// New contracts with a fault are refused and the old stay in force, which the pages say all the while; without the fault they take effect.
 #[test]
 fn sighup_takes_good_contracts_only() {
     let broker = Broker::given();
@@ -53,11 +53,19 @@ fn sighup_takes_good_contracts_only() {
     daemon.until("the contracts are refused", |daemon| reloads(daemon, "refused") > 0.5);
     assert!((daemon.metrics().sum("weir_policy_generation", &[]) - 1.0).abs() < 0.1, "the old policy stays");
     daemon.until_ready();
+    let refused = |daemon: &Daemon| daemon.metrics().sum("weir_policy_refused", &[]) > 0.5;
+    assert!(refused(&daemon), "the old policy stays, and the metric says so for as long as it does");
+    daemon.until("/readyz says so", |daemon| daemon.page("/readyz").starts_with("200 ready\npolicy: "));
+    let page = daemon.page("/readyz");
+    assert!(page.contains("schemas/checkout/health.toml:"), "{page}");
+    assert!(page.contains("generation 1 stays in force"), "{page}");
 
     fs::write(&contract, sound.replace("version     = 1", "version     = 2")).unwrap();
     daemon.signal("HUP");
     daemon.until("the contracts are taken", |daemon| reloads(daemon, "applied") > 0.5);
     assert!((daemon.metrics().sum("weir_policy_generation", &[]) - 2.0).abs() < 0.1, "a new policy is in force");
+    assert!(!refused(&daemon), "what was refused is mended");
+    daemon.until("/readyz says no more of it", |daemon| daemon.page("/readyz") == "200 ready\n");
     daemon.signal("TERM");
     daemon.end(Duration::from_secs(30)).assert_done();
 }
