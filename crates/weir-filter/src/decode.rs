@@ -117,6 +117,12 @@ impl Decoder {
     pub(crate) fn forget(&mut self) {
         self.index.forget();
     }
+
+    /// Tells whether these bytes are still there of what was read.
+    #[cfg(test)]
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        self.index.holds(bytes)
+    }
 }
 
 /// The reading of one record, before its text is walked.

@@ -216,3 +216,6 @@ impl<P: Purpose> Means<P> {
         Self { keys: KeyCache::default(), tables: Tables::new(policy) }
     }
 }
+
+#[cfg(test)]
+mod tests;

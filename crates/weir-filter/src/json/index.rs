@@ -62,6 +62,12 @@ impl Index {
     pub(crate) fn forget(&mut self) {
         self.near.forget();
     }
+
+    /// Tells whether these bytes are still there of a text that was read.
+    #[cfg(test)]
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        self.near.text.windows(bytes.len()).any(|found| found == bytes)
+    }
 }
 
 impl Scan {

@@ -5,6 +5,8 @@ mod explain;
 #[cfg(test)]
 mod fates;
 #[cfg(test)]
+mod seal;
+#[cfg(test)]
 mod sealed;
 #[cfg(test)]
 mod values;
