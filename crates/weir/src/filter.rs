@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use serde::Serialize;
 use weir_daemon::SystemClock;
 use weir_daemon::files::{self, Accounting, FileSetup, FilesError, Input};
-use weir_daemon::pipeline::RunError;
-use weir_lake::{CommitError, LakeError};
+use weir_lake::CommitError;
 
 use crate::cli::{Global, OutputFormat};
 use crate::exit::{Exit, Failure};
 use crate::table::Table;
-use crate::{output, setup};
+use crate::{output, run, setup};
 
 /// Arguments of `weir filter`.
 #[derive(Debug, clap::Args)]
@@ -98,14 +97,38 @@ fn table(accounting: &Accounting) -> Table {
 fn exit_of(why: &FilesError) -> Exit {
     match why {
         FilesError::Broader(_) => Exit::NotAllowed,
-        FilesError::Commit(CommitError::Lake(LakeError::Ledger(ledger)))
-        | FilesError::Lake(LakeError::Ledger(ledger))
-        | FilesError::Ledger(ledger) => setup::ledger_exit(ledger),
-        FilesError::Lake(LakeError::StoreKeys(keys)) if keys.may_pass() => Exit::Unavailable,
-        FilesError::Commit(_) | FilesError::Lake(_) => Exit::Io,
-        FilesError::Start(RunError::Brokers(_) | RunError::NoSource) => Exit::Config,
+        FilesError::Commit(CommitError::Lake(why)) | FilesError::Lake(why) => setup::lake_exit(why),
+        FilesError::Commit(_) => Exit::Io,
         FilesError::Input(_) => Exit::NoInput,
-        FilesError::Start(_) => Exit::Data,
+        FilesError::Ledger(why) => setup::ledger_exit(why),
+        FilesError::Start(why) => run::exit_of(why),
         FilesError::Stopped(_) => Exit::Retry,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_daemon::pipeline::RunError;
+    use weir_lake::LakeError;
+
+    use super::*;
+
+    /// A script tells what is wrong with a lake by the code, whichever verb met it.
+    #[test]
+    fn fault_of_the_lake_ends_filter_as_it_ends_run() {
+        let faults: [(fn() -> LakeError, Exit); 3] = [
+            (|| LakeError::Encrypted, Exit::NotAllowed),
+            (|| LakeError::OtherGroup { group: "weir-2".to_owned() }, Exit::NotAllowed),
+            (|| LakeError::NoCoverage, Exit::Data),
+        ];
+        for (fault, exit) in faults {
+            let ends = [
+                run::exit_of(&RunError::Lake(fault())),
+                exit_of(&FilesError::Start(RunError::Lake(fault()))),
+                exit_of(&FilesError::Lake(fault())),
+                exit_of(&FilesError::Commit(fault().into())),
+            ];
+            assert_eq!(ends, [exit; 4], "{}", fault());
+        }
     }
 }

@@ -69,7 +69,8 @@ fn share_heaps() {
     warn!(%error, "could not start anew with {HEAPS}=2: the daemon will take more memory");
 }
 
-fn exit_of(why: &RunError) -> Exit {
+/// Returns the exit code of what ends the pipeline.
+pub(crate) fn exit_of(why: &RunError) -> Exit {
     match why {
         RunError::Accounting(_) | RunError::Panicked { .. } | RunError::Thread { .. } => Exit::Software,
         RunError::Consent(_) => Exit::Data,
