@@ -46,5 +46,5 @@ pub use partition::TopicPartition;
 pub use poll::{PollLimits, Polled, Records, reads_headers};
 pub use problem::{Problem, Reach};
 pub use producer::{Outgoing, Producer, SendError};
-pub use raw_life::{Overstay, overstays};
+pub use raw_life::{Overstay, RawLife};
 pub use tail::Tail;

@@ -28,22 +28,38 @@ pub struct Overstay {
     allowed: Duration,
 }
 
-/// Returns those of `topics` that may keep a record for longer than `allowed`; topics that do not exist keep none.
-///
-/// # Errors
-/// When the brokers do not answer, or do not say how they are set: nobody may guess.
-pub fn overstays(brokers: &Brokers, topics: &[String], allowed: Duration) -> Result<Vec<Overstay>, AskError> {
-    let (cluster, admin) = (Cluster::connect(brokers)?, Admin::connect(brokers, PATIENCE)?);
-    let mut overstays = Vec::new();
-    for topic in topics {
-        // Asked about a topic that does not exist, brokers say nothing instead of that it does not.
-        match cluster.partitions(topic, PATIENCE) {
-            Ok(_) => overstays.extend(overstay(topic, &admin.options(topic)?, allowed)),
-            Err(AskError::TopicMissing(_)) => {}
-            Err(error) => return Err(error),
-        }
+/// A line to the brokers for the one question how long they keep records, which is asked again and again.
+#[expect(missing_debug_implementations, reason = "the clients' options may hold passwords")]
+pub struct RawLife {
+    cluster: Cluster,
+    admin: Admin,
+}
+
+impl RawLife {
+    /// Makes the clients; connects with the first question.
+    ///
+    /// # Errors
+    /// [`AskError::Client`] when librdkafka cannot be set up with these options.
+    pub fn connect(brokers: &Brokers) -> Result<Self, AskError> {
+        Ok(Self { cluster: Cluster::connect(brokers)?, admin: Admin::connect(brokers, PATIENCE)? })
     }
-    Ok(overstays)
+
+    /// Returns those of `topics` that may keep a record for longer than `allowed`; topics that do not exist keep none.
+    ///
+    /// # Errors
+    /// When the brokers do not answer, or do not say how they are set: nobody may guess.
+    pub fn overstays(&self, topics: &[String], allowed: Duration) -> Result<Vec<Overstay>, AskError> {
+        let mut overstays = Vec::new();
+        for topic in topics {
+            // Asked about a topic that does not exist, brokers say nothing instead of that it does not.
+            match self.cluster.partitions(topic, PATIENCE) {
+                Ok(_) => overstays.extend(overstay(topic, &self.admin.options(topic)?, allowed)),
+                Err(AskError::TopicMissing(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(overstays)
+    }
 }
 
 fn overstay(topic: &str, options: &TopicOptions, allowed: Duration) -> Option<Overstay> {

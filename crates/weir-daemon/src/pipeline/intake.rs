@@ -18,7 +18,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 use weir_filter::{Origin, Record};
 use weir_lake::PartitionId;
-use weir_source::{Brokers, Consumer, Lag, Membership, PollLimits, Polled, Problem, Reach, Tail};
+use weir_source::{Brokers, Consumer, Lag, Membership, PollLimits, Polled, Problem, RawLife, Reach, Tail};
 
 use crate::health::{Heart, Obstacle};
 use crate::logging::Throttle;
@@ -42,6 +42,8 @@ pub(crate) struct Intake {
     brokers: Brokers,
     membership: Membership,
     retention: Retention,
+    /// Who is asked about it: made once for each line.
+    raw_life: Option<RawLife>,
     /// When it was looked at last, on the monotonic clock.
     retention_asked_ms: i64,
     until: Until,
@@ -133,6 +135,7 @@ impl Intake {
             brokers,
             membership,
             retention,
+            raw_life: None,
             retention_asked_ms: 0,
             until,
             limits: BatchLimits::of(&shared.config.lake),
@@ -155,7 +158,10 @@ impl Intake {
     pub(crate) fn run(mut self) -> Result<(), RunError> {
         loop {
             self.session = Session::default();
-            (self.number, self.brokers) = self.line.current();
+            if self.has_other_line() {
+                (self.number, self.brokers) = self.line.current();
+                self.raw_life = None;
+            }
             if !self.await_retention()? {
                 return Ok(());
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::warn;
 use weir_policy::PurposeId;
-use weir_source::{AskError, overstays};
+use weir_source::{AskError, RawLife};
 
 use super::Intake;
 use crate::config::ConsentSource;
@@ -17,7 +17,7 @@ use crate::pipeline::{RunError, Until};
 
 impl Intake {
     /// Waits until no topic keeps raw records for too long; `false` when the daemon is asked to end before.
-    pub(super) fn await_retention(&self) -> Result<bool, RunError> {
+    pub(super) fn await_retention(&mut self) -> Result<bool, RunError> {
         loop {
             match self.overstaying() {
                 Ok(found) if found.is_empty() || self.retention.allow_longer => {
@@ -45,7 +45,7 @@ impl Intake {
     }
 
     /// Tells whether the topics are still what they were: one that was missing may be there by now.
-    pub(super) fn keeps_retention(&self) -> bool {
+    pub(super) fn keeps_retention(&mut self) -> bool {
         loop {
             match self.overstaying() {
                 Ok(found) => return found == self.shared.health.allowances(),
@@ -68,7 +68,7 @@ impl Intake {
     }
 
     /// Returns in words which topics may keep records for too long.
-    fn overstaying(&self) -> Result<Vec<String>, AskError> {
+    fn overstaying(&mut self) -> Result<Vec<String>, AskError> {
         if !self.retention.is_checked {
             return Ok(Vec::new());
         }
@@ -79,7 +79,16 @@ impl Intake {
         if let ConsentSource::Topic(inbox) = &self.shared.config.consent {
             topics.push(inbox.clone());
         }
-        match overstays(&self.brokers, &topics, shortest.min(self.retention.deadline)) {
+        let raw_life = match &mut self.raw_life {
+            Some(raw_life) => raw_life,
+            empty => empty.insert(RawLife::connect(&self.brokers)?),
+        };
+        let asked = raw_life.overstays(&topics, shortest.min(self.retention.deadline));
+        if asked.is_err() {
+            // The files that its options name may be others by now, and a client reads them once.
+            self.raw_life = None;
+        }
+        match asked {
             Ok(found) => Ok(found.iter().map(ToString::to_string).collect()),
             // Nobody may guess; who allows more need not be told how much it is.
             Err(error @ AskError::Refused(_)) => Ok(vec![format!("how long raw records stay is unknown: {error}")]),
