@@ -253,7 +253,7 @@ impl ConsentTopics {
         self.repair(&late)?;
         self.keeper.answer(&self.cluster, &mut self.feed, &mut self.tail, turned)?;
         self.keep(clocks, turned)?;
-        self.keeper.settle(turned);
+        self.keeper.settle(&self.feed, turned);
         if self.asked.is_none_or(|asked| asked.elapsed() >= self.settings.ask_every) {
             self.asked = Some(Instant::now());
             self.ask(clocks)?;

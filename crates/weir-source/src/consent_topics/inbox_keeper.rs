@@ -5,6 +5,9 @@
 //! came: what the former owner published is in the store by then. Here the group's committed offsets count: there is
 //! no table that could hold them, and taking a record twice changes nothing. Brokers forget them when the group was empty for long:
 //! then nobody knows whether records went from the inbox that were never taken, and consent stops unless none ever went.
+//!
+//! A state topic without a record is one that was lost, or one that nothing has led to yet, as when all records so far were refused. Whoever
+//! took a partition from its beginning for this very topic knows that it is the latter, and notes that beside the offset, for the others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,8 +18,9 @@ use weir_lake::Span;
 
 use super::{ConsentStop, Halt, PATIENCE, Turned, is_at_end, state_feed::StateFeed};
 use crate::{
+    acknowledge::Committed,
     brokers::Brokers,
-    cluster::{AskError, Bounds, Cluster},
+    cluster::{AskError, Bounds, Cluster, has_topic_id},
     consumer::{Assigned, Consumer, FirstOffset, Membership, Start, of_id},
     coverage::Position,
     partition::TopicPartition,
@@ -34,7 +38,7 @@ pub(super) struct InboxKeeper {
     waiting: Option<Assigned>,
     /// What is published and the group has not taken yet: it takes no offsets while partitions move.
     owed: Vec<Span>,
-    /// Partitions that this member took from their beginnings while the state topic was empty.
+    /// Partitions that were taken from their beginnings while the state topic was empty: whatever they led to is in it.
     whole: Vec<TopicPartition>,
 }
 
@@ -117,14 +121,15 @@ impl InboxKeeper {
     ) -> Result<Vec<Option<i64>>, Halt> {
         let bounds = cluster.bounds(names, PATIENCE)?;
         let committed = self.consumer.committed(names, PATIENCE)?;
-        let watermark = |((name, Bounds { start, .. }), committed): ((&TopicPartition, &Bounds), Option<i64>)| {
-            match (feed.has_states(), committed) {
+        let watermark = |((name, Bounds { start, .. }), committed): ((&TopicPartition, &Bounds), Option<Committed>)| {
+            let is_whole = committed.as_ref().is_some_and(|committed| is_whole(committed, feed));
+            match (feed.has_states(), committed.map(|committed| committed.next)) {
                 (true, None) if *start > 0 => {
                     Err(Halt::Stop(ConsentStop::InboxForgotten { partition: name.clone(), first: *start }))
                 }
                 // All that was ever said is there to be taken again.
                 (false, Some(_)) if *start == 0 => Ok(None),
-                (false, Some(taken)) if taken > *start => Err(Halt::Stop(ConsentStop::StatesLost {
+                (false, Some(taken)) if taken > *start && !is_whole => Err(Halt::Stop(ConsentStop::StatesLost {
                     topic: feed.topic().to_owned(),
                     partition: name.clone(),
                     first: *start,
@@ -171,8 +176,12 @@ impl InboxKeeper {
 
     /// Tells the group how far the inbox is published, and once more what it did not take before: every daemon waits for its
     /// offsets, and a partition that stays here may get no other record that would move them.
-    pub(super) fn settle(&mut self, turned: &mut Turned) {
-        match self.consumer.commit_now(&self.owed) {
+    pub(super) fn settle(&mut self, feed: &StateFeed, turned: &mut Turned) {
+        let note = |name: &TopicPartition| {
+            let whole = self.whole.contains(name).then(|| whole_note(feed)).flatten();
+            whole.unwrap_or_default()
+        };
+        match self.consumer.commit_now(&self.owed, note) {
             Ok(()) => self.owed.clear(),
             Err(error) => {
                 tracing::debug!(%error, "could not commit the inbox, it is tried again");
@@ -202,10 +211,13 @@ impl InboxKeeper {
         let names: Vec<_> = ends.iter().map(|(name, _)| name.clone()).collect();
         let committed = self.consumer.committed(&names, PATIENCE)?;
         for ((name, bounds), committed) in ends.iter().zip(committed) {
+            let is_whole =
+                self.whole.contains(name) || committed.as_ref().is_some_and(|committed| is_whole(committed, feed));
             // Records may have gone before the group said how far it was.
-            let Some(next) = committed.or((bounds.start == 0).then_some(0)) else { return Ok(false) };
+            let next = committed.map(|committed| committed.next).or((bounds.start == 0).then_some(0));
+            let Some(next) = next else { return Ok(false) };
             // What was taken led to nothing that is there now: that may be so, or what it led to was lost.
-            if next > bounds.start && !feed.has_states() && !self.whole.contains(name) {
+            if next > bounds.start && !feed.has_states() && !is_whole {
                 return Ok(false);
             }
             let next = next.max(bounds.start);
@@ -215,6 +227,17 @@ impl InboxKeeper {
         }
         Ok(true)
     }
+}
+
+/// Tells whether what was taken of a partition was taken for the state topic as it is now, and from the partition's beginning.
+fn is_whole(committed: &Committed, feed: &StateFeed) -> bool {
+    whole_note(feed).is_some_and(|note| committed.note == note)
+}
+
+/// Returns the note that says so; none where a topic made anew could not be told from this one.
+fn whole_note(feed: &StateFeed) -> Option<String> {
+    let incarnation = feed.incarnation();
+    has_topic_id(&incarnation).then(|| format!("whole for {incarnation}"))
 }
 
 /// Passes on what may pass, and stops for the rest.

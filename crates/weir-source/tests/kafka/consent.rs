@@ -447,6 +447,32 @@ fn lost_state_topic_is_made_from_a_whole_inbox_and_from_no_other() {
     assert_eq!(daemon.store.age_ms(0), None, "nobody vouches for the store");
 }
 
+/// Goal: where no record of the inbox ever counted, a daemon that has no partition of it is current all the same; and what another took for
+/// a state topic that is gone says nothing about the one that took its place. Method: the daemon that has the partition takes no turn
+/// while another starts.
+#[test]
+fn daemon_without_a_partition_is_current_where_nothing_counted_and_not_where_it_was_lost() {
+    let scene = Scene::set("refused-only", 1);
+    scene.write(b"acme/user/u-1", b"{");
+    let mut owner = scene.daemon();
+    owner.catch_up();
+    assert_eq!(owner.total.refused, [(InboxFault::Json, 1)].into());
+    let mut other = scene.daemon();
+    other.catch_up();
+    assert_eq!(records(&scene.settings().state_topic()), 0);
+    drop(other);
+
+    scene.say("a", Status::Withdrawn, DAY_MS);
+    owner.catch_up();
+    admin().delete(&scene.settings().state_topic()).expect("the broker deletes the topic");
+    let mut other = scene.daemon();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < deadline {
+        let turned = other.turn().unwrap_or_else(|stop| panic!("{stop}"));
+        assert!(!turned.current, "a withdrawal is lost, and somebody vouches for the store");
+    }
+}
+
 /// Goal: what cannot be read is not passed over. Method: a foreign record stops the vouching, its tombstone brings it back.
 #[test]
 fn foreign_record_on_the_state_topic_keeps_the_store_from_being_current() {
