@@ -83,7 +83,7 @@ metrics! {
         rows_written: Counter = "weir_rows_written_total",
         /// Bytes of committed files.
         bytes_written: Counter = "weir_bytes_written_total",
-        /// Records between the lake's watermark and the end of the partition.
+        /// Records between the lake's watermark and the end of the partition; topics that are bound to tenants are one, `(bound)`.
         lag: Family<PartitionLabels, Gauge> = "kafka_consumer_lag",
         /// Partitions assigned to this daemon.
         partitions: Gauge = "weir_partitions",

@@ -324,7 +324,7 @@ pub struct InvariantLabels {
 /// One partition of a source topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PartitionLabels {
-    /// Topic, as configured.
+    /// Topic, as configured; one word for all that are bound to tenants.
     pub topic: Arc<str>,
     /// Number of the partition.
     pub partition: i32,

@@ -7,6 +7,7 @@
 
 mod assign;
 mod caught_up;
+mod gauges;
 pub(crate) mod retention;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,12 +23,12 @@ use weir_source::{Brokers, Consumer, Lag, Membership, PollLimits, Polled, Proble
 
 use crate::health::{Heart, Obstacle};
 use crate::logging::Throttle;
-use crate::metrics::labels::{Closing, ClosingLabels, PartitionLabels, QueueLabels, QueueName, Word, Words};
+use crate::metrics::labels::{Closing, ClosingLabels, QueueLabels, QueueName, Word, Words};
 use crate::pipeline::batch::{BatchLimits, Closed};
 use crate::pipeline::commit::Outcome;
 use crate::pipeline::fill::Filling;
 use crate::pipeline::line::Line;
-use crate::pipeline::shared::{Shared, seconds};
+use crate::pipeline::shared::Shared;
 use crate::pipeline::{RunError, Until};
 use caught_up::Goal;
 use retention::Retention;
@@ -413,46 +414,6 @@ impl Intake {
             .and_then(|mut tail| consumer.settle(&mut tail, &few, LAG_PATIENCE));
         if let Err(error) = settled {
             debug!(%error, "could not look at the ends of the partitions");
-        }
-    }
-
-    /// Brings the gauges up to date, and asks the brokers for the ends once in a while.
-    fn show(&mut self, consumer: &Consumer) {
-        let now_ms = self.shared.clock.elapsed_ms();
-        if self.session.lag_asked_ms.is_some_and(|asked| now_ms - asked < LAG_EVERY_MS) {
-            return;
-        }
-        self.session.lag_asked_ms = Some(now_ms);
-        let metrics = &self.shared.metrics;
-        let in_flight_ms = self.in_flight.map(|batch| batch.opened_ms);
-        let oldest_ms = in_flight_ms.into_iter().chain(self.filling.open.opened_ms()).min();
-        metrics.oldest_uncommitted_seconds.set(seconds(oldest_ms.map_or(0, |oldest| now_ms - oldest)));
-        metrics.open_bytes.set(i64::try_from(self.filling.open.filtered.memory()).unwrap_or(i64::MAX));
-        if self.session.retake_ms.is_some() {
-            return self.show_standing(consumer);
-        }
-        let Ok(lags) = consumer.lag(LAG_PATIENCE) else { return };
-        self.pass_markers(consumer, &lags);
-        self.session.lacks_topic &= lags.is_empty();
-        if !self.session.lacks_topic {
-            self.shared.health.clear(Obstacle::Kafka);
-        }
-        metrics.lag.clear();
-        metrics.partitions.set(i64::try_from(lags.len()).unwrap_or(i64::MAX));
-        for lag in lags {
-            let partition = &lag.position.partition;
-            let committed = self.session.watermarks.get(partition).copied().unwrap_or(lag.start);
-            let labels = PartitionLabels { topic: Arc::clone(&partition.topic), partition: partition.partition };
-            metrics.lag.get_or_create_owned(&labels).set((lag.end - committed).max(0));
-        }
-    }
-
-    /// Shows how far partitions that stand still fall behind.
-    fn show_standing(&self, consumer: &Consumer) {
-        for (partition, bounds) in consumer.whole(LAG_PATIENCE).unwrap_or_default() {
-            let Some(committed) = self.session.standing.get(&partition) else { continue };
-            let labels = PartitionLabels { topic: partition.topic, partition: partition.partition };
-            self.shared.metrics.lag.get_or_create_owned(&labels).set((bounds.end - committed).max(0));
         }
     }
 }
