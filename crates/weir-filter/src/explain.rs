@@ -90,7 +90,7 @@ impl Filter {
             let records = std::slice::from_ref(record);
             let opened = Opened::new(records, &mut self.events, &self.keys, |_, code| refused = Some(code));
             let explained = opened.lend(|records| self.explain_unless_sealed(records.first()?, consent, now_ms));
-            self.decoder.forget();
+            self.forget();
             explained.unwrap_or_else(|| quarantined(refused.expect("a sealed record opens or is malformed")))
         })
     }

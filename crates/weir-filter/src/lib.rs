@@ -140,9 +140,15 @@ impl Filter {
                 let refuse = |record: &Record<'_>, code| out.quarantine(record, code);
                 let opened = Opened::new(records, &mut self.events, &self.keys, refuse);
                 opened.lend(|records| self.apply_together(records, consent, now_ms, out));
-                self.decoder.forget();
+                self.forget();
             }
         }
+    }
+
+    /// Overwrites what was read of data that was opened.
+    fn forget(&mut self) {
+        self.decoder.forget();
+        self.events.forget();
     }
 
     /// Filters records that are read together, but those that are sealed.

@@ -11,6 +11,7 @@ use crate::record::Record;
 use crate::tally::{Fate, FieldCounts};
 use std::ops::Range;
 use weir_policy::{Contract, ContractIx, Policy, PurposeId, PurposeSet};
+use zeroize::Zeroize as _;
 
 /// What decoding leaves; its buffers are used again for the next records.
 #[derive(Default)]
@@ -70,6 +71,17 @@ impl Events {
         wides.clear();
         written.clear();
         sealed.clear();
+    }
+
+    /// Overwrites what was written of the events' texts.
+    pub(crate) fn forget(&mut self) {
+        self.written.zeroize();
+    }
+
+    /// Tells whether these bytes were written.
+    #[cfg(test)]
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        self.written.windows(bytes.len()).any(|found| found == bytes)
     }
 
     /// Forgets what a record left that is no event.
