@@ -77,7 +77,7 @@ pub fn start(level: LevelFilter, format: LogFormat, color: Color) {
 ///
 /// A formatted message is left out: what was formatted into it may come from an event.
 fn say_panic(panic: &PanicHookInfo<'_>) {
-    if weir_source::reads_headers() {
+    if weir_source::reads_foreign_text() {
         return;
     }
     let place = panic.location().map(ToString::to_string).unwrap_or_default();

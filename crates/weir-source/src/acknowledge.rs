@@ -12,6 +12,7 @@ use weir_lake::{Receipt, Span};
 use crate::{
     cluster::{AskError, of_answer},
     consumer::{Consumer, of_id},
+    foreign,
     partition::{TopicPartition, named, names, placed},
 };
 
@@ -64,7 +65,11 @@ impl Consumer {
         let committed = |name: &TopicPartition| {
             let found = answer.find_partition(&name.topic, name.partition)?;
             match found.offset() {
-                Offset::Offset(next) => Some(Committed { next, note: found.metadata().to_owned() }),
+                Offset::Offset(next) => {
+                    // The binding panics on metadata that is not UTF-8, and then it is no note of ours.
+                    let note = foreign::read(|| found.metadata().to_owned()).unwrap_or_default();
+                    Some(Committed { next, note })
+                }
                 Offset::Beginning | Offset::End | Offset::Invalid | Offset::Stored | Offset::OffsetTail(_) => None,
             }
         };

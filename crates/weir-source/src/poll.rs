@@ -6,9 +6,7 @@
 //! needs one loop and no callback.
 
 use std::{
-    cell::Cell,
     hint::black_box,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -26,6 +24,7 @@ use crate::{
     cluster::AskError,
     consumer::{Assigned, Consumer, PATIENCE, Revoked},
     context::{Move, gain, give_up},
+    foreign,
     partition::TopicPartition,
     problem::Problem,
 };
@@ -274,15 +273,6 @@ impl Consumer {
     }
 }
 
-thread_local! {
-    static READS_HEADERS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Tells whether this thread reads headers: a panic is no fault of weir's then, and any producer can cause as many as it likes.
-pub fn reads_headers() -> bool {
-    READS_HEADERS.get()
-}
-
 /// Looks at the end of a value, behind which the headers lie: another core wrote them, and nobody waits for this look.
 fn bring_near(message: &BorrowedMessage<'_>) {
     black_box(message.payload().and_then(<[u8]>::last).copied());
@@ -295,14 +285,12 @@ const NEAR: usize = 8;
 fn attributes<'m>(message: &'m BorrowedMessage<'_>, pairs: &mut Vec<(&'m str, &'m [u8])>) {
     let Some(headers) = message.headers() else { return };
     let before = pairs.len();
-    // The binding panics on a header whose name is not UTF-8, which any producer can send.
-    READS_HEADERS.set(true);
-    let read = catch_unwind(AssertUnwindSafe(|| {
+    // The binding panics on a header whose name is not UTF-8.
+    let read = foreign::read(|| {
         let named = headers.iter().filter(|header| is_attribute(header.key));
         pairs.extend(named.filter_map(|header| header.value.map(|value| (header.key, value))));
-    }));
-    READS_HEADERS.set(false);
-    if read.is_err() {
+    });
+    if read.is_none() {
         pairs.truncate(before);
         pairs.push(UNREADABLE);
     }
