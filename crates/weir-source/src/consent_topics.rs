@@ -164,9 +164,10 @@ pub enum ConsentStop {
         /// The first offset that it still has.
         first: i64,
     },
-    /// The state topic is empty, and the inbox no longer has all that it was made from.
+    /// The state topic is empty or another one than before, and the inbox no longer has all that it was made from.
     #[error(
-        "the state topic {topic} is empty, and the inbox dropped the records of {partition} before {first} that it was made from;          have all choices written again, then set the offsets of the inbox's group to the earliest"
+        "the state topic {topic} was made anew or is empty, and the inbox dropped the records of {partition} before {first} that it was made from; \
+         have all choices written again, then set the offsets of the inbox's group to the earliest"
     )]
     StatesLost {
         /// Name of the state topic.
@@ -277,7 +278,7 @@ impl ConsentTopics {
         match self.publish(&taken, &receipts) {
             Ok(()) => {
                 turned.receipts += u64::try_from(receipts.len()).unwrap_or(u64::MAX);
-                self.keeper.acknowledged(&self.store, taken.spans);
+                self.keeper.acknowledged(&self.store, taken);
                 Ok(())
             }
             Err(error) => {

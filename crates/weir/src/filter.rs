@@ -98,11 +98,11 @@ fn exit_of(why: &FilesError) -> Exit {
     match why {
         FilesError::Broader(_) => Exit::NotAllowed,
         FilesError::Commit(CommitError::Lake(why)) | FilesError::Lake(why) => setup::lake_exit(why),
-        FilesError::Commit(_) => Exit::Io,
+        FilesError::Commit(CommitError::Unbalanced(_) | CommitError::WrongSpan { .. }) => Exit::Software,
         FilesError::Input(_) => Exit::NoInput,
         FilesError::Ledger(why) => setup::ledger_exit(why),
         FilesError::Start(why) => run::exit_of(why),
-        FilesError::Stopped(_) => Exit::Retry,
+        FilesError::Commit(CommitError::Fenced { .. } | CommitError::Stale(_)) | FilesError::Stopped(_) => Exit::Retry,
     }
 }
 

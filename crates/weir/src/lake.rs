@@ -162,20 +162,26 @@ fn ls(global: &Global, config: &Config, args: &LsArgs) -> Result<(), Failure> {
     if let Some(engine) = args.sql {
         return output::print(views(&tables, engine.dialect()));
     }
-    let (policy, _) = setup::policy(global, config)?;
+    let policy = setup::policy(global, config).map(|(policy, _)| policy).ok();
+    if policy.is_none() {
+        output::remark("the contracts have faults, so nobody knows which tables they declare: see `weir validate`");
+    }
     match args.format {
-        OutputFormat::Json => output::print_json(&tables.iter().map(|table| json(table, &policy)).collect::<Vec<_>>()),
+        OutputFormat::Json => {
+            output::print_json(&tables.iter().map(|table| json(table, policy.as_ref())).collect::<Vec<_>>())
+        }
         OutputFormat::Text => {
-            output::print(format_args!("{}\n{}{}", lake.folder(), table(&tables), undeclared(&tables, &policy)))
+            let undeclared = policy.map(|policy| undeclared(&tables, &policy)).unwrap_or_default();
+            output::print(format_args!("{}\n{}{undeclared}", lake.folder(), table(&tables)))
         }
     }
 }
 
-fn json(table: &TableSummary, policy: &Policy) -> serde_json::Value {
+fn json(table: &TableSummary, policy: Option<&Policy>) -> serde_json::Value {
     let columns = table.columns.iter().map(|(name, delta_type)| json!({ "name": name, "type": delta_type }));
     json!({
         "table": table.table.to_string(),
-        "declared": is_declared(&table.table, policy),
+        "declared": policy.and_then(|policy| is_declared(&table.table, policy)),
         "version": table.version,
         "files": table.files,
         "rows": table.rows,

@@ -128,7 +128,7 @@ fn refuse(report: &Report, generation: u64) -> String {
     error!(faults = report.diagnostics.len(), generation, "new contracts and purposes are refused, the old ones stay");
     let first = report.diagnostics.first().map(|fault| format!(", the first {} at {}", fault.code, fault.place));
     let (faults, first) = (report.diagnostics.len(), first.unwrap_or_default());
-    format!("the new contracts and purposes have {faults} faults{first}; {}", stays(generation))
+    format!("faults in the new contracts and purposes: {faults}{first}; {}", stays(generation))
 }
 
 fn stays(generation: u64) -> String {

@@ -73,12 +73,13 @@ impl Events {
         sealed.clear();
     }
 
-    /// Overwrites what was written of the events' texts.
+    /// Overwrites what was written of the events' texts, also of those before the last ones; the buffer stays as long until it is cleared.
     pub(crate) fn forget(&mut self) {
-        self.written.zeroize();
+        self.written.resize(self.written.capacity(), 0);
+        self.written.as_mut_slice().zeroize();
     }
 
-    /// Tells whether these bytes were written.
+    /// Tells whether these bytes are there of what was written.
     #[cfg(test)]
     pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
         self.written.windows(bytes.len()).any(|found| found == bytes)

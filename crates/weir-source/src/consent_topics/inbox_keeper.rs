@@ -6,8 +6,9 @@
 //! no table that could hold them, and taking a record twice changes nothing. Brokers forget them when the group was empty for long:
 //! then nobody knows whether records went from the inbox that were never taken, and consent stops unless none ever went.
 //!
-//! A state topic without a record is one that was lost, or one that nothing has led to yet, as when all records so far were refused. Whoever
-//! took a partition from its beginning for this very topic knows that it is the latter, and notes that beside the offset, for the others.
+//! An offset says what was taken; what it led to is in the state topic, which may have been lost since and made anew. So a note beside
+//! each offset names the very topic, and says whether anything of the partition is in it yet: nothing is while all records so far were
+//! refused. An offset for another topic does not count. One without a note, as operators set them, is believed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,8 +39,8 @@ pub(super) struct InboxKeeper {
     waiting: Option<Assigned>,
     /// What is published and the group has not taken yet: it takes no offsets while partitions move.
     owed: Vec<Span>,
-    /// Partitions that were taken from their beginnings while the state topic was empty: whatever they led to is in it.
-    whole: Vec<TopicPartition>,
+    /// Partitions that were taken from their beginnings for an empty state topic, and led to nothing yet.
+    fruitless: Vec<TopicPartition>,
 }
 
 /// What a turn's records led to.
@@ -54,7 +55,14 @@ impl InboxKeeper {
         let (topics, group) = (vec![inbox.to_owned()], group.to_owned());
         let membership = Membership { topics, rules: Vec::new(), group, instance: None, start: FirstOffset::Earliest };
         let consumer = Consumer::join(brokers, &membership)?;
-        Ok(Self { consumer, keeper: Keeper::new(keys), membership, waiting: None, owed: Vec::new(), whole: Vec::new() })
+        Ok(Self {
+            consumer,
+            keeper: Keeper::new(keys),
+            membership,
+            waiting: None,
+            owed: Vec::new(),
+            fruitless: Vec::new(),
+        })
     }
 
     /// Forgets what is under way and joins anew, to take the inbox again from the committed offsets.
@@ -62,7 +70,7 @@ impl InboxKeeper {
         self.keeper.abandoned();
         self.waiting = None;
         self.owed.clear();
-        self.whole.clear();
+        self.fruitless.clear();
         self.consumer = Consumer::join(brokers, &self.membership)?;
         Ok(())
     }
@@ -97,7 +105,7 @@ impl InboxKeeper {
                 // From here on the group knows where each begins, also one that gets no record for long.
                 for Position { partition, next, .. } in started.running {
                     if !feed.has_states() {
-                        self.whole.push(of_id(&partition));
+                        self.fruitless.push(of_id(&partition));
                     }
                     self.owed.push(Span { partition, from: next, to: next });
                 }
@@ -122,19 +130,15 @@ impl InboxKeeper {
         let bounds = cluster.bounds(names, PATIENCE)?;
         let committed = self.consumer.committed(names, PATIENCE)?;
         let watermark = |((name, Bounds { start, .. }), committed): ((&TopicPartition, &Bounds), Option<Committed>)| {
-            let is_whole = committed.as_ref().is_some_and(|committed| is_whole(committed, feed));
-            match (feed.has_states(), committed.map(|committed| committed.next)) {
-                (true, None) if *start > 0 => {
+            match committed {
+                None if *start > 0 => {
                     Err(Halt::Stop(ConsentStop::InboxForgotten { partition: name.clone(), first: *start }))
                 }
-                // All that was ever said is there to be taken again.
-                (false, Some(_)) if *start == 0 => Ok(None),
-                (false, Some(taken)) if taken > *start && !is_whole => Err(Halt::Stop(ConsentStop::StatesLost {
-                    topic: feed.topic().to_owned(),
-                    partition: name.clone(),
-                    first: *start,
-                })),
-                (_, committed) => Ok(committed),
+                Some(committed) if !counts(&committed, *start, feed) => {
+                    // All that was ever said may be there to be taken again.
+                    if *start == 0 { Ok(None) } else { Err(Halt::Stop(states_lost(feed, name, *start))) }
+                }
+                committed => Ok(committed.map(|committed| committed.next)),
             }
         };
         names.iter().zip(&bounds).zip(committed).map(watermark).collect()
@@ -158,7 +162,7 @@ impl InboxKeeper {
                 self.waiting = None;
                 // Their next owner takes what is owed again, which changes nothing.
                 self.owed.retain(|span| !revoked.partitions.contains(&of_id(&span.partition)));
-                self.whole.retain(|name| !revoked.partitions.contains(name));
+                self.fruitless.retain(|name| !revoked.partitions.contains(name));
                 self.consumer.release(revoked);
                 Ok(None)
             }
@@ -168,7 +172,11 @@ impl InboxKeeper {
     }
 
     /// Lets what was published count; the group is told by [`settle`](Self::settle).
-    pub(super) fn acknowledged(&mut self, store: &ConsentStore, spans: Vec<Span>) {
+    pub(super) fn acknowledged(&mut self, store: &ConsentStore, taken: Taken) {
+        let Taken { published, written_back, spans } = taken;
+        if !(published.is_empty() && written_back.is_empty()) {
+            self.fruitless.clear();
+        }
         self.keeper.acknowledged(store);
         self.owed.retain(|owed| spans.iter().all(|span| span.partition != owed.partition));
         self.owed.extend(spans);
@@ -177,9 +185,10 @@ impl InboxKeeper {
     /// Tells the group how far the inbox is published, and once more what it did not take before: every daemon waits for its
     /// offsets, and a partition that stays here may get no other record that would move them.
     pub(super) fn settle(&mut self, feed: &StateFeed, turned: &mut Turned) {
+        let notes = Notes::of(feed);
         let note = |name: &TopicPartition| {
-            let whole = self.whole.contains(name).then(|| whole_note(feed)).flatten();
-            whole.unwrap_or_default()
+            let Some(Notes { fruitful, fruitless }) = &notes else { return String::new() };
+            if self.fruitless.contains(name) { fruitless.clone() } else { fruitful.clone() }
         };
         match self.consumer.commit_now(&self.owed, note) {
             Ok(()) => self.owed.clear(),
@@ -211,15 +220,13 @@ impl InboxKeeper {
         let names: Vec<_> = ends.iter().map(|(name, _)| name.clone()).collect();
         let committed = self.consumer.committed(&names, PATIENCE)?;
         for ((name, bounds), committed) in ends.iter().zip(committed) {
-            let is_whole =
-                self.whole.contains(name) || committed.as_ref().is_some_and(|committed| is_whole(committed, feed));
+            let is_lost = committed.as_ref().is_some_and(|committed| !counts(committed, bounds.start, feed));
+            if is_lost && !self.fruitless.contains(name) {
+                return Ok(false);
+            }
             // Records may have gone before the group said how far it was.
             let next = committed.map(|committed| committed.next).or((bounds.start == 0).then_some(0));
             let Some(next) = next else { return Ok(false) };
-            // What was taken led to nothing that is there now: that may be so, or what it led to was lost.
-            if next > bounds.start && !feed.has_states() && !is_whole {
-                return Ok(false);
-            }
             let next = next.max(bounds.start);
             if !is_at_end(tail, name, next, bounds.end)? {
                 return Ok(false);
@@ -229,15 +236,38 @@ impl InboxKeeper {
     }
 }
 
-/// Tells whether what was taken of a partition was taken for the state topic as it is now, and from the partition's beginning.
-fn is_whole(committed: &Committed, feed: &StateFeed) -> bool {
-    whole_note(feed).is_some_and(|note| committed.note == note)
+/// Tells whether what was taken of a partition that begins at `start` led to what the state topic holds now.
+fn counts(committed: &Committed, start: i64, feed: &StateFeed) -> bool {
+    match Notes::of(feed) {
+        Some(Notes { fruitful, .. }) if committed.note == fruitful => feed.has_states(),
+        Some(Notes { fruitless, .. }) if committed.note == fruitless => true,
+        Some(_) if !committed.note.is_empty() => false,
+        // Nobody says for which topic: nothing can have been taken for an empty one, but what is gone.
+        Some(_) | None => feed.has_states() || committed.next <= start,
+    }
 }
 
-/// Returns the note that says so; none where a topic made anew could not be told from this one.
-fn whole_note(feed: &StateFeed) -> Option<String> {
-    let incarnation = feed.incarnation();
-    has_topic_id(&incarnation).then(|| format!("whole for {incarnation}"))
+/// What is noted beside offsets.
+struct Notes {
+    /// What was taken is in the state topic, as far as it counted.
+    fruitful: String,
+    /// Nothing of it counted yet.
+    fruitless: String,
+}
+
+impl Notes {
+    /// Returns the notes that name the state topic; none where a topic made anew could not be told from it.
+    fn of(feed: &StateFeed) -> Option<Self> {
+        let incarnation = feed.incarnation();
+        has_topic_id(&incarnation).then(|| Self {
+            fruitful: format!("for {incarnation}"),
+            fruitless: format!("nothing yet for {incarnation}"),
+        })
+    }
+}
+
+fn states_lost(feed: &StateFeed, partition: &TopicPartition, first: i64) -> ConsentStop {
+    ConsentStop::StatesLost { topic: feed.topic().to_owned(), partition: partition.clone(), first }
 }
 
 /// Passes on what may pass, and stops for the rest.

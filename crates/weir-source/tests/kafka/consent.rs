@@ -29,6 +29,7 @@ const DAY_MS: i64 = 86_400_000;
 /// One inbox, and what its daemons share: the key ring.
 struct Scene {
     inbox: String,
+    group: String,
     keys: Arc<KeySet>,
     producer: Producer,
     snapshot: Option<SnapshotSettings>,
@@ -49,13 +50,13 @@ impl Scene {
         let folder = tempfile::tempdir().expect("a folder");
         let ring = KeyRing::init(&folder.path().join("keys")).expect("a new ring");
         let producer = Producer::connect(&brokers()).expect("a producer");
-        Self { inbox, keys: ring.snapshot(), producer, snapshot: None }
+        Self { group: inbox.clone(), inbox, keys: ring.snapshot(), producer, snapshot: None }
     }
 
     fn settings(&self) -> ConsentTopicsSettings {
         ConsentTopicsSettings {
             inbox: self.inbox.clone(),
-            group: self.inbox.clone(),
+            group: self.group.clone(),
             creates: StateTopicPolicy::Create,
             ask_every: Duration::from_millis(100),
             snapshot: self.snapshot.clone(),
@@ -440,6 +441,39 @@ fn lost_state_topic_is_made_from_a_whole_inbox_and_from_no_other() {
     drop(daemon);
 
     lose_states();
+    scene.drop_inbox_before(1);
+    let mut daemon = scene.daemon();
+    let stop = daemon.until_it_stops();
+    assert!(matches!(stop, ConsentStop::StatesLost { first: 1, .. }), "{stop}");
+    assert_eq!(daemon.store.age_ms(0), None, "nobody vouches for the store");
+    drop(daemon);
+
+    // Nor where the inbox has dropped all that was taken, with the offsets or without.
+    scene.drop_inbox_before(2);
+    let stop = scene.daemon().until_it_stops();
+    assert!(matches!(stop, ConsentStop::StatesLost { first: 2, .. }), "{stop}");
+    scene.forget_offsets();
+    let stop = scene.daemon().until_it_stops();
+    assert!(matches!(stop, ConsentStop::InboxForgotten { first: 2, .. }), "{stop}");
+}
+
+/// Goal: what was taken for a state topic that was lost does not count for the one that took its place, also once that has records.
+/// Method: another group fills it from the inbox, which then drops what the first group had taken.
+#[test]
+fn offsets_of_a_lost_state_topic_do_not_count_for_the_next_one() {
+    let mut scene = Scene::set("states-anew", 1);
+    scene.say("a", Status::Withdrawn, DAY_MS);
+    let mut daemon = scene.daemon();
+    daemon.catch_up();
+    drop(daemon);
+    admin().delete(&scene.settings().state_topic()).expect("the broker deletes the topic");
+
+    let first = std::mem::replace(&mut scene.group, unique("states-anew-others"));
+    let mut daemon = scene.daemon();
+    daemon.catch_up();
+    drop(daemon);
+    assert_eq!(records(&scene.settings().state_topic()), 1);
+    scene.group = first;
     scene.drop_inbox_before(1);
     let mut daemon = scene.daemon();
     let stop = daemon.until_it_stops();

@@ -36,6 +36,11 @@ fn table_without_a_contract_is_named_and_still_kept_in_order() {
     assert_eq!(listed(&world, TABLE), Some((Some(false), 2)));
     assert_eq!(listed(&world, "_quarantine").map(|(declared, _)| declared), Some(None), "weir's own has no contract");
 
+    let sound = fs::read_to_string(world.path("purposes.toml")).unwrap();
+    fs::write(world.path("purposes.toml"), "[[purpose]]\n").unwrap();
+    assert_eq!(listed(&world, TABLE), Some((None, 2)), "a fault in the contracts hides no table");
+    fs::write(world.path("purposes.toml"), sound).unwrap();
+
     let run = |line: &str| Weir::new(&world, line.split(' ')).run().assert_done();
     run("subject erase --tenant acme --kind user --id u-1 --yes --vacuum-now");
     assert_eq!(listed(&world, TABLE), Some((Some(false), 1)), "a person was not erased from it");

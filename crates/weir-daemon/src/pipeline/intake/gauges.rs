@@ -3,6 +3,7 @@
 //! A topic that is bound to tenants carries what nobody else sends, so its lag would count one tenant's records, mostly under the tenant's
 //! name. The lags of all such topics are added up under one word that no topic can have as its name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prometheus_client::metrics::family::Family;
@@ -64,10 +65,13 @@ fn show_lag(
     rules: &[(String, TopicRules)],
     behind: impl Iterator<Item = (PartitionId, i64)>,
 ) {
-    lag.clear();
+    let mut shown = BTreeMap::<(Arc<str>, i32), i64>::new();
     for (partition, records) in behind {
-        let topic = shown_name(partition.topic, rules);
-        lag.get_or_create_owned(&PartitionLabels { topic, partition: partition.partition }).inc_by(records.max(0));
+        *shown.entry((shown_name(partition.topic, rules), partition.partition)).or_default() += records.max(0);
+    }
+    lag.clear();
+    for ((topic, partition), records) in shown {
+        lag.get_or_create_owned(&PartitionLabels { topic, partition }).set(records);
     }
 }
 
