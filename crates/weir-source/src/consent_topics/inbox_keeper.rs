@@ -173,8 +173,9 @@ impl InboxKeeper {
 
     /// Lets what was published count; the group is told by [`settle`](Self::settle).
     pub(super) fn acknowledged(&mut self, store: &ConsentStore, taken: Taken) {
-        let Taken { published, written_back, spans } = taken;
-        if !(published.is_empty() && written_back.is_empty()) {
+        let Taken { published, spans, .. } = taken;
+        // What is written back goes to the inbox, and comes again.
+        if !published.is_empty() {
             self.fruitless.clear();
         }
         self.keeper.acknowledged(store);
