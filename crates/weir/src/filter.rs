@@ -109,7 +109,7 @@ fn exit_of(why: &FilesError) -> Exit {
 #[cfg(test)]
 mod tests {
     use weir_daemon::pipeline::RunError;
-    use weir_lake::LakeError;
+    use weir_lake::{LakeError, PartitionId, Span};
 
     use super::*;
 
@@ -130,5 +130,14 @@ mod tests {
             ];
             assert_eq!(ends, [exit; 4], "{}", fault());
         }
+    }
+
+    /// Counts that do not add up are a fault of this program, and nothing that another try would mend.
+    #[test]
+    fn fault_of_the_accounting_ends_filter_as_it_ends_run() {
+        let partition = PartitionId { source: "c/t".into(), topic: "events".into(), partition: 0 };
+        let fault = || CommitError::WrongSpan { span: Span { partition: partition.clone(), from: 0, to: 1 } };
+        let ends = [run::exit_of(&RunError::Accounting(fault())), exit_of(&FilesError::Commit(fault()))];
+        assert_eq!(ends, [Exit::Software; 2]);
     }
 }

@@ -134,11 +134,14 @@ impl InboxKeeper {
                 None if *start > 0 => {
                     Err(Halt::Stop(ConsentStop::InboxForgotten { partition: name.clone(), first: *start }))
                 }
-                Some(committed) if !counts(&committed, *start, feed) => {
-                    // All that was ever said may be there to be taken again.
-                    if *start == 0 { Ok(None) } else { Err(Halt::Stop(states_lost(feed, name, *start))) }
-                }
-                committed => Ok(committed.map(|committed| committed.next)),
+                Some(committed) if counts(&committed, *start, feed) => Ok(Some(committed.next)),
+                Some(_) if *start > 0 => Err(Halt::Stop(ConsentStop::StatesLost {
+                    topic: feed.topic().to_owned(),
+                    partition: name.clone(),
+                    first: *start,
+                })),
+                // All that was ever said is there to be taken, again or for the first time.
+                Some(_) | None => Ok(None),
             }
         };
         names.iter().zip(&bounds).zip(committed).map(watermark).collect()
@@ -222,6 +225,7 @@ impl InboxKeeper {
         let committed = self.consumer.committed(&names, PATIENCE)?;
         for ((name, bounds), committed) in ends.iter().zip(committed) {
             let is_lost = committed.as_ref().is_some_and(|committed| !counts(committed, bounds.start, feed));
+            // Who took it knows better also where brokers give topics no ids, and notes say nothing.
             if is_lost && !self.fruitless.contains(name) {
                 return Ok(false);
             }
@@ -265,10 +269,6 @@ impl Notes {
             fruitless: format!("nothing yet for {incarnation}"),
         })
     }
-}
-
-fn states_lost(feed: &StateFeed, partition: &TopicPartition, first: i64) -> ConsentStop {
-    ConsentStop::StatesLost { topic: feed.topic().to_owned(), partition: partition.clone(), first }
 }
 
 /// Passes on what may pass, and stops for the rest.
