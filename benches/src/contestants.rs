@@ -48,6 +48,10 @@ pub fn weir_at<'c>(level: Level, world: &'c World, events: &'c Events, suffix: &
     let records = events.records();
     let whole = Rc::new(Cell::new(0));
     let to_arrow = Rc::clone(&whole);
+    #[cfg(feature = "lake")]
+    let schemas = weir_lake::Schemas::new(std::sync::Arc::clone(&world.policy));
+    #[cfg(not(feature = "lake"))]
+    let schemas = ();
     let filter_alone = move || {
         let view = world.consent.view(NOW_MS, i64::MAX).expect("the store is current for ever");
         let (mut in_filter, mut in_arrow, mut rows) = (0, 0, 0);
@@ -56,7 +60,7 @@ pub fn weir_at<'c>(level: Level, world: &'c World, events: &'c Events, suffix: &
             let (nanos, out) = timed(|| next_batch(&mut filter, &mut polls, &view));
             in_filter += nanos;
             rows += out.rows();
-            in_arrow += arrow_nanos(world, &view, out);
+            in_arrow += arrow_nanos(&schemas, &view, out);
         }
         assert!(rows > events.len(), "most events are written");
         to_arrow.set(in_filter + in_arrow);
@@ -108,30 +112,30 @@ fn next_batch<'r>(
 
 /// Turns all rows into record batches, drops both, and returns how long that took.
 #[cfg(feature = "lake")]
-fn arrow_nanos(world: &World, view: &ConsentView<'_>, out: Filtered) -> u64 {
+fn arrow_nanos(schemas: &weir_lake::Schemas, view: &ConsentView<'_>, out: Filtered) -> u64 {
     use weir_filter::Batch;
-    use weir_policy::{Policy, Purpose};
+    use weir_lake::{Schemas, TenantNames};
+    use weir_policy::Purpose;
 
-    type Names<'n> = &'n dyn Fn(weir_consent::TenantIx) -> String;
-    fn rows<P: Purpose>(policy: &Policy, batch: Batch<P>, tenant: Names<'_>) -> usize {
+    fn rows<P: Purpose>(schemas: &Schemas, batch: Batch<P>, tenant: TenantNames<'_>) -> usize {
         let made = |rows| -> usize {
-            let made = weir_lake::record_batches(&rows, policy.contract(rows.contract()), tenant);
+            let made = weir_lake::record_batches(&rows, schemas, tenant);
             made.map(|batch| batch.expect("columns fit together").num_rows()).sum()
         };
         batch.into_tables().into_iter().map(made).sum()
     }
-    let (expected, tenant) = (out.rows(), |tenant| view.tenant_name(tenant).to_owned());
+    let (expected, tenant) = (out.rows(), |tenant| view.tenant_name(tenant));
     let (nanos, made) = timed(|| {
-        rows(&world.policy, out.troubleshooting, &tenant)
-            + rows(&world.policy, out.reliability, &tenant)
-            + rows(&world.policy, out.personalization, &tenant)
+        rows(schemas, out.troubleshooting, &tenant)
+            + rows(schemas, out.reliability, &tenant)
+            + rows(schemas, out.personalization, &tenant)
     });
     assert_eq!(made, expected, "every row becomes a row of Arrow");
     nanos
 }
 
 #[cfg(not(feature = "lake"))]
-fn arrow_nanos(_: &World, _: &ConsentView<'_>, _: Filtered) -> u64 {
+fn arrow_nanos((): &(), _: &ConsentView<'_>, _: Filtered) -> u64 {
     0
 }
 

@@ -7,65 +7,67 @@
 
 mod order;
 mod places;
+mod schemas;
 mod words;
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, BooleanBufferBuilder, Int32Array, ListArray,
-    PrimitiveArray, StructArray, TimestampMicrosecondArray,
+    ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int32Array,
+    ListArray, PrimitiveArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
     DataType, Decimal128Type, Field as ArrowField, Fields, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    Schema, SchemaRef, TimestampMicrosecondType,
+    TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use weir_consent::TenantIx;
 use weir_filter::{Cells, Column, Pseudonym, Rows, Storable, Validity, Values};
-use weir_policy::{Contract, Field, Network, Purpose, PurposeId, Token};
+use weir_policy::{FieldType, Network, Purpose, Token};
 
-use crate::delta_type::{ColumnType, DeltaType};
-use crate::schema;
+use crate::delta_type::DeltaType;
 use order::order;
+pub use schemas::Schemas;
+use schemas::TableSchema;
 use words::words;
 
 /// The rows that are turned into arrays at once: their words stay in a core's second cache, and larger slices make the encoder no faster.
 const SLICE_ROWS: usize = 2048;
 
-/// Returns the Arrow schema in which the rows of a contract are handed to Parquet.
-pub(crate) fn arrow_schema(contract: &Contract, purpose: PurposeId) -> SchemaRef {
-    let fields: Vec<_> = schema::columns(contract, purpose).iter().map(field).collect();
-    Arc::new(Schema::new(fields))
-}
+/// What tenants are called.
+pub type TenantNames<'n> = &'n dyn Fn(TenantIx) -> &'n str;
 
 /// Turns rows into record batches of a few thousand rows each, in pseudonym order.
-pub fn record_batches<'r, P: Purpose>(
+pub fn record_batches<'r, 'n: 'r, P: Purpose>(
     rows: &'r Rows<P>,
-    contract: &'r Contract,
-    tenant_name: &'r dyn Fn(TenantIx) -> String,
+    schemas: &'r Schemas,
+    tenant_name: TenantNames<'n>,
 ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'r {
-    let arrow_schema = arrow_schema(contract, P::ID);
     let order = order(rows);
     let slices = order.len().div_ceil(SLICE_ROWS);
     (0..slices).map(move |slice| {
         let start = slice * SLICE_ROWS;
         let picked = &order[start..order.len().min(start + SLICE_ROWS)];
-        RecordBatch::try_new(arrow_schema.clone(), arrays(rows, contract, picked, tenant_name)?)
+        let arrow_schema = &schemas.of(rows.contract(), P::ID).arrow;
+        RecordBatch::try_new(Arc::clone(arrow_schema), arrays(rows, schemas, picked, tenant_name)?)
     })
 }
 
 fn arrays<P: Purpose>(
     rows: &Rows<P>,
-    contract: &Contract,
+    schemas: &Schemas,
     picked: &[usize],
-    tenant_name: &dyn Fn(TenantIx) -> String,
+    tenant_name: TenantNames<'_>,
 ) -> Result<Vec<ArrayRef>, ArrowError> {
     let mut arrays = system_arrays(rows, picked, tenant_name)?;
-    for column in rows.columns(picked) {
-        let field = &contract.fields[column.field()];
-        arrays.push(column_array(column, field)?);
+    let contract = schemas.policy().contract(rows.contract());
+    let TableSchema { arrow, words } = schemas.of(rows.contract(), P::ID);
+    let declared = arrow.fields().iter().skip(arrays.len()).zip(words);
+    for (column, (field, words)) in rows.columns(picked).zip(declared) {
+        let field_type = &contract.fields[column.field()].field_type;
+        arrays.push(Stored { arrow: field.data_type(), words: words.as_ref(), field_type }.array(column)?);
     }
     Ok(arrays)
 }
@@ -74,7 +76,7 @@ fn arrays<P: Purpose>(
 fn system_arrays<P: Purpose>(
     rows: &Rows<P>,
     picked: &[usize],
-    tenant_name: &dyn Fn(TenantIx) -> String,
+    tenant_name: TenantNames<'_>,
 ) -> Result<Vec<ArrayRef>, ArrowError> {
     let version = i32::try_from(rows.contract_version()).expect("contract versions are small");
     let count = picked.len();
@@ -92,7 +94,7 @@ fn system_arrays<P: Purpose>(
     }
     let subjects_known = Some(NullBuffer::new(are_known.finish())).filter(|nulls| nulls.null_count() > 0);
     Ok(vec![
-        words(&tenants, None, |tenant| tenant.0.into(), |tenant, text| text.push_str(&tenant_name(tenant)))?,
+        words(&tenants, None, |tenant| tenant.0.into(), |tenant, text| text.push_str(tenant_name(tenant)))?,
         pseudonyms(subjects, subjects_known)?,
         Arc::new(Int32Array::from(epochs)),
         pseudonyms(ids, None)?,
@@ -101,59 +103,101 @@ fn system_arrays<P: Purpose>(
     ])
 }
 
-fn column_array<P: Purpose>(column: Column<P>, field: &Field) -> Result<ArrayRef, ArrowError> {
-    let (values, lists) = column.into_parts();
-    let items = values_array(values, field)?;
-    let Some(lists) = lists else { return Ok(items) };
-    let DataType::List(item) = arrow_type(&schema::column(field).delta_type) else {
-        return Err(ArrowError::SchemaError("an array path is stored as a list".into()));
-    };
-    let (offsets, validity) = lists.into_parts();
-    Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::new(offsets.into()), items, nulls(validity))?))
+/// How a column, or an item of its lists, is stored.
+#[derive(Clone, Copy)]
+struct Stored<'s> {
+    arrow: &'s DataType,
+    words: Option<&'s ArrayRef>,
+    field_type: &'s FieldType,
 }
 
-fn values_array<P: Purpose>(values: Values<P>, field: &Field) -> Result<ArrayRef, ArrowError> {
-    let stored = schema::delta_type(&field.field_type);
-    Ok(match values {
-        Values::Bool(cells) => {
-            let (values, validity) = cells.into_parts();
-            Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls(validity)))
+impl Stored<'_> {
+    fn array<P: Purpose>(self, column: Column<P>) -> Result<ArrayRef, ArrowError> {
+        let (values, lists) = column.into_parts();
+        let Some(lists) = lists else { return self.values(values) };
+        let DataType::List(item) = self.arrow else { return Err(misfit()) };
+        let items = Stored { arrow: item.data_type(), ..self }.values(values)?;
+        let (offsets, validity) = lists.into_parts();
+        Ok(Arc::new(ListArray::try_new(Arc::clone(item), OffsetBuffer::new(offsets.into()), items, nulls(validity))?))
+    }
+
+    fn values<P: Purpose>(self, values: Values<P>) -> Result<ArrayRef, ArrowError> {
+        Ok(match values {
+            Values::Bool(cells) => {
+                let (values, validity) = cells.into_parts();
+                Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls(validity)))
+            }
+            Values::Decimal(cells) => Arc::new(numbers::<Decimal128Type>(cells)?.with_data_type(self.arrow.clone())),
+            Values::Float(cells) => Arc::new(numbers::<Float64Type>(cells)?),
+            Values::Int(cells) => self.integers(cells)?,
+            Values::Network(cells) => {
+                let (values, validity) = cells.into_parts();
+                words(&values, nulls(validity), Network::number, Network::write)?
+            }
+            Values::Pseudonym(cells) => {
+                let (values, validity) = cells.into_parts();
+                pseudonyms(values, nulls(validity))?
+            }
+            Values::Semver(cells) => self.semver(cells)?,
+            Values::Token(cells) => {
+                let (values, validity) = cells.into_parts();
+                self.tokens(values, nulls(validity))?
+            }
+            Values::UserAgent(cells) => self.user_agents(cells)?,
+        })
+    }
+
+    fn integers(self, cells: Cells<i64>) -> Result<ArrayRef, ArrowError> {
+        if let DataType::Timestamp(_, zone) = self.arrow {
+            return Ok(Arc::new(numbers::<TimestampMicrosecondType>(cells)?.with_timezone_opt(zone.clone())));
         }
-        Values::Decimal(cells) => Arc::new(numbers::<Decimal128Type>(cells)?.with_data_type(stored.arrow())),
-        Values::Float(cells) => Arc::new(numbers::<Float64Type>(cells)?),
-        Values::Int(cells) => integers(&stored, cells)?,
-        Values::Network(cells) => {
-            let (values, validity) = cells.into_parts();
-            words(&values, nulls(validity), Network::number, Network::write)?
-        }
-        Values::Pseudonym(cells) => {
-            let (values, validity) = cells.into_parts();
-            pseudonyms(values, nulls(validity))?
-        }
-        Values::Semver(cells) => semver(cells)?,
-        Values::Token(cells) => {
-            let (values, validity) = cells.into_parts();
-            tokens(field, &values, nulls(validity))?
-        }
-        Values::UserAgent(cells) => user_agents(field, cells)?,
-    })
+        Ok(match self.arrow.primitive_width() {
+            Some(1) => narrow::<Int8Type>(cells)?,
+            Some(2) => narrow::<Int16Type>(cells)?,
+            Some(4) => narrow::<Int32Type>(cells)?,
+            Some(_) | None => Arc::new(numbers::<Int64Type>(cells)?),
+        })
+    }
+
+    fn tokens(self, values: Vec<Token>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+        let Some(list) = self.words else {
+            let write = |token, text: &mut String| text.push_str(&self.field_type.render(token));
+            return words(&values, nulls, |token| token.number().into(), write);
+        };
+        // A null's key is 0, of the word that stands for all others; nobody looks at it.
+        let keys: Vec<_> = values.into_iter().map(|token| token.number().cast_signed()).collect();
+        let keys = Int32Array::try_new(keys.into(), nulls)?;
+        Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(list))?))
+    }
+
+    fn semver(self, versions: Cells<[i32; 3]>) -> Result<ArrayRef, ArrowError> {
+        let (versions, validity) = versions.into_parts();
+        let nulls = nulls(validity);
+        let part = |at: usize| -> Result<ArrayRef, ArrowError> {
+            let values: Vec<_> = versions.iter().map(|version| version[at]).collect();
+            Ok(Arc::new(Int32Array::try_new(values.into(), nulls.clone())?))
+        };
+        let parts = vec![part(0)?, part(1)?, part(2)?];
+        self.parts(parts, nulls)
+    }
+
+    fn user_agents(self, agents: Cells<(Token, i32)>) -> Result<ArrayRef, ArrowError> {
+        let (agents, validity) = agents.into_parts();
+        let nulls = nulls(validity);
+        let (families, majors): (Vec<_>, Vec<_>) = agents.into_iter().unzip();
+        let majors = Int32Array::try_new(majors.into(), nulls.clone())?;
+        self.parts(vec![self.tokens(families, nulls.clone())?, Arc::new(majors)], nulls)
+    }
+
+    /// Puts together a value of several parts.
+    fn parts(self, parts: Vec<ArrayRef>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+        let DataType::Struct(fields) = self.arrow else { return Err(misfit()) };
+        Ok(Arc::new(StructArray::try_new(fields.clone(), parts, nulls)?))
+    }
 }
 
-fn integers(stored: &DeltaType, cells: Cells<i64>) -> Result<ArrayRef, ArrowError> {
-    Ok(match stored {
-        DeltaType::Byte => narrow::<Int8Type>(cells)?,
-        DeltaType::Short => narrow::<Int16Type>(cells)?,
-        DeltaType::Integer => narrow::<Int32Type>(cells)?,
-        DeltaType::Timestamp => Arc::new(numbers::<TimestampMicrosecondType>(cells)?.with_timezone("UTC")),
-        DeltaType::Long
-        | DeltaType::Binary
-        | DeltaType::Boolean
-        | DeltaType::Decimal(..)
-        | DeltaType::Double
-        | DeltaType::List(_)
-        | DeltaType::String
-        | DeltaType::Struct(_) => Arc::new(numbers::<Int64Type>(cells)?),
-    })
+fn misfit() -> ArrowError {
+    ArrowError::SchemaError("a column is not of its field's type".into())
 }
 
 fn narrow<T: ArrowPrimitiveType<Native: TryFrom<i64>>>(cells: Cells<i64>) -> Result<ArrayRef, ArrowError> {
@@ -166,44 +210,6 @@ fn narrow<T: ArrowPrimitiveType<Native: TryFrom<i64>>>(cells: Cells<i64>) -> Res
 fn numbers<T: ArrowPrimitiveType<Native: Storable>>(cells: Cells<T::Native>) -> Result<PrimitiveArray<T>, ArrowError> {
     let (values, validity) = cells.into_parts();
     PrimitiveArray::try_new(values.into(), nulls(validity))
-}
-
-fn semver(versions: Cells<[i32; 3]>) -> Result<ArrayRef, ArrowError> {
-    let (versions, validity) = versions.into_parts();
-    let nulls = nulls(validity);
-    let part = |at: usize| -> Result<ArrayRef, ArrowError> {
-        let values: Vec<_> = versions.iter().map(|version| version[at]).collect();
-        Ok(Arc::new(Int32Array::try_new(values.into(), nulls.clone())?))
-    };
-    let parts = vec![part(0)?, part(1)?, part(2)?];
-    structs(
-        &DeltaType::Struct(vec![
-            ("major", DeltaType::Integer),
-            ("minor", DeltaType::Integer),
-            ("patch", DeltaType::Integer),
-        ]),
-        parts,
-        nulls,
-    )
-}
-
-fn user_agents(field: &Field, agents: Cells<(Token, i32)>) -> Result<ArrayRef, ArrowError> {
-    let (agents, validity) = agents.into_parts();
-    let nulls = nulls(validity);
-    let (families, majors): (Vec<_>, Vec<_>) = agents.into_iter().unzip();
-    let majors = Int32Array::try_new(majors.into(), nulls.clone())?;
-    structs(
-        &DeltaType::Struct(vec![("family", DeltaType::String), ("major", DeltaType::Integer)]),
-        vec![tokens(field, &families, nulls.clone())?, Arc::new(majors)],
-        nulls,
-    )
-}
-
-fn structs(stored: &DeltaType, columns: Vec<ArrayRef>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
-    let DataType::Struct(fields) = arrow_type(stored) else {
-        return Err(ArrowError::SchemaError("a value of several parts is stored as a struct".into()));
-    };
-    Ok(Arc::new(StructArray::try_new(fields, columns, nulls)?))
 }
 
 /// Pseudonyms lie one after the other; a null takes no room.
@@ -226,19 +232,10 @@ fn pseudonyms<P: Purpose>(values: Vec<Pseudonym<P>>, nulls: Option<NullBuffer>) 
     Ok(Arc::new(BinaryArray::try_new(offsets, bytes.into_flattened().into(), nulls)?))
 }
 
-fn tokens(field: &Field, values: &[Token], nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
-    let write = |token, text: &mut String| text.push_str(&field.field_type.render(token));
-    words(values, nulls, |token| token.number().into(), write)
-}
-
 /// Returns which values are null, if any is.
 fn nulls(validity: Validity) -> Option<NullBuffer> {
     let (len, nulls) = (validity.len(), validity.nulls());
     (nulls > 0).then(|| NullBuffer::new(BooleanBuffer::new(validity.into_bits().into(), 0, len)))
-}
-
-fn field(column: &ColumnType) -> ArrowField {
-    ArrowField::new(&column.name, arrow_type(&column.delta_type), true)
 }
 
 /// The Arrow type as written: text is a dictionary of words, the rest as Delta reads it.

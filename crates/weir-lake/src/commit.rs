@@ -181,7 +181,8 @@ impl Lake {
         let view = recheck.view()?;
         let tenants = view.tenants().map(|(tenant, name)| (tenant, name.to_owned())).collect();
         let policy_hash = policy.hash().to_string();
-        let shared = Arc::new(Shared { policy, region: self.config.region.clone(), tenants, origins, spans, now_ms });
+        let (schemas, region) = (self.schemas(policy), self.config.region.clone());
+        let shared = Arc::new(Shared { schemas, region, tenants, origins, spans, now_ms });
         Ok(Batch { id: Uuid::new_v4(), shared, recheck, owned, policy_hash, consent_position })
     }
 

@@ -222,7 +222,7 @@ impl Batch<'_> {
     /// The time of the files, at the precision of the purpose: a finer one would tell when events arrived.
     fn modified_ms(&self, table: &TableName) -> i64 {
         let micros = self.shared.now_ms.saturating_mul(1000);
-        let floor = |purpose| self.shared.policy.purposes().floor_time(purpose, micros) / 1000;
+        let floor = |purpose| self.shared.policy().purposes().floor_time(purpose, micros) / 1000;
         table.purpose().map_or(self.shared.now_ms, floor)
     }
 }

@@ -10,8 +10,10 @@ use uuid::Uuid;
 use weir_bucket::Root;
 use weir_keys::{HeadFile, KeyError, LakeKey, SigningKey, StoreKeys};
 use weir_ledger::{Decision, Entry as Told, Ledger, LedgerError};
+use weir_policy::Policy;
 
 use crate::cell::Entry;
+use crate::columns::Schemas;
 use crate::coverage::Coverage;
 use crate::encryption::DataFiles;
 use crate::kernel::{Kernel, KernelRefusal};
@@ -178,6 +180,8 @@ pub struct Lake {
     pub(crate) coverage: Mutex<Coverage>,
     pub(crate) owned: Mutex<HashMap<PartitionId, Owned>>,
     tables: Mutex<HashMap<TableName, Arc<Mutex<TableLog>>>>,
+    /// Of the policy of the last batch.
+    schemas: Mutex<Option<Arc<Schemas>>>,
 }
 
 impl Lake {
@@ -210,6 +214,7 @@ impl Lake {
             coverage: Mutex::new(Coverage::new(log, secrets.clone())),
             owned: Mutex::default(),
             tables: Mutex::default(),
+            schemas: Mutex::default(),
             config,
             folder,
             secrets,
@@ -217,6 +222,14 @@ impl Lake {
         };
         lake.check()?;
         Ok(lake)
+    }
+
+    /// Returns the schemas of a batch's policy, which mostly is the policy of the one before.
+    pub(crate) fn schemas(&self, policy: Arc<Policy>) -> Arc<Schemas> {
+        let mut last = self.schemas.lock();
+        let known = last.take().filter(|known| Arc::ptr_eq(known.policy(), &policy));
+        let schemas = known.unwrap_or_else(|| Arc::new(Schemas::new(policy)));
+        Arc::clone(last.insert(schemas))
     }
 
     /// Returns the path of the region's folder, as readers name it.

@@ -129,7 +129,7 @@ pub use accounts::{Total, Unbalanced};
 pub use attempt::model;
 pub use audit::{AuditReport, Discrepancy, FEW_PEOPLE};
 pub use audit_ledger::{LedgerDiscrepancy, LedgerReport};
-pub use columns::record_batches;
+pub use columns::{Schemas, TenantNames, record_batches};
 pub use commit::{ClosedBatch, CommitError, Receipt, Recheck, Written};
 pub use encryption::{DataFiles, NoFileKey};
 pub use erase::{DataFileMark, ErasedCommit, ErasedFile, Erasure, Progress, Request};

@@ -20,14 +20,13 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
-use weir_consent::TenantIx;
 use weir_filter::{Head, Rows};
 use weir_keys::KeyError;
 use weir_ledger::Sha256;
-use weir_policy::{Contract, Policy, Purpose, PurposeId};
+use weir_policy::{Contract, ContractIx, Policy, Purpose, PurposeId};
 
 use crate::cell::FileMark;
-use crate::columns;
+use crate::columns::{Schemas, TenantNames, record_batches};
 use crate::encryption::NoFileKey;
 use crate::index::{Index, Members};
 use crate::kernel::AddedFile;
@@ -96,13 +95,12 @@ impl<P: Purpose> OpenFile<P> {
     /// Opens a file for so many rows of a contract and day.
     pub(crate) fn create(
         table: &TableFolder,
-        policy: &Policy,
-        contract: &Contract,
+        schemas: &Schemas,
+        contract: ContractIx,
         (day, rows): (i32, usize),
     ) -> Result<Self, SealError> {
-        let schema = columns::arrow_schema(contract, P::ID);
-        let notes = notes(policy, contract, P::ID, day);
-        let file = PlainFile::of_events(table, Some(day), &schema, notes, rows)?;
+        let notes = notes(schemas.policy(), schemas.policy().contract(contract), P::ID, day);
+        let file = PlainFile::of_events(table, Some(day), &schemas.of(contract, P::ID).arrow, notes, rows)?;
         Ok(Self { file, times: None, purpose: PhantomData })
     }
 
@@ -111,13 +109,8 @@ impl<P: Purpose> OpenFile<P> {
     /// # Errors
     ///
     /// The file could not be written.
-    pub fn append(
-        &mut self,
-        rows: &Rows<P>,
-        contract: &Contract,
-        tenant_name: &dyn Fn(TenantIx) -> String,
-    ) -> Result<(), SealError> {
-        for batch in columns::record_batches(rows, contract, tenant_name) {
+    pub fn append(&mut self, rows: &Rows<P>, schemas: &Schemas, tenant_name: TenantNames<'_>) -> Result<(), SealError> {
+        for batch in record_batches(rows, schemas, tenant_name) {
             self.file.write(&batch.map_err(SealError::Columns)?)?;
         }
         for time in rows.heads().iter().map(Head::time) {

@@ -10,6 +10,7 @@ use weir_consent::{ConsentView, TenantIx};
 use weir_filter::{Coordinates, Filtered, Origin, Rows};
 use weir_policy::{DenyReason, Policy, Purpose};
 
+use crate::columns::Schemas;
 use crate::delta_type::{ColumnType, DeltaType};
 use crate::layout::TableName;
 use crate::partition::{PartitionId, Span};
@@ -44,13 +45,19 @@ pub(crate) trait Work: Send {
 
 /// What is the same for all tables of a batch.
 pub(crate) struct Shared {
-    pub(crate) policy: Arc<Policy>,
+    pub(crate) schemas: Arc<Schemas>,
     pub(crate) region: String,
     pub(crate) tenants: HashMap<TenantIx, String>,
     /// For each span, the origin of its rows.
     pub(crate) origins: Vec<Origin>,
     pub(crate) spans: Vec<Span>,
     pub(crate) now_ms: i64,
+}
+
+impl Shared {
+    pub(crate) fn policy(&self) -> &Policy {
+        self.schemas.policy()
+    }
 }
 
 /// Sorts a batch by table.
@@ -69,7 +76,7 @@ pub(crate) fn by_table(filtered: Filtered, shared: &Arc<Shared>) -> BTreeMap<Tab
 fn sort_rows<P: Purpose>(tables: Vec<Rows<P>>, shared: &Arc<Shared>, work: &mut BTreeMap<TableName, Box<dyn Work>>) {
     let mut sorted: BTreeMap<TableName, Vec<Rows<P>>> = BTreeMap::new();
     for rows in tables.into_iter().filter(|rows| !rows.is_empty()) {
-        let event_type = shared.policy.contract(rows.contract()).event_type.as_str();
+        let event_type = shared.policy().contract(rows.contract()).event_type.as_str();
         sorted.entry(TableName::events(P::ID, event_type)).or_default().push(rows);
     }
     for (table, rows) in sorted {
@@ -98,7 +105,7 @@ impl<P: Purpose> Work for EventWork<P> {
     }
 
     fn recheck(&mut self, consent: &ConsentView<'_>, now_ms: i64) -> Removals {
-        let (policy, region) = (&self.shared.policy, &self.shared.region);
+        let (policy, region) = (self.shared.policy(), &self.shared.region);
         let again = |rows: &mut Rows<P>| rows.retain_permitted(consent, policy, region, now_ms);
         self.rows.iter_mut().map(again).flat_map(|removed| removed.iter().collect::<Vec<_>>()).collect()
     }
@@ -110,7 +117,7 @@ impl<P: Purpose> Work for EventWork<P> {
     fn columns(&self) -> Vec<ColumnType> {
         let mut columns: Vec<ColumnType> = Vec::new();
         for rows in &self.rows {
-            for column in schema::columns(self.shared.policy.contract(rows.contract()), P::ID) {
+            for column in schema::columns(self.shared.policy().contract(rows.contract()), P::ID) {
                 if !columns.iter().any(|known| known.name == column.name) {
                     columns.push(column);
                 }
@@ -121,11 +128,11 @@ impl<P: Purpose> Work for EventWork<P> {
 
     fn write(&self, folder: &TableFolder) -> Result<Vec<WrittenFile>, SealError> {
         let mut append = Append::<P>::new();
-        let tenant_name = |tenant| self.shared.tenants.get(&tenant).cloned().unwrap_or_default();
+        let tenant_name = |tenant| self.shared.tenants.get(&tenant).map_or("", String::as_str);
         for rows in self.rows.iter().filter(|rows| !rows.is_empty()) {
-            let contract = self.shared.policy.contract(rows.contract());
-            let mut file = OpenFile::create(folder, &self.shared.policy, contract, (rows.date(), rows.len()))?;
-            file.append(rows, contract, &tenant_name)?;
+            let schemas = &self.shared.schemas;
+            let mut file = OpenFile::create(folder, schemas, rows.contract(), (rows.date(), rows.len()))?;
+            file.append(rows, schemas, &tenant_name)?;
             append.push(file.seal()?);
         }
         Ok(append.into_files())

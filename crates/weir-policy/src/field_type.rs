@@ -178,6 +178,34 @@ impl FieldType {
         }
     }
 
+    /// Returns how many words the type's list has, whose tokens are the numbers from 1 on; `None` where a word is put together of
+    /// parts, or the type has none.
+    pub fn words(&self) -> Option<usize> {
+        match self {
+            Self::Age(bands) => Some(bands.bounds().len()),
+            Self::Country => Some(country::COUNT),
+            Self::Currency => Some(currency::COUNT),
+            Self::HttpMethod => Some(http::COUNT),
+            Self::Route(routes) => Some(routes.templates().len()),
+            Self::UserAgent => Some(user_agent::families().len()),
+            Self::Words(words) => Some(words.words().len()),
+            Self::Bool
+            | Self::Content
+            | Self::Decimal { .. }
+            | Self::Duration(_)
+            | Self::Float64
+            | Self::Geo
+            | Self::HttpStatus
+            | Self::Identifier { .. }
+            | Self::Int(_)
+            | Self::Ip
+            | Self::Locale
+            | Self::Semver
+            | Self::Timestamp { .. }
+            | Self::UInt64 => None,
+        }
+    }
+
     /// Returns the text that a token of this type stands for.
     pub fn render(&self, token: Token) -> Cow<'_, str> {
         if token == Token::OTHER {

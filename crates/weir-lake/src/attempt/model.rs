@@ -22,6 +22,7 @@ use weir_policy::{Policy, PurposeId};
 
 use super::{Target, ask_again, put_permitted};
 use crate::accounts::Accounts;
+use crate::columns::Schemas;
 use crate::commit::{CommitError, Recheck};
 use crate::table_log::Attempt;
 use crate::work::{Removals, Shared, Work, by_table};
@@ -161,7 +162,7 @@ impl World {
         let mut accounts = Accounts::new(&filtered.tally, policy);
         let rows = filtered.rows();
         let shared = Arc::new(Shared {
-            policy: Arc::clone(policy),
+            schemas: Arc::new(Schemas::new(Arc::clone(policy))),
             region: REGION.to_owned(),
             tenants: [].into(),
             origins: vec![Origin(0)],

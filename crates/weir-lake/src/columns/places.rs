@@ -82,8 +82,8 @@ impl Places {
 }
 
 const FREE: Slot = Slot { number: 0, place: -1 };
-/// Most columns have fewer than 32 words.
-const SLOTS_AT_FIRST: usize = 64;
+/// Many columns have fewer than 16 words.
+const SLOTS_AT_FIRST: usize = 32;
 /// The odd number nearest 2^64 divided by the golden ratio.
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 

@@ -20,33 +20,19 @@ pub(super) fn words<T: Copy>(
     // Nobody looks at the key of a null, so that 0 needs no word unless it also stands for one.
     let is_word = |nulls: &NullBuffer| numbers().filter(|number| *number == 0).count() > nulls.null_count();
     let skips_zero = nulls.as_ref().is_some_and(|nulls| !is_word(nulls));
-    let most = usize::try_from(numbers().max().unwrap_or_default()).unwrap_or(usize::MAX);
-    let mut words = Words::with_room_for(values.len().min(most.saturating_add(1)));
-    let keys: Vec<i32> = if most < SMALL {
-        let mut places = vec![FREE; most + 1];
-        places[0] = if skips_zero { 0 } else { FREE };
-        let find = |value: &T| {
-            let place = &mut places[usize::try_from(number(*value)).expect("a number is at most the greatest")];
-            if *place == FREE {
-                *place = words.add(|text| write(*value, text));
-            }
-            *place
-        };
-        values.iter().map(find).collect()
-    } else {
-        let mut places = Places::for_values(values.len());
-        if skips_zero {
-            places.skip(0);
+    let mut places = Places::for_values(values.len());
+    if skips_zero {
+        places.skip(0);
+    }
+    let mut words = Words::with_room_for(values.len().min(USUAL_WORDS));
+    let find = |value: &T| {
+        let place = places.find(number(*value));
+        if place.is_new {
+            words.add(|text| write(*value, text));
         }
-        let find = |value: &T| {
-            let place = places.find(number(*value));
-            if place.is_new {
-                words.add(|text| write(*value, text));
-            }
-            place.number
-        };
-        values.iter().map(find).collect()
+        place.number
     };
+    let keys: Vec<i32> = values.iter().map(find).collect();
     let keys = Int32Array::try_new(keys.into(), nulls)?;
     let texts = StringArray::try_new(OffsetBuffer::new(words.ends.into()), words.text.into_bytes().into(), None)?;
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(texts))?))
@@ -67,19 +53,15 @@ impl Words {
         Self { text: String::with_capacity(count * USUAL_BYTES), ends }
     }
 
-    /// Adds a word, and returns its place.
+    /// Adds a word.
     #[cold]
-    fn add(&mut self, write: impl FnOnce(&mut String)) -> i32 {
-        let place = i32::try_from(self.ends.len() - 1).expect("a slice has few rows");
+    fn add(&mut self, write: impl FnOnce(&mut String)) {
         write(&mut self.text);
         self.ends.push(i32::try_from(self.text.len()).expect("a slice has few rows, and words are short"));
-        place
     }
 }
 
 /// Nearly all words are shorter; others make the text grow.
 const USUAL_BYTES: usize = 16;
-/// Stands for the place of a number that did not come yet.
-const FREE: i32 = -1;
-/// Numbers below are places of a table, as those of all lists that people write are; it takes a quarter of a core's first cache.
-const SMALL: usize = 2048;
+/// Most slices have fewer; more make the text grow.
+const USUAL_WORDS: usize = 64;

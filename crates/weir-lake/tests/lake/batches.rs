@@ -181,20 +181,23 @@ fn times_of_files_are_coarse() {
     assert_eq!(stats["minValues"].as_object().unwrap().keys().collect::<Vec<_>>(), ["time"]);
 }
 
-/// Goal: a new version of a contract adds its columns to the same table.
+/// Goal: a new version of a contract adds its columns to the same table, and its words to its columns, while the lake is open.
 #[test]
 fn a_new_contract_version_adds_columns() {
     let mut world = World::new(&[SHOP]);
-    world.add(&world.open(), 0, &shops(0..5));
-    let second = SHOP.replace("version = 1", "version = 2")
+    let lake = world.open();
+    world.add(&lake, 0, &shops(0..5));
+    let second = SHOP.replace("version = 1", "version = 2").replace("[\"chair\"", "[\"bench\", \"chair\"")
         + "[fields.\"price\"]\nclass = \"measure\"\ntype = \"uint16\"\ncategory = \"system.operations\"\n\
            purposes = [\"reliability\"]\n";
-    world.policy = policy(&[SHOP, &second]);
-    let lake = world.open();
+    world.policy = policy(&[&second]);
     world.add(&lake, 0, &[event("test.shop", r#"{"user": "u1", "what": "table", "price": 7}"#)]);
     let table = lake.tables().unwrap().into_iter().find(|table| table.table == shop_table()).unwrap();
     assert!(table.columns.iter().any(|(name, of)| name == "price" && of == "integer"), "{:?}", table.columns);
     assert_eq!(table.rows, 6);
+    let files = live(&world.table_path(&shop_table()));
+    let of_second = files.iter().map(|file| read(file)).find(|rows| rows.column_by_name("price").is_some()).unwrap();
+    assert_eq!(of_second["what"].as_string::<i32>().value(0), "table");
     audited(&lake);
 }
 

@@ -3,6 +3,9 @@
 use super::subtags::COUNTRIES;
 use super::{Token, token_in, word_in};
 
+/// How many there are.
+pub const COUNT: usize = COUNTRIES.len();
+
 /// Returns the token of a code of two letters.
 pub fn token(text: &[u8]) -> Option<Token> {
     let code: [u8; 2] = text.try_into().ok()?;

@@ -3,6 +3,9 @@
 use super::subtags::CURRENCIES;
 use super::{Token, token_in, word_in};
 
+/// How many there are.
+pub const COUNT: usize = CURRENCIES.len();
+
 /// Returns the token of a code of three letters.
 pub fn token(text: &[u8]) -> Option<Token> {
     let code: [u8; 3] = text.try_into().ok()?;

@@ -2,6 +2,8 @@
 
 use super::{Token, token_in, word_in};
 
+/// How many methods there are.
+pub const COUNT: usize = METHODS.len();
 /// The smallest status that is kept.
 pub const STATUS_MIN: i64 = 100;
 /// The greatest status that is kept.
