@@ -22,6 +22,25 @@ impl<P: Purpose> Rows<P> {
         region: &str,
         now_ms: i64,
     ) -> Removed {
+        let verdicts = self.judge_again(consent, policy, region, now_ms);
+        let mut removed = Removed::default();
+        for (head, verdict) in self.heads().iter().zip(&verdicts) {
+            if let Err(reason) = verdict {
+                removed.add(head.origin(), *reason);
+            }
+        }
+        self.retain(&verdicts.iter().map(Result::is_ok).collect::<Vec<_>>());
+        removed
+    }
+
+    /// Asks for each row; a few people at once are brought near before they are asked about.
+    fn judge_again(
+        &self,
+        consent: &ConsentView<'_>,
+        policy: &Policy,
+        region: &str,
+        now_ms: i64,
+    ) -> Vec<Result<(), DenyReason>> {
         let judge = |(head, others): (&Head<P>, &[PersonKey])| {
             let question = Question {
                 tenant: head.tenant(),
@@ -36,15 +55,12 @@ impl<P: Purpose> Rows<P> {
                 .judge(question, P::ID)
                 .map_err(|reason| if reason == DenyReason::Erased { reason } else { DenyReason::WithdrawnBeforeCommit })
         };
-        let verdicts: Vec<_> = self.hidden().map(judge).collect();
-        let mut removed = Removed::default();
-        for (head, verdict) in self.heads().iter().zip(&verdicts) {
-            if let Err(reason) = verdict {
-                removed.add(head.origin(), *reason);
-            }
+        let (mut verdicts, mut hidden) = (Vec::with_capacity(self.len()), self.hidden());
+        for heads in self.heads().chunks(TOGETHER) {
+            consent.warm(heads.iter().filter_map(|head| head.hidden.person));
+            verdicts.extend(hidden.by_ref().take(heads.len()).map(judge));
         }
-        self.retain(&verdicts.iter().map(Result::is_ok).collect::<Vec<_>>());
-        removed
+        verdicts
     }
 
     /// Keeps the rows of the partitions that `keep` is true for.
@@ -65,6 +81,9 @@ impl<P: Purpose> Rows<P> {
         removed
     }
 }
+
+/// Rows whose people are brought near together.
+const TOGETHER: usize = 64;
 
 impl Filtered {
     /// Asks consent again for every row, and moves what it takes out in the accounting.
