@@ -75,7 +75,7 @@ impl Lake {
     ///
     /// A table can't be read.
     pub fn access(&self, keys: &KeySet, person: &Person, progress: &dyn Fn(Progress)) -> Result<Vec<Kept>, LakeError> {
-        let wanted = Wanted::of(std::slice::from_ref(person), keys, &self.secrets);
+        let wanted = Wanted::of(std::slice::from_ref(person), keys, &self.secrets)?;
         let names: Vec<_> = self.tables_in_use()?.into_iter().filter(|name| name.purpose().is_some()).collect();
         let mut all = Vec::new();
         for (done, name) in names.iter().enumerate() {
@@ -143,7 +143,7 @@ impl Lake {
         gathered: &mut Gathered,
     ) -> Result<(), TableError> {
         for path in self.asides_of(table, wanted)? {
-            let Some(aside) = unless_destroyed(self.read_aside(table, &path))? else { continue };
+            let Some(aside) = unless_destroyed(self.read_aside(table, &path), wanted)? else { continue };
             let rows = aside.plain()?;
             let mut is_held = vec![false; rows.num_rows()];
             for (row, _) in hits(&rows, wanted) {

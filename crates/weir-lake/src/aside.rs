@@ -78,7 +78,9 @@ impl Aside {
         let mut is_new = false;
         for (row, person) in hits(&self.rows, wanted) {
             let known = known(row);
-            let newly = held[row].iter().any(|one| !known.contains(one) && wanted[one].contains(&person));
+            let newly = held[row]
+                .iter()
+                .any(|one| !known.contains(one) && wanted.get(one).is_some_and(|of| of.contains(&person)));
             people[person] += u64::from(newly);
             is_new |= newly;
         }
@@ -226,7 +228,7 @@ impl Lake {
     ) -> Result<AsideChange, TableError> {
         let mut changed = AsideChange::default();
         for path in self.asides_of(table, wanted)? {
-            let Some(aside) = unless_destroyed(self.read_aside(table, &path))? else { continue };
+            let Some(aside) = unless_destroyed(self.read_aside(table, &path), wanted)? else { continue };
             let Some(new) = change(&path, &aside)? else { continue };
             changed.added.extend(self.write_aside(table, FilePlace::day_of(&path), &new)?);
             changed.gone.push(AsideMark { path, rows: aside.count() });

@@ -19,6 +19,7 @@ use weir_keys::{KeySet, LiveKeys, RowsOf};
 
 use crate::layout::TableName;
 use crate::lines::damaged;
+use crate::person::Pseudonyms;
 use crate::seal::SealError;
 use crate::store::{Input, TableFolder};
 use crate::table_log::TableError;
@@ -37,10 +38,18 @@ pub enum DataFiles {
 /// A data file has no key: the ring does not have its epoch, or has it no more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the key ring has no key for {rows}: its epoch was destroyed, and its rows with it, or the ring is another one"
+    "the key ring has no key for {rows}: its epoch was destroyed, and its rows with it, the ring is another one, or its vault stays away"
 )]
 pub struct NoFileKey {
     rows: String,
+    /// Where it is known.
+    of: Option<RowsOf>,
+}
+
+impl NoFileKey {
+    fn of(rows: RowsOf, region: &str) -> Self {
+        Self { rows: rows.reader_id(region), of: Some(rows) }
+    }
 }
 
 /// How the files of one table are written and read.
@@ -64,8 +73,8 @@ impl Encryption {
             Some(purpose) => day.and_then(|day| keys.rows_of(purpose, day)),
             None => Some(RowsOf::Weir),
         };
-        let rows = rows.ok_or_else(|| NoFileKey { rows: self.table.to_string() })?;
-        let lacking = || NoFileKey { rows: rows.reader_id(&self.region) };
+        let rows = rows.ok_or_else(|| NoFileKey { rows: self.table.to_string(), of: None })?;
+        let lacking = || NoFileKey::of(rows, &self.region);
         let key = keys.file_key(&self.region, &self.table.to_string(), rows).ok_or_else(lacking)?;
         let reader = keys.reader_key(&self.region, rows).ok_or_else(lacking)?;
         let material = KeyMaterial::new(reader.id(), reader.wrap(&key).map_err(SealError::Wrap)?);
@@ -118,11 +127,13 @@ fn unless_panicked<T>(read: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok()
 }
 
-/// Returns nothing for a file that has no key: without its epoch's secret there is no pseudonym to look for in it either.
-pub(crate) fn unless_destroyed<T>(read: Result<T, TableError>) -> Result<Option<T>, TableError> {
+/// Returns nothing for a file that has no key, if none of the pseudonyms that are looked for is of its epoch either.
+///
+/// Otherwise the ring lost the key meanwhile, as it does when its vault stays away: then nobody knows who is in the file.
+pub(crate) fn unless_destroyed<T>(read: Result<T, TableError>, wanted: &Pseudonyms) -> Result<Option<T>, TableError> {
     match read {
         Ok(read) => Ok(Some(read)),
-        Err(TableError::FileKey(_)) => Ok(None),
+        Err(TableError::FileKey(lacking)) if lacking.of.is_some_and(|rows| !wanted.are_of(rows)) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -149,7 +160,7 @@ impl KeyRetriever for Finder {
         let material: Option<KeyMaterial> = serde_json::from_slice(material).ok();
         let rows = material.and_then(|material| RowsOf::parse(&material.master_key_id, &self.region));
         let rows = rows.ok_or_else(|| ParquetError::General("not a file of this region's lake".into()))?;
-        let lacking = || ParquetError::External(Box::new(NoFileKey { rows: rows.reader_id(&self.region) }));
+        let lacking = || ParquetError::External(Box::new(NoFileKey::of(rows, &self.region)));
         let key = self.keys.file_key(&self.region, &self.table, rows).ok_or_else(lacking)?;
         Ok(key.expose().to_vec())
     }

@@ -168,7 +168,7 @@ impl Lake {
     pub fn erase(&self, keys: &KeySet, people: &[Person], request: &Request<'_>) -> Result<Erasure, LakeError> {
         // What the ledger cannot be told must not be done.
         self.tell_ledger((request.now_ms)())?;
-        let wanted = Wanted::of(people, keys, &self.secrets);
+        let wanted = Wanted::of(people, keys, &self.secrets)?;
         let (names, skipped) = self.tables_of(PurposeSet::ALL)?;
         let mut erasure = Erasure { request: wanted.request.clone(), skipped, ..Erasure::default() };
         erasure.people.resize(people.len(), BTreeMap::new());
@@ -218,7 +218,7 @@ impl Lake {
     ) -> Result<bool, LakeError> {
         let at_table = |source| at(name, source);
         let table = self.table(name)?;
-        let none = Pseudonyms::new();
+        let none = Pseudonyms::default();
         let pseudonyms = name.purpose().and_then(|purpose| wanted.in_purpose(purpose)).unwrap_or(&none);
         let folder = table.lock().folder.clone();
         let mut work = Work::new(name, folder, pseudonyms, deed);

@@ -42,7 +42,7 @@ impl Lake {
         if index.is_some_and(|index| !wanted.keys().any(|pseudonym| index.may_hold(pseudonym))) {
             return Ok(None);
         }
-        let Some(builder) = unless_destroyed(open(table.1, path))? else { return Ok(None) };
+        let Some(builder) = unless_destroyed(open(table.1, path), wanted)? else { return Ok(None) };
         let columns = builder.schema().fields().iter().enumerate().filter(|(_, field)| is_identifier(field));
         let columns: Vec<_> = columns.map(|(place, _)| place).collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns);

@@ -112,6 +112,9 @@ pub enum LakeError {
         "the files of this lake are encrypted, and no other may be written: set `files = \"encrypted\"` below [lake]"
     )]
     Encrypted,
+    /// The secrets of epochs were not confirmed by their vault for too long: nobody could be found.
+    #[error("the vault did not confirm the key ring's secrets for too long, and without them nobody is found")]
+    KeysLapsed,
     /// There are tables and no coverage to say what is in them.
     #[error("the folder has tables and no _coverage: it is not a whole lake")]
     NoCoverage,
@@ -143,6 +146,7 @@ impl LakeError {
             Self::Table { source: TableError::Kernel(refusal), .. } => refusal.is_away(),
             Self::Ledger(ledger) => !ledger.is_refusal(),
             Self::StoreKeys(keys) => keys.may_pass(),
+            Self::KeysLapsed => true,
             Self::Encrypted
             | Self::Kernel(_)
             | Self::MadeAnew { .. }
@@ -159,6 +163,7 @@ impl LakeError {
             Self::OpenBatch { table } | Self::Table { table, .. } => Some(table),
             Self::Encrypted
             | Self::Kernel(_)
+            | Self::KeysLapsed
             | Self::Ledger(_)
             | Self::MadeAnew { .. }
             | Self::NoCoverage

@@ -4,11 +4,12 @@
 //! are past their retention. A pseudonym differs by purpose, epoch, tenant and kind, so what one person's names give is found
 //! in that tenant's columns of that kind and nowhere else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use weir_keys::{KeySet, canonical};
+use weir_keys::{KeySet, RowsOf, canonical};
 use weir_policy::PurposeId;
 
+use crate::lake::LakeError;
 use crate::secrets::Secrets;
 
 /// A person of one tenant, with all the names that are known.
@@ -30,7 +31,35 @@ pub(crate) struct Wanted {
 }
 
 /// The pseudonyms for one purpose, each with the places of the people who have it.
-pub(crate) type Pseudonyms = HashMap<[u8; 16], Vec<usize>>;
+#[derive(Default)]
+pub(crate) struct Pseudonyms {
+    of: HashMap<[u8; 16], Vec<usize>>,
+    /// The epochs that had a secret when these were made.
+    epochs: BTreeSet<RowsOf>,
+}
+
+impl Pseudonyms {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8; 16]> {
+        self.of.keys()
+    }
+
+    pub(crate) fn get(&self, pseudonym: &[u8; 16]) -> Option<&Vec<usize>> {
+        self.of.get(pseudonym)
+    }
+
+    pub(crate) fn contains_key(&self, pseudonym: &[u8; 16]) -> bool {
+        self.of.contains_key(pseudonym)
+    }
+
+    /// Tells whether the people were given pseudonyms of these rows' epoch.
+    pub(crate) fn are_of(&self, rows: RowsOf) -> bool {
+        self.epochs.contains(&rows)
+    }
+}
 
 impl Person {
     /// Names a person of a tenant; without a [name](Self::named) nobody is meant.
@@ -48,14 +77,21 @@ impl Person {
 
 impl Wanted {
     /// Works out the pseudonyms of people.
-    pub(crate) fn of(people: &[Person], keys: &KeySet, secrets: &Secrets) -> Self {
+    ///
+    /// # Errors
+    /// When the keys are not there for now: nobody would be found.
+    pub(crate) fn of(people: &[Person], keys: &KeySet, secrets: &Secrets) -> Result<Self, LakeError> {
+        if keys.has_lapsed() {
+            return Err(LakeError::KeysLapsed);
+        }
         let mut of: HashMap<PurposeId, Pseudonyms> = HashMap::new();
         for (purpose, epoch) in keys.epochs() {
             let pseudonyms = of.entry(purpose).or_default();
+            pseudonyms.epochs.insert(RowsOf::Epoch(purpose, epoch));
             for (place, person) in people.iter().enumerate() {
                 for (kind, id) in &person.names {
                     let Some(key) = keys.pseudonym_key(purpose, epoch, &person.tenant, kind) else { continue };
-                    let places = pseudonyms.entry(key.digest(id.as_bytes())).or_default();
+                    let places = pseudonyms.of.entry(key.digest(id.as_bytes())).or_default();
                     if places.last() != Some(&place) {
                         places.push(place);
                     }
@@ -69,7 +105,7 @@ impl Wanted {
             }
         }
         names.sort_unstable();
-        Self { of, people: people.len(), request: secrets.request(&names.concat()) }
+        Ok(Self { of, people: people.len(), request: secrets.request(&names.concat()) })
     }
 
     /// Returns the pseudonyms for a purpose.

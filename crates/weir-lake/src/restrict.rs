@@ -98,7 +98,7 @@ impl Lake {
     ) -> Result<Restriction, LakeError> {
         // What the ledger cannot be told must not be done.
         self.tell_ledger((request.now_ms)())?;
-        let wanted = Wanted::of(people, keys, &self.secrets);
+        let wanted = Wanted::of(people, keys, &self.secrets)?;
         let (names, skipped) = self.tables_of(purposes)?;
         let mut restriction = Restriction { skipped, people: vec![BTreeMap::new(); people.len()], tables: 0 };
         for (done, name) in names.iter().enumerate() {

@@ -191,7 +191,7 @@ pub(crate) fn lake_exit(why: &LakeError) -> Exit {
         LakeError::Ledger(ledger) => ledger_exit(ledger),
         LakeError::StoreKeys(keys) => key_exit(keys),
         LakeError::Encrypted | LakeError::OtherGroup { .. } => Exit::NotAllowed,
-        LakeError::OpenBatch { .. } => Exit::Retry,
+        LakeError::KeysLapsed | LakeError::OpenBatch { .. } => Exit::Retry,
         LakeError::Store(_) | LakeError::Table { .. } => Exit::Io,
     }
 }

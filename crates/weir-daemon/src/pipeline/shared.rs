@@ -189,6 +189,7 @@ pub(crate) fn obstacle_of(error: &LakeError) -> Obstacle {
         LakeError::Table { source: TableError::Store(_) | TableError::Seal(_) | TableError::Log(_), .. }
         | LakeError::Encrypted
         | LakeError::Kernel(_)
+        | LakeError::KeysLapsed
         | LakeError::NoCoverage
         | LakeError::OpenBatch { .. }
         | LakeError::OtherGroup { .. }

@@ -140,6 +140,7 @@ fn is_worth_waiting(config: &Config, error: &LakeError) -> bool {
         LakeError::Table { .. } => is_bucket && error.may_pass(),
         LakeError::Encrypted
         | LakeError::Kernel(_)
+        | LakeError::KeysLapsed
         | LakeError::MadeAnew { .. }
         | LakeError::NoCoverage
         | LakeError::OpenBatch { .. }

@@ -8,7 +8,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::encryption::decrypt::FileDecryptionProperties;
 use weir_keys::{FileKey, RowsOf};
-use weir_lake::{CommitError, DataFiles, Lake, LakeConfig, LakeError, TableError, TableName};
+use weir_lake::{CommitError, DataFiles, Lake, LakeConfig, LakeError, Request, TableError, TableName};
 use weir_policy::PurposeId;
 
 use crate::people::{assert_holds, erase, every_file, files, pseudonyms, user, without};
@@ -158,6 +158,33 @@ fn rows_of_a_destroyed_epoch_are_read_by_nobody() {
     let expired: u64 = again.expire(world.policy.purposes(), later).unwrap().iter().map(|left| left.rows).sum();
     assert_eq!(expired, 20, "ten rows of two purposes, those that were set aside among them");
     audited(&again);
+}
+
+/// Goal: while a vault stays away nobody is told that nothing is left of a person, whenever in the search the keys go.
+#[test]
+fn nobody_is_erased_from_files_whose_keys_are_away() {
+    let world = World::new(&[SHOP]);
+    let lake = world.open();
+    world.add(&lake, 0, &shops(0..10));
+    restrict(&world, &lake, &[user("u1")]).unwrap();
+    let keys = world.ring.snapshot();
+    world.ring.lapse();
+    let request = Request { purposes: world.policy.purposes(), now_ms: &|| NOW_MS, progress: &|_| () };
+    for id in ["u1", "u2"] {
+        let refused = lake.erase(&keys, &[user(id)], &request).unwrap_err();
+        assert!(matches!(refused, LakeError::Table { source: TableError::FileKey(_), .. }), "{id}: {refused}");
+        assert!(lake.access(&keys, &user(id), &|_| ()).is_err(), "{id}");
+    }
+    let none = world.ring.snapshot();
+    assert!(matches!(lake.erase(&none, &[user("u2")], &request), Err(LakeError::KeysLapsed)));
+    assert!(matches!(lake.access(&none, &user("u2"), &|_| ()), Err(LakeError::KeysLapsed)));
+
+    world.ring.reload().unwrap();
+    for (id, rows) in [("u1", 2), ("u2", 2)] {
+        let erased = erase(&world, &lake, &[user(id)]).unwrap();
+        assert_eq!(erased.people[0].values().sum::<u64>(), rows, "{id}");
+    }
+    audited(&lake);
 }
 
 /// Goal: lengths stand in a file in clear; a changed one is damage that is told by name, whatever Parquet's own reader makes of it.

@@ -27,6 +27,7 @@ fn refusal(world: &World) -> TableError {
         LakeError::Table { source, .. } => source,
         LakeError::Encrypted
         | LakeError::Kernel(_)
+        | LakeError::KeysLapsed
         | LakeError::Ledger(_)
         | LakeError::MadeAnew { .. }
         | LakeError::NoCoverage
