@@ -30,7 +30,6 @@ impl Lake {
             return Ok(0);
         }
         let name = log.name.clone();
-        let heirs = heirs(log, void).map_err(|source| at(&name, source))?;
         let mut cell = Cell::new(Uuid::new_v4(), Body::Swept { batches: void.iter().map(|cell| cell.id).collect() });
         loop {
             let Some(head) = log.head(&self.kernel).map_err(|source| at(&name, source))? else {
@@ -40,7 +39,9 @@ impl Lake {
             let live = self.kernel.live_files(&head).map_err(|refusal| at(&name, refusal.into()))?;
             let live: BTreeSet<_> = live.into_iter().map(|file| file.path).collect();
             let files = void.iter().flat_map(|cell| &cell.files).map(|file| file.path.clone());
-            cell.removed = files.chain(heirs.iter().cloned()).filter(|path| live.contains(path)).collect();
+            // Anew each time: whoever was first may have erased somebody from these files.
+            let heirs = heirs(log, void).map_err(|source| at(&name, source))?;
+            cell.removed = files.chain(heirs).filter(|path| live.contains(path)).collect();
             let change = Change { removes: cell.removed.clone(), txns: set_back(log, void), ..Change::default() };
             if change.removes.is_empty() && change.txns.is_empty() {
                 return Ok(0);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use arrow::array::Array as _;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -419,6 +420,36 @@ fn open_batches_are_erased_from_and_still_add_up() {
         assert_holds(&world, &held);
     }
 }
+}
+
+/// Void rows leave also from the file that an erasure puts in the place of theirs right before they go.
+#[test]
+fn an_erasure_in_the_middle_of_a_sweep_leaves_nothing_void() {
+    let world = Arc::new(filled());
+    let faults = FaultyStore::new(&world);
+    let lake = world.open_with(faults.clone());
+    let from = take(&lake, 0).watermark.unwrap();
+    faults.set(|path| if path.contains("_coverage") { Fault::Before } else { Fault::None });
+    assert!(world.commit(&lake, world.batch(0, from, &[shop("u1"), shop("u50")])).is_err());
+    drop(lake);
+    keep_out(&world, "u1");
+
+    let next = world.open_with(faults.clone());
+    let beside = Arc::clone(&world);
+    faults.once("test.shop", move || {
+        let erasing = || drop(erase(&beside, &beside.open(), &[user("u1")]).unwrap());
+        // The store is asked on a thread that must not wait.
+        thread::scope(|scope| scope.spawn(erasing).join()).unwrap();
+        Fault::None
+    });
+    next.accept_gap(&crate::world::partition(0), from + 1, NOW_MS).unwrap();
+    drop(next);
+    let lake = world.open();
+    lake.vacuum(i64::MAX, NOW_MS).unwrap();
+    lake.tell_ledger(NOW_MS).unwrap();
+    let held = without(&files(&world), &[]);
+    assert_eq!(held["reliability/test.shop"].len(), 31);
+    assert_holds(&world, &held);
 }
 
 /// Whoever changes a file before somebody is erased from it is found all the same.
