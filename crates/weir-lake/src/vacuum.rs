@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cell::Cell;
 use crate::decided::Decided;
 use crate::kernel::Kernel;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
 use crate::log::Listing;
+use crate::partition::Span;
 use crate::store::{FoundFile, LOG, is_dot};
 use crate::table_log::{TableError, TableLog};
 
@@ -50,12 +52,13 @@ impl Lake {
             self.record_removals(&log, &decided, now_ms)?;
             Self::remove_stray_asides(&log, now_ms)?;
             self.vacuum_table(&mut log, cutoff_ms, &mut vacuumed)?;
-            vacuumed.log_files += self.clean_log(&mut log, cutoff_ms)?;
+            let open = self.oldest_open(&log)?;
+            vacuumed.log_files += self.clean_log(&mut log, cutoff_ms, open)?;
         }
         let mut coverage = self.coverage.lock();
         if coverage.refresh().map_err(|source| at(&TableName::Coverage, source))? {
             self.vacuum_table(&mut coverage.log, cutoff_ms, &mut vacuumed)?;
-            vacuumed.log_files += self.clean_log(&mut coverage.log, cutoff_ms.saturating_sub(MARGIN_MS))?;
+            vacuumed.log_files += self.clean_log(&mut coverage.log, cutoff_ms.saturating_sub(MARGIN_MS), None)?;
         }
         drop(coverage);
         self.tell_ledger(now_ms)?;
@@ -122,14 +125,26 @@ impl Lake {
         log.folder.remove_empty_folders().map_err(|error| at_table(error.into()))
     }
 
-    /// Removes log entries that are old and that a checkpoint covers; returns how many files.
-    fn clean_log(&self, log: &mut TableLog, cutoff_ms: i64) -> Result<u64, LakeError> {
+    /// Returns the version of the oldest commit of a batch that was interrupted: the next owner of its partitions finishes it, and
+    /// nothing else than this commit tells of it.
+    fn oldest_open(&self, log: &TableLog) -> Result<Option<u64>, LakeError> {
+        let history = log.history().map_err(|source| at(&log.name, source))?;
+        let coverage = self.coverage.lock();
+        let is_beyond = |span: &Span| coverage.watermark(&span.partition).is_none_or(|watermark| watermark < span.to);
+        let is_open = |cell: &Cell| {
+            cell.batch().is_some() && !coverage.is_void(&log.name, cell.id) && cell.spans().iter().any(is_beyond)
+        };
+        Ok(history.iter().find(|(_, cell)| cell.as_ref().is_some_and(is_open)).map(|(commit, _)| commit.version))
+    }
+
+    /// Removes log entries that are old, that a checkpoint covers and that come before `open`; returns how many files.
+    fn clean_log(&self, log: &mut TableLog, cutoff_ms: i64, open: Option<u64>) -> Result<u64, LakeError> {
         let name = log.name.clone();
-        clean_log(&self.kernel, log, cutoff_ms).map_err(|source| at(&name, source))
+        clean_log(&self.kernel, log, cutoff_ms, open).map_err(|source| at(&name, source))
     }
 }
 
-fn clean_log(kernel: &Kernel, log: &mut TableLog, cutoff_ms: i64) -> Result<u64, TableError> {
+fn clean_log(kernel: &Kernel, log: &mut TableLog, cutoff_ms: i64, open: Option<u64>) -> Result<u64, TableError> {
     let old: BTreeMap<_, _> = log
         .folder
         .log_files()?
@@ -146,8 +161,9 @@ fn clean_log(kernel: &Kernel, log: &mut TableLog, cutoff_ms: i64) -> Result<u64,
         log.checkpoint_now(kernel)?;
     }
     let Some(checkpoint) = newest_checkpoint(log)? else { return Ok(0) };
+    let end = open.map_or(checkpoint, |open| open.min(checkpoint));
     let mut removed = 0;
-    for name in old.keys().filter(|name| version_of(name).is_some_and(|version| version < checkpoint)) {
+    for name in old.keys().filter(|name| version_of(name).is_some_and(|version| version < end)) {
         log.folder.remove(&format!("{LOG}/{name}"))?;
         removed += 1;
     }

@@ -295,7 +295,7 @@ fn rows_that_were_judged_before_do_not_come_after() {
             erase(&world, &world.open(), &[user("u1")]).unwrap()
         };
         // A thread of its own: the daemon's store must not wait for itself.
-        std::thread::spawn(erasing).join().unwrap();
+        thread::spawn(erasing).join().unwrap();
         Fault::None
     });
     assert!(world.commit(&lake, batch).is_ok());
@@ -323,7 +323,7 @@ fn erasure_that_loses_a_race_plans_anew() {
                     world.add(&lake, 0, &[shop("u1"), shop("u60")]);
                 }
             };
-            std::thread::spawn(racing).join().unwrap();
+            thread::spawn(racing).join().unwrap();
             Fault::None
         });
         erase(&world, &lake, &[user("u1")]).unwrap();

@@ -63,6 +63,32 @@ fn vacuum_takes_orphans_only() {
 }
 
 long! {
+/// Goal: an interrupted batch is finished however long its partition had no owner, and whatever was cleaned meanwhile.
+#[test]
+fn cleaning_leaves_what_tells_of_an_interrupted_batch() {
+    let world = World::new(&[SHOP]);
+    let faults = FaultyStore::new(&world);
+    let lake = world.open_with(faults.clone());
+    world.add(&lake, 0, &shops(0..3));
+    take(&lake, 0);
+    faults.set(|path| if path.contains("_coverage") { Fault::Before } else { Fault::None });
+    assert!(world.commit(&lake, world.batch(0, 3, &shops(3..5))).is_err());
+    drop(lake);
+
+    let lake = world.open();
+    for _ in 0..30 {
+        world.add(&lake, 1, &shops(5..6));
+    }
+    assert!(lake.vacuum(0, NOW_MS * 2).unwrap().log_files > 0, "older entries go");
+    drop(lake);
+    let lake = world.open();
+    assert_eq!(take(&lake, 0).interrupted.unwrap().end, 5);
+    assert!(world.commit(&lake, world.batch(0, 3, &shops(3..5))).is_ok());
+    assert_eq!(audited(&lake).tables[&shop_table()], 35);
+    assert!(lake.vacuum(0, NOW_MS * 2).unwrap().log_files > 50, "nothing is open any more");
+    audited(&lake);
+}
+
 /// Goal: after many commits there are checkpoints; cleaned logs open, continue and audit as before.
 #[test]
 fn cleaned_logs_tell_the_same() {
