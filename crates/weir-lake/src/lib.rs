@@ -133,7 +133,7 @@ pub use columns::{Schemas, TenantNames, record_batches};
 pub use commit::{ClosedBatch, CommitError, Receipt, Recheck, Written};
 pub use encryption::{DataFiles, NoFileKey};
 pub use erase::{DataFileMark, ErasedCommit, ErasedFile, Erasure, Progress, Request};
-pub use expire::Expired;
+pub use expire::{Expired, Expiry};
 pub use gap::GapError;
 pub use kernel::KernelRefusal;
 pub use lake::{Lake, LakeConfig, LakeError, sealed_with};

@@ -11,7 +11,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use weir_daemon::Config;
 use weir_daemon::config::parse_duration;
-use weir_lake::{Dialect, Lake, TableName, TableSummary, views};
+use weir_lake::{Dialect, Expiry, Lake, TableName, TableSummary, views};
 use weir_ledger::{Decision, Entry};
 use weir_policy::Policy;
 
@@ -106,13 +106,15 @@ pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
         LakeVerb::AcceptGap(args) => accept_gap::accept_gap(&config, args)?,
         LakeVerb::Expire => {
             let (policy, _) = setup::policy(global, &config)?;
-            let expired =
-                setup::lake(&config)?.expire(policy.purposes(), setup::now_ms()).map_err(setup::lake_failure)?;
+            let expired = setup::lake(&config)?.expire(policy.purposes(), setup::now_ms());
+            let Expiry { expired, skipped, refused } = expired.map_err(setup::lake_failure)?;
             let mut table = Table::new(["table", "files", "rows"]);
             for left in &expired {
                 table.push([left.table.to_string(), left.files.to_string(), left.rows.to_string()]);
             }
             output::print(format_args!("{table}{} tables had days past their retention\n", expired.len()))?;
+            refused.map_or(Ok(()), |error| Err(setup::lake_failure(error)))?;
+            return setup::unless_skipped(&skipped);
         }
         LakeVerb::Ls(args) => ls(global, &config, args)?,
         LakeVerb::Reseal => {

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use weir_daemon::config::Kafka;
 use weir_daemon::{Config, SystemClock};
 use weir_keys::{KeyError, KeyRing};
-use weir_lake::{Lake, LakeConfig, LakeError};
+use weir_lake::{Lake, LakeConfig, LakeError, TableName};
 use weir_ledger::LedgerError;
 use weir_policy::diagnostic::{Diagnostic, Look, Report, render};
 use weir_policy::values::time;
@@ -137,6 +137,19 @@ pub(crate) fn lake(config: &Config) -> Result<Lake, Failure> {
 pub(crate) fn has_lake(config: &Config) -> Result<bool, Failure> {
     let root = weir_daemon::lake::root(config);
     root.is_there().with_context(|| format!("look into {root}")).or_exit(Exit::Unavailable)
+}
+
+/// Ends well, unless there are tables that nobody looked into.
+///
+/// # Errors
+/// When there are.
+pub(crate) fn unless_skipped(skipped: &[TableName]) -> Result<Exit, Failure> {
+    if skipped.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let skipped: Vec<_> = skipped.iter().map(ToString::to_string).collect();
+    let why = anyhow::anyhow!("nobody looked into tables that the configuration skips: {}", skipped.join(", "));
+    Err(Failure::new(Exit::Retry, why))
 }
 
 /// Confines a daemon to some folders, before it starts its first thread.

@@ -16,13 +16,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::Subcommand;
 use weir_daemon::Config;
 use weir_daemon::config::ConsentSource;
 use weir_daemon::rights::Receipts;
 use weir_keys::KeySet;
-use weir_lake::TableName;
 use weir_policy::Policy;
 
 use crate::cli::Global;
@@ -93,14 +92,4 @@ fn write(options: &mut OpenOptions, path: &Path, bytes: &[u8]) -> io::Result<()>
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options.write(true).open(path)?.write_all(bytes)
-}
-
-/// Ends well, unless there are tables that nobody looked into.
-fn unless_skipped(skipped: &[TableName]) -> Result<Exit, Failure> {
-    if skipped.is_empty() {
-        return Ok(Exit::Done);
-    }
-    let skipped: Vec<_> = skipped.iter().map(ToString::to_string).collect();
-    let why = anyhow!("nobody looked into tables that the configuration skips: {}", skipped.join(", "));
-    Err(Failure::new(Exit::Retry, why))
 }

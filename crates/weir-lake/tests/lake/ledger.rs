@@ -114,7 +114,7 @@ fn files_that_expired_and_were_vacuumed_are_accounted_for() {
     let world = filled();
     let lake = world.open();
     let later = NOW_MS + 500 * DAY_MS;
-    assert!(!lake.expire(world.policy.purposes(), later).unwrap().is_empty());
+    assert!(!lake.expire(world.policy.purposes(), later).unwrap().expired.is_empty());
     assert_eq!(audit(&world).discrepancies, BTreeSet::new());
     assert!(lake.vacuum(0, later + 10 * DAY_MS).unwrap().files > 0);
     let report = audit(&world);

@@ -2,12 +2,14 @@
 
 use std::fs;
 
-use weir_lake::{Dialect, GapError, TableName, views};
+use weir_lake::{Dialect, GapError, Lake, LakeConfig, TableName, views};
 use weir_policy::PurposeId;
 
 use crate::faulty_store::{Fault, FaultyStore};
 use crate::reader::live;
-use crate::world::{DAY_MS, NOW_MS, SHOP, World, audited, partition, shop_table, shops, take};
+use crate::world::{
+    DAY_MS, NOW_MS, SHOP, SPEED, World, audited, partition, shop_table, shops, speed_table, speeds, take,
+};
 
 fn parquet_files(world: &World, table: &TableName) -> usize {
     let mut count = 0;
@@ -33,14 +35,42 @@ fn rows_leave_when_their_time_is_over() {
     world.add(&lake, 0, &shops(0..7));
     let troubleshooting = TableName::events(PurposeId::Troubleshooting, "test.shop");
     let later_ms = NOW_MS + 31 * DAY_MS;
-    let expired = lake.expire(world.policy.purposes(), later_ms).unwrap();
+    let expired = lake.expire(world.policy.purposes(), later_ms).unwrap().expired;
     assert_eq!(expired.iter().map(|one| (&one.table, one.rows)).collect::<Vec<_>>(), [(&troubleshooting, 7)]);
     assert!(live(&world.table_path(&troubleshooting)).is_empty());
     assert_eq!(audited(&lake).tables[&shop_table()], 7);
-    assert!(lake.expire(world.policy.purposes(), later_ms).unwrap().is_empty());
+    assert!(lake.expire(world.policy.purposes(), later_ms).unwrap().expired.is_empty());
     assert_eq!(parquet_files(&world, &troubleshooting), 1, "readers of the older version still have the file");
     assert_eq!(lake.vacuum(0, later_ms * 2).unwrap().files, 1);
     assert_eq!(parquet_files(&world, &troubleshooting), 0);
+    audited(&lake);
+}
+
+/// Goal: a table that cannot be read, or is skipped, is told and keeps its rows; the others' rows leave all the same.
+#[test]
+fn no_table_keeps_the_rows_of_others() {
+    let world = World::new(&[SHOP, SPEED]);
+    let lake = world.open();
+    world.add(&lake, 0, &[shops(0..7), speeds(0..7)].concat());
+    drop(lake);
+    let later_ms = NOW_MS + 800 * DAY_MS;
+    let log = world.table_path(&shop_table()).join("_delta_log/00000000000000000001.json");
+    let sound = fs::read(&log).unwrap();
+    fs::write(&log, "no log").unwrap();
+    let lake = world.open();
+    let expiry = lake.expire(world.policy.purposes(), later_ms).unwrap();
+    assert_eq!(expiry.refused.unwrap().table(), Some(&shop_table()));
+    assert!(expiry.expired.iter().any(|one| one.table == speed_table()));
+    fs::write(&log, sound).unwrap();
+    drop(lake);
+
+    let config = LakeConfig { skip: [shop_table()].into(), ..world.config() };
+    let skipping = Lake::open(config, &world.key(), world.ledger()).unwrap();
+    let expiry = skipping.expire(world.policy.purposes(), later_ms).unwrap();
+    assert_eq!((expiry.expired, expiry.skipped), (Vec::new(), vec![shop_table()]));
+    drop(skipping);
+    let lake = world.open();
+    assert_eq!(lake.expire(world.policy.purposes(), later_ms).unwrap().expired[0].table, shop_table());
     audited(&lake);
 }
 

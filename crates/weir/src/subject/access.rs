@@ -14,7 +14,7 @@ use crate::{output, setup};
 
 use super::bar::Bar;
 use super::named::Named;
-use super::{Ground, unless_skipped, write};
+use super::{Ground, write};
 
 /// Arguments of `weir subject access`.
 #[derive(Debug, clap::Args)]
@@ -51,7 +51,7 @@ pub(super) fn access(global: &Global, args: &AccessArgs) -> Result<Exit, Failure
     }
     let (tables, rows) = answer.counts();
     output::print(format_args!("{rows} rows of {tables} tables are in {}\n", folder.display()))?;
-    unless_skipped(answer.skipped())
+    setup::unless_skipped(answer.skipped())
 }
 
 /// Makes a folder that nobody else can enter, also of one that is there, which must be empty.

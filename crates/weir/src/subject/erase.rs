@@ -18,7 +18,7 @@ use crate::{output, setup};
 
 use super::bar::Bar;
 use super::named::People;
-use super::{Ground, keys_now, save, unless_skipped, until_all_know};
+use super::{Ground, keys_now, save, until_all_know};
 
 /// Arguments of `weir subject erase`.
 #[derive(Debug, clap::Args)]
@@ -72,7 +72,7 @@ pub(super) fn erase(global: &Global, args: &EraseArgs) -> Result<Exit, Failure> 
     bar.done();
     let erased = erased.map_err(setup::lake_failure)?;
     hand_out(args, &erased)?;
-    unless_skipped(&erased.account.erasure.skipped)
+    setup::unless_skipped(&erased.account.erasure.skipped)
 }
 
 /// Publishes `erased_before` for every name, and waits until no daemon can judge by anything older.

@@ -25,7 +25,7 @@ use crate::{output, setup};
 
 use super::bar::Bar;
 use super::named::People;
-use super::{Ground, keys_now, save, unless_skipped, until_all_know};
+use super::{Ground, keys_now, save, until_all_know};
 
 /// Arguments of `weir subject restrict`.
 #[derive(Debug, clap::Args)]
@@ -74,7 +74,7 @@ pub(super) fn restrict(global: &Global, args: &RestrictArgs) -> Result<Exit, Fai
     let told = receipts.tell(&lake, &setup::now_ms, |digests| Entry::Restriction { digests });
     told.map_err(setup::lake_failure)?;
     hand_out(args, &restriction, &receipts)?;
-    unless_skipped(&restriction.skipped)
+    setup::unless_skipped(&restriction.skipped)
 }
 
 /// Takes down a no for every purpose under every name, unless it stands, and waits until no daemon can judge by anything older.
