@@ -4,6 +4,7 @@
 //! byte by byte, and never too old. A connection that says nothing, or takes nothing, for some time is closed; more than so many at
 //! once wait outside.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
@@ -142,8 +143,12 @@ fn admit<B>(request: &Request<B>) -> Result<(), S3Error> {
         return Err(denied());
     }
     let is_fourth = |value: &HeaderValue| value.as_bytes().starts_with(ALGORITHM);
-    let mut names = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).map(|(name, _)| name);
-    if !request.headers().get_all(AUTHORIZATION).iter().all(is_fourth) || names.any(|name| SECOND.contains(&&*name)) {
+    let is_refused = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
+        let is_too_long = || value.parse::<u32>().map_or(true, |seconds| seconds > PRESIGNED_SECONDS_MAX);
+        SECOND.contains(&&*name) || (name == EXPIRES && is_too_long())
+    };
+    let mut query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+    if !request.headers().get_all(AUTHORIZATION).iter().all(is_fourth) || query.any(is_refused) {
         return Err(denied());
     }
     // The longest key of an object has 150 bytes.
@@ -182,6 +187,10 @@ pub(crate) fn listen(address: std::net::SocketAddr) -> io::Result<TcpListener> {
 const ALGORITHM: &[u8] = b"AWS4-HMAC-SHA256 ";
 /// What a query signed by version 2 has in it.
 const SECOND: [&str; 2] = ["AWSAccessKeyId", "Signature"];
+/// For how many seconds an address is signed.
+const EXPIRES: &str = "X-Amz-Expires";
+/// A week, as with S3.
+const PRESIGNED_SECONDS_MAX: u32 = 604_800;
 /// Signed queries are longer than paths.
 const HEAD_BYTES_MAX: usize = 32 << 10;
 const PATH_BYTES_MAX: usize = 1_024;

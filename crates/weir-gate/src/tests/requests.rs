@@ -330,6 +330,10 @@ fn only_what_a_grant_signed_now_is_heard() {
 
     assert_eq!(world.send(&ask.presigned(60)).body.len(), large().len());
     assert_eq!(world.send(&ask.presigned(60).replace(LARGE, LOG)), refused);
+    assert_eq!(world.send(&ask.presigned(604_800)).status, 200, "a week is what S3 allows");
+    for seconds in [604_801, u32::MAX] {
+        assert_eq!(world.send(&ask.presigned(seconds)).code(), "AccessDenied", "{seconds}");
+    }
     let mut old = ask.clone();
     old.at_ms -= 61_000;
     assert_eq!(world.send(&old.presigned(60)).code(), "AccessDenied");
