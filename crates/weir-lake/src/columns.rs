@@ -2,8 +2,8 @@
 //!
 //! Arrival order would let a reader line up the files of two purposes and so undo the pseudonyms (LK-37), so each file
 //! has an order of its own: by subject, then by event id, both keyed hashes. Arrays are made a slice of rows at a time:
-//! beside the open columns only one slice is ever in memory. Words become dictionary arrays, so that a text is copied
-//! once a slice and not once a row.
+//! beside the open columns only one slice is ever in memory. Words become dictionary arrays: those of closed lists share one
+//! dictionary for all tables, of others a text is copied once a slice and not once a row.
 
 mod order;
 mod places;

@@ -10,7 +10,7 @@ use crate::decided::Decided;
 use crate::kernel::Kernel;
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::TableName;
-use crate::log::Listing;
+use crate::log::{Commit, Listing};
 use crate::partition::Span;
 use crate::store::{FoundFile, LOG, is_dot};
 use crate::table_log::{TableError, TableLog};
@@ -51,13 +51,15 @@ impl Lake {
             // Before the entries go that tell of them.
             self.record_removals(&log, &decided, now_ms)?;
             Self::remove_stray_asides(&log, now_ms)?;
-            self.vacuum_table(&mut log, cutoff_ms, &mut vacuumed)?;
-            let open = self.oldest_open(&log)?;
+            let history = log.history().map_err(|source| at(name, source))?;
+            let open = self.oldest_open(name, &history);
+            self.vacuum_table(&mut log, &left_at(history), cutoff_ms, &mut vacuumed)?;
             vacuumed.log_files += self.clean_log(&mut log, cutoff_ms, open)?;
         }
         let mut coverage = self.coverage.lock();
         if coverage.refresh().map_err(|source| at(&TableName::Coverage, source))? {
-            self.vacuum_table(&mut coverage.log, cutoff_ms, &mut vacuumed)?;
+            let history = coverage.log.history().map_err(|source| at(&TableName::Coverage, source))?;
+            self.vacuum_table(&mut coverage.log, &left_at(history), cutoff_ms, &mut vacuumed)?;
             vacuumed.log_files += self.clean_log(&mut coverage.log, cutoff_ms.saturating_sub(MARGIN_MS), None)?;
         }
         drop(coverage);
@@ -86,8 +88,13 @@ impl Lake {
         removed.map_err(|source| at(&log.name, source))
     }
 
-    fn vacuum_table(&self, log: &mut TableLog, cutoff_ms: i64, vacuumed: &mut Vacuumed) -> Result<(), LakeError> {
-        let left = left_at(log).map_err(|source| at(&log.name, source))?;
+    fn vacuum_table(
+        &self,
+        log: &mut TableLog,
+        left: &BTreeMap<String, i64>,
+        cutoff_ms: i64,
+        vacuumed: &mut Vacuumed,
+    ) -> Result<(), LakeError> {
         let is_over = |file: &FoundFile| left.get(&file.path).copied().unwrap_or(file.modified_ms) <= cutoff_ms;
         self.remove_files(log, is_over, vacuumed)
     }
@@ -99,7 +106,7 @@ impl Lake {
         now_ms: i64,
         vacuumed: &mut Vacuumed,
     ) -> Result<(), LakeError> {
-        let left = left_at(log).map_err(|source| at(&log.name, source))?;
+        let left = left_at(log.history().map_err(|source| at(&log.name, source))?);
         let is_over = |file: &FoundFile| left.contains_key(&file.path) || file.modified_ms <= now_ms - ORPHAN_MS;
         self.remove_files(log, is_over, vacuumed)
     }
@@ -127,14 +134,13 @@ impl Lake {
 
     /// Returns the version of the oldest commit of a batch that was interrupted: the next owner of its partitions finishes it, and
     /// nothing else than this commit tells of it.
-    fn oldest_open(&self, log: &TableLog) -> Result<Option<u64>, LakeError> {
-        let history = log.history().map_err(|source| at(&log.name, source))?;
+    fn oldest_open(&self, table: &TableName, history: &[(Commit, Option<Cell>)]) -> Option<u64> {
         let coverage = self.coverage.lock();
         let is_beyond = |span: &Span| coverage.watermark(&span.partition).is_none_or(|watermark| watermark < span.to);
         let is_open = |cell: &Cell| {
-            cell.batch().is_some() && !coverage.is_void(&log.name, cell.id) && cell.spans().iter().any(is_beyond)
+            cell.batch().is_some() && !coverage.is_void(table, cell.id) && cell.spans().iter().any(is_beyond)
         };
-        Ok(history.iter().find(|(_, cell)| cell.as_ref().is_some_and(is_open)).map(|(commit, _)| commit.version))
+        history.iter().find(|(_, cell)| cell.as_ref().is_some_and(is_open)).map(|(commit, _)| commit.version)
     }
 
     /// Removes log entries that are old, that a checkpoint covers and that come before `open`; returns how many files.
@@ -171,13 +177,12 @@ fn clean_log(kernel: &Kernel, log: &mut TableLog, cutoff_ms: i64, open: Option<u
 }
 
 /// When each file left the table, as far as the log still tells.
-fn left_at(log: &TableLog) -> Result<BTreeMap<String, i64>, TableError> {
-    let history = log.history()?.into_iter();
-    let removes = history.flat_map(|(commit, _)| {
+fn left_at(history: Vec<(Commit, Option<Cell>)>) -> BTreeMap<String, i64> {
+    let removes = history.into_iter().flat_map(|(commit, _)| {
         let left_ms = commit.timestamp_ms.unwrap_or(i64::MAX);
         commit.removes.into_iter().map(move |path| (path, left_ms))
     });
-    Ok(removes.collect())
+    removes.collect()
 }
 
 /// Only files of the kind that weir writes are ever removed.

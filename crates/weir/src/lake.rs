@@ -113,7 +113,9 @@ pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
                 table.push([left.table.to_string(), left.files.to_string(), left.rows.to_string()]);
             }
             output::print(format_args!("{table}{} tables had days past their retention\n", expired.len()))?;
-            refused.map_or(Ok(()), |error| Err(setup::lake_failure(error)))?;
+            if let Some(error) = refused {
+                return Err(setup::lake_failure(error));
+            }
             return setup::unless_skipped(&skipped);
         }
         LakeVerb::Ls(args) => ls(global, &config, args)?,

@@ -1,4 +1,4 @@
-//! Words become dictionary arrays: a text is copied once a slice and not once a row.
+//! Words that no list has become dictionary arrays: a text is copied once a slice and not once a row.
 
 use std::sync::Arc;
 

@@ -190,7 +190,7 @@ fn a_new_contract_version_adds_columns() {
     let second = SHOP.replace("version = 1", "version = 2").replace("[\"chair\"", "[\"bench\", \"chair\"")
         + "[fields.\"price\"]\nclass = \"measure\"\ntype = \"uint16\"\ncategory = \"system.operations\"\n\
            purposes = [\"reliability\"]\n";
-    world.policy = policy(&[&second]);
+    world.policy = policy(&[SHOP, &second]);
     world.add(&lake, 0, &[event("test.shop", r#"{"user": "u1", "what": "table", "price": 7}"#)]);
     let table = lake.tables().unwrap().into_iter().find(|table| table.table == shop_table()).unwrap();
     assert!(table.columns.iter().any(|(name, of)| name == "price" && of == "integer"), "{:?}", table.columns);

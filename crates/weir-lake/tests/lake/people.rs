@@ -15,6 +15,7 @@ use weir_policy::PurposeId;
 
 use crate::faulty_store::{Fault, FaultyStore};
 use crate::reader::{live, read};
+use crate::restrict::interrupted;
 use crate::world::{ENCRYPTED, NOW_MS, SHOP, SPEED, World, audited, event, shop, shop_table, shops, speeds, take};
 
 /// A contract whose events name a device and friends beside the user.
@@ -391,13 +392,8 @@ long! {
 fn open_batches_are_erased_from_and_still_add_up() {
     for finished in [true, false] {
         let world = filled();
-        let faults = FaultyStore::new(&world);
-        let lake = world.open_with(faults.clone());
-        let from = take(&lake, 0).watermark.unwrap();
         let events = [shop("u1"), shop("u50")];
-        faults.set(|path| if path.contains("_coverage") { Fault::Before } else { Fault::None });
-        assert!(world.commit(&lake, world.batch(0, from, &events)).is_err());
-        drop(lake);
+        let from = interrupted(&world, &events);
         let gone = pseudonyms(&world, "user", "u1");
         keep_out(&world, "u1");
         erase(&world, &world.open(), &[user("u1")]).unwrap();
@@ -411,10 +407,7 @@ fn open_batches_are_erased_from_and_still_add_up() {
             next.accept_gap(&crate::world::partition(0), from + 1, NOW_MS).unwrap();
         }
         drop(next);
-        let lake = world.open();
-        lake.vacuum(i64::MAX, NOW_MS).unwrap();
-        lake.tell_ledger(NOW_MS).unwrap();
-        let held = without(&files(&world), &[]);
+        let held = settled(&world);
         let left = held["reliability/test.shop"].len();
         assert_eq!(left, if finished { 32 } else { 31 }, "finished: {finished}");
         assert_holds(&world, &held);
@@ -426,14 +419,10 @@ fn open_batches_are_erased_from_and_still_add_up() {
 #[test]
 fn an_erasure_in_the_middle_of_a_sweep_leaves_nothing_void() {
     let world = Arc::new(filled());
-    let faults = FaultyStore::new(&world);
-    let lake = world.open_with(faults.clone());
-    let from = take(&lake, 0).watermark.unwrap();
-    faults.set(|path| if path.contains("_coverage") { Fault::Before } else { Fault::None });
-    assert!(world.commit(&lake, world.batch(0, from, &[shop("u1"), shop("u50")])).is_err());
-    drop(lake);
+    let from = interrupted(&world, &[shop("u1"), shop("u50")]);
     keep_out(&world, "u1");
 
+    let faults = FaultyStore::new(&world);
     let next = world.open_with(faults.clone());
     let beside = Arc::clone(&world);
     faults.once("test.shop", move || {
@@ -444,12 +433,17 @@ fn an_erasure_in_the_middle_of_a_sweep_leaves_nothing_void() {
     });
     next.accept_gap(&crate::world::partition(0), from + 1, NOW_MS).unwrap();
     drop(next);
+    let held = settled(&world);
+    assert_eq!(held["reliability/test.shop"].len(), 31);
+    assert_holds(&world, &held);
+}
+
+/// Returns the rows of a lake once void ones have left it.
+fn settled(world: &World) -> BTreeMap<String, Vec<Row>> {
     let lake = world.open();
     lake.vacuum(i64::MAX, NOW_MS).unwrap();
     lake.tell_ledger(NOW_MS).unwrap();
-    let held = without(&files(&world), &[]);
-    assert_eq!(held["reliability/test.shop"].len(), 31);
-    assert_holds(&world, &held);
+    without(&files(world), &[])
 }
 
 /// Whoever changes a file before somebody is erased from it is found all the same.

@@ -220,7 +220,7 @@ fn rows_set_aside_are_found_after_a_crash_before_they_had_their_name() {
 }
 
 /// Leaves a batch of which it is open whether it counts; returns where it begins.
-fn interrupted(world: &World, events: &[String]) -> i64 {
+pub(crate) fn interrupted(world: &World, events: &[String]) -> i64 {
     let faults = FaultyStore::new(world);
     let lake = world.open_with(faults.clone());
     let from = take(&lake, 0).watermark.unwrap();
