@@ -17,15 +17,15 @@
 //! ```
 //! # use weir_consent::TenantIx;
 //! # use weir_filter::Rows;
-//! # use weir_lake::{Append, OpenFile, SealError};
-//! # use weir_policy::{Contract, Reliability};
+//! # use weir_lake::{Append, OpenFile, Schemas, SealError};
+//! # use weir_policy::Reliability;
 //! fn right(
 //!     mut file: OpenFile<Reliability>,
 //!     rows: &Rows<Reliability>,
-//!     contract: &Contract,
+//!     schemas: &Schemas,
 //!     next: &mut Append<Reliability>,
 //! ) -> Result<(), SealError> {
-//!     file.append(rows, contract, &|_: TenantIx| String::new())?;
+//!     file.append(rows, schemas, &|_: TenantIx| "")?;
 //!     next.push(file.seal()?);
 //!     Ok(())
 //! }
@@ -36,10 +36,10 @@
 //! ```compile_fail,E0308
 //! # use weir_consent::TenantIx;
 //! # use weir_filter::Rows;
-//! # use weir_lake::OpenFile;
-//! # use weir_policy::{Contract, Reliability, Troubleshooting};
-//! fn wrong(mut file: OpenFile<Reliability>, rows: &Rows<Troubleshooting>, contract: &Contract) {
-//!     let _ = file.append(rows, contract, &|_: TenantIx| String::new());
+//! # use weir_lake::{OpenFile, Schemas};
+//! # use weir_policy::{Reliability, Troubleshooting};
+//! fn wrong(mut file: OpenFile<Reliability>, rows: &Rows<Troubleshooting>, schemas: &Schemas) {
+//!     let _ = file.append(rows, schemas, &|_: TenantIx| "");
 //! }
 //! ```
 //!
@@ -58,11 +58,11 @@
 //! ```compile_fail,E0382
 //! # use weir_consent::TenantIx;
 //! # use weir_filter::Rows;
-//! # use weir_lake::OpenFile;
-//! # use weir_policy::{Contract, Reliability};
-//! fn wrong(mut file: OpenFile<Reliability>, rows: &Rows<Reliability>, contract: &Contract) {
+//! # use weir_lake::{OpenFile, Schemas};
+//! # use weir_policy::Reliability;
+//! fn wrong(mut file: OpenFile<Reliability>, rows: &Rows<Reliability>, schemas: &Schemas) {
 //!     let _ = file.seal();
-//!     let _ = file.append(rows, contract, &|_: TenantIx| String::new());
+//!     let _ = file.append(rows, schemas, &|_: TenantIx| "");
 //! }
 //! ```
 //!
