@@ -78,6 +78,8 @@ pub(crate) fn run_with(arguments: &[String], environment: &[(&str, &OsStr)]) -> 
     let is_more = tally.verdict().is_ok() && selection.is_whole() && wish.rest.is_empty();
     let counted = if is_more { model::check().and_then(|()| count::check()) } else { Ok(()) };
     let checked = checks.map_or(Ok(()), Checks::finish);
+    // Said again behind all the rest: of a long log it is the end that people read, and that is kept.
+    tally.failures.iter().for_each(|line| report::line(line));
     report::line(&format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped));
     tally.verdict().and(counted).and(checked)
 }
@@ -290,11 +292,18 @@ struct Tally {
     failed: u64,
     skipped: u64,
     cargo_failed: bool,
+    /// What the failed tests printed and their names: each program's lines from `failures:` up to its result.
+    failures: Vec<String>,
+    in_failures: bool,
 }
 
 impl Tally {
     /// Adds a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; …`.
     fn add(&mut self, line: &str) {
+        self.in_failures = (self.in_failures || line == "failures:") && !line.starts_with("test result: ");
+        if self.in_failures {
+            self.failures.push(line.to_owned());
+        }
         let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|result| result.split_once(". ")) else {
             return;
         };
@@ -375,8 +384,21 @@ mod tests {
         tally.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.05s");
         tally.add("test a_test ... ok");
         tally.add("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.05s");
-        assert_eq!(tally, Tally { passed: 7, failed: 2, skipped: 1, cargo_failed: false });
+        assert_eq!(tally, Tally { passed: 7, failed: 2, skipped: 1, ..Tally::default() });
         assert!(tally.verdict().is_err());
+    }
+
+    #[test]
+    fn what_failed_tests_said_is_kept_for_the_end() {
+        let mut tally = Tally::default();
+        let said = ["failures:", "---- a_test stdout ----", "it failed", "failures:", "    a_test"];
+        tally.add("test b_test ... ok");
+        for line in said {
+            tally.add(line);
+        }
+        tally.add("test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.05s");
+        tally.add("test c_test ... ok");
+        assert_eq!(tally.failures, said);
     }
 
     #[test]
