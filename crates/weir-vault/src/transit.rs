@@ -126,7 +126,7 @@ impl Service for Session {
     async fn versions(&self, key: &str) -> Result<Option<Versions>, WrapError> {
         let path = self.path("keys", key);
         let answer = self.ask(&Question { method: Method::GET, path: &path, body: None }).await?;
-        if answer.status == StatusCode::NOT_FOUND && words(&answer).is_empty() {
+        if is_absent(&answer) {
             return Ok(None);
         }
         if !answer.status.is_success() {
@@ -173,7 +173,7 @@ impl Session {
         match answer.status {
             StatusCode::FORBIDDEN => WrapError::Refused { right, path: path.to_owned() },
             StatusCode::NOT_FOUND => self.unexpected(format!(
-                "has no transit engine mounted at {}: check `mount` and `namespace`",
+                "has no transit engine mounted at {}, or is no vault: check `address`, `mount` and `namespace`",
                 self.settings.mount
             )),
             _ if words.contains("key not found") => WrapError::Gone { key },
@@ -188,6 +188,13 @@ impl Session {
     fn unexpected(&self, why: String) -> WrapError {
         WrapError::Unexpected { place: self.settings.address.text().to_owned(), why }
     }
+}
+
+/// Tells whether the vault says that there is no such key: nothing is wrong, and nothing is there. A proxy before it has other words for
+/// what it does not find, and they say nothing of keys.
+fn is_absent(answer: &Answer) -> bool {
+    let refusal = || serde_json::from_slice::<Refusal>(&answer.body);
+    answer.status == StatusCode::NOT_FOUND && refusal().is_ok_and(|refusal| refusal.errors.is_empty())
 }
 
 /// Returns what the vault says is wrong, to be searched and never to be shown.

@@ -6,6 +6,7 @@
 
 mod aws;
 mod life;
+mod proxy;
 #[path = "../common/ring.rs"]
 mod ring;
 #[path = "../common/secrets.rs"]
