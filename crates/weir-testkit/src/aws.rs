@@ -27,7 +27,7 @@ struct Cloud {
     aliases: BTreeMap<String, String>,
     sealed: BTreeMap<String, Sealed>,
     users: BTreeMap<String, User>,
-    /// What is answered instead, the last first.
+    /// What is answered instead, the first first.
     troubles: Vec<Trouble>,
     /// Each action and who asked for it, as a trail of audit has it.
     asked: Vec<String>,
@@ -65,6 +65,8 @@ struct Trouble {
     action: String,
     status: u16,
     kind: String,
+    /// Whether the action is done all the same.
+    is_done: bool,
 }
 
 impl Aws {
@@ -140,8 +142,14 @@ impl Aws {
 
     /// Answers the next questions for an action with an error, so many times.
     pub fn trouble(&self, action: &str, status: u16, kind: &str, times: usize) {
-        let trouble = || Trouble { action: action.to_owned(), status, kind: kind.to_owned() };
+        let trouble = || Trouble { action: action.to_owned(), status, kind: kind.to_owned(), is_done: false };
         self.cloud().troubles.extend((0..times).map(|_| trouble()));
+    }
+
+    /// Does what is asked for next by that action, and answers as a proxy does that waited in vain.
+    pub fn lose_answer(&self, action: &str) {
+        let lost = Trouble { action: action.to_owned(), status: 504, kind: String::new(), is_done: true };
+        self.cloud().troubles.push(lost);
     }
 
     /// Has the next names that are looked up not be there yet.

@@ -126,27 +126,30 @@ impl Service for Kms {
         let id = made.key_metadata.key_id;
         let named = json!({ "AliasName": alias, "TargetKeyId": id });
         let answer = self.ask("CreateAlias", named.to_string().as_bytes()).await;
-        let is_ours = match answer.as_ref().map(fault) {
-            Ok(None) => true,
-            // Another process was first: its key is the one.
-            Ok(Some(Fault::Exists)) => false,
-            Ok(Some(other)) => {
-                self.leave(&id).await;
-                return Err(self.refusal(other, "CreateAlias", key).await);
-            }
-            Err(_) => {
-                self.leave(&id).await;
-                return answer.map(|_| true);
-            }
-        };
-        if !is_ours {
-            self.leave(&id).await;
-        }
+        // Whatever the answer: one that was lost may have been of the deed, and the one after it says "there is one". AWS tells all its
+        // machines within seconds, so absence is not believed at once.
         self.recent.add(key);
-        // AWS tells all its machines within seconds.
-        match self.describe(key).await? {
-            Some(_) => Ok(is_ours),
-            None => Err(self.unheard()),
+        let described = self.describe(key).await;
+        match (described, answer.as_ref().map(fault)) {
+            (Ok(Some((named, state))), _) => {
+                if named != id {
+                    // Another process was first: its key is the one.
+                    self.leave(&id).await;
+                }
+                if state == State::Enabled { Ok(named == id) } else { Err(self.unusable(key, state)) }
+            }
+            (_, Ok(Some(refused))) if refused != Fault::Exists => {
+                self.recent.remove(key);
+                self.leave(&id).await;
+                Err(self.refusal(refused, "CreateAlias", key).await)
+            }
+            (described, _) => {
+                self.recent.remove(key);
+                warn!(key = id, "a key was made, and AWS does not say whether it got its alias: it is kept");
+                answer?;
+                described?;
+                Err(self.unheard())
+            }
         }
     }
 

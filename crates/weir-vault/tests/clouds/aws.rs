@@ -157,6 +157,29 @@ fn key_that_another_process_made_first_is_the_one() {
     assert_eq!(place.aws.states("weir-store-1"), ["PendingDeletion"]);
 }
 
+/// A name that was given, and whose answer was lost, is the key's: it is not scheduled for deletion as one that came second.
+#[test]
+fn key_whose_name_was_given_without_an_answer_is_kept() {
+    let place = AwsPlace::new();
+    let vault = Vault::new(place.settings.clone()).unwrap();
+    let lost = |key: &str, more| {
+        place.aws.lose_answer("CreateAlias");
+        place.aws.trouble("CreateAlias", 503, "", more);
+        assert_eq!(vault.make(key), Ok(true), "{key}");
+        assert_eq!(place.aws.states(&format!("weir-{key}")), ["Enabled"]);
+        let wrapped = vault.wrap(key, b"s").unwrap();
+        assert_eq!(unwrapped(&vault, key, &wrapped).unwrap(), b"s");
+    };
+    // The second time it is said that there is one; or no time anything is said.
+    lost("ring", 0);
+    lost("tenant-1", ASKED - 1);
+    // Nobody says whether there is a name: it may be that one does not see it yet.
+    place.aws.trouble("CreateAlias", 503, "", ASKED);
+    assert!(matches!(vault.make("tenant-2"), Err(WrapError::Away { .. })));
+    assert_eq!(place.aws.states("weir-tenant-2"), ["Enabled"]);
+    assert_eq!(vault.make("tenant-2"), Ok(true), "the next time helps");
+}
+
 /// Each way that a login or a right can be missing has its own words, none of which is a secret.
 #[test]
 fn missing_rights_and_logins_are_named_and_no_secret_is() {
@@ -252,3 +275,6 @@ fn troubles_are_told_apart() {
         assert!(matches!(error, WrapError::Away { .. }), "{state}: {error}");
     }
 }
+
+/// How often a question is asked that is not answered.
+const ASKED: usize = 4;
