@@ -133,7 +133,7 @@ struct Gate {
     policy: PolicySource,
     region: String,
     objects: Objects,
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
     in_force: RwLock<Arc<InForce>>,
     /// The secret of everybody whom nobody knows.
     decoy: SecretKey,
@@ -173,7 +173,7 @@ impl Gate {
             policy,
             objects: Objects::new(lake, &region, store_keys),
             region,
-            sessions: Sessions::new(ledger, Arc::clone(&clock), Arc::clone(&metrics)),
+            sessions: Arc::new(Sessions::new(ledger, Arc::clone(&clock), Arc::clone(&metrics))),
             in_force: RwLock::new(Arc::new(in_force)),
             decoy: decoy.into(),
             tags: hmac::Key::new(hmac::HMAC_SHA256, &random()),

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::slice;
 
+use tokio::time::timeout;
 use weir_daemon::Clock as _;
 use weir_ledger::Session;
 
@@ -93,7 +94,7 @@ fn session_is_told_before_and_after() {
     assert_eq!(world.told(), slice::from_ref(&opened));
     world.clock.advance(Duration::from_mins(1));
     let closed = Session::Closed { recipient, purposes, requests: 4, bytes: 16 << 20 };
-    assert_eq!(world.told(), [opened.clone(), closed.clone()]);
+    assert_eq!(world.told_of(2), [opened.clone(), closed.clone()]);
     assert_eq!(world.get("site", LOG).status, 200);
     assert_eq!(world.told(), [opened.clone(), closed, opened]);
     let told = world.gate.metrics.text();
@@ -105,6 +106,37 @@ fn session_is_told_before_and_after() {
     for word in ["site", "reliability", "parquet"] {
         assert!(!told.lines().any(|line| line.starts_with("weir_gate") && line.contains(word)), "{word}: {told}");
     }
+}
+
+/// An answer that is under way when the hour ends is part of what is told, though others have begun the next hour.
+#[test]
+fn what_is_read_past_the_hour_is_told_too() {
+    let world = World::new();
+    let huge = LARGE.replace("5b0c", "9b0c");
+    put(&world.path("lake/eu"), &huge, &vec![7; 64 << 20]);
+    let mut reader = TcpStream::connect(world.address).unwrap();
+    reader.write_all(request("site", "GET", &format!("/eu/{huge}")).signed().as_bytes()).unwrap();
+    reader.read_exact(&mut [0; 4096]).unwrap();
+    world.clock.advance(Duration::from_hours(1));
+    assert_eq!(world.told().len(), 1, "the end of a session was told that somebody reads in");
+    assert_eq!(world.get("site", LOG).status, 200);
+    assert_eq!(world.told().len(), 2);
+    reader.read_to_end(&mut Vec::new()).unwrap();
+    let purposes = vec!["reliability".to_owned()];
+    let closed = Session::Closed { recipient: "site".to_owned(), purposes, requests: 1, bytes: 64 << 20 };
+    assert_eq!(world.told_of(3)[2], closed);
+}
+
+/// A session that began for somebody who has hung up since is closed as any other.
+#[test]
+fn session_of_a_client_that_hung_up_has_an_end() {
+    let world = World::new();
+    let in_force = world.gate.in_force();
+    let entering = world.gate.sessions.enter(in_force.grants.by_key("site-key-1").unwrap());
+    assert!(world.runtime.block_on(async { timeout(Duration::ZERO, entering).await }).is_err(), "it was not cut short");
+    assert!(matches!(world.told_of(1)[0], Session::Opened { .. }));
+    world.clock.advance(Duration::from_hours(1));
+    assert!(matches!(world.told_of(2)[1], Session::Closed { requests: 1, bytes: 0, .. }));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -132,6 +133,18 @@ impl World {
         let mut bytes = Vec::new();
         drop(stream.read_to_end(&mut bytes));
         Answer::read(&bytes)
+    }
+
+    /// Returns the same once there are so many.
+    pub(crate) fn told_of(&self, count: usize) -> Vec<weir_ledger::Session> {
+        for _ in 0..1_000 {
+            let told = self.told();
+            if told.len() >= count {
+                return told;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{:?}", self.told());
     }
 
     /// Returns the entries of the ledger about sessions.
