@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
@@ -107,6 +108,7 @@ impl Parcel {
 /// Every request that is not forgotten.
 pub(crate) struct Requests {
     known: Mutex<HashMap<Box<str>, Request>>,
+    marks: RandomState,
     jobs: SyncSender<Job>,
     unfinished: Unfinished,
     clock: SharedClock,
@@ -117,6 +119,8 @@ struct Request {
     right: Right,
     asked_by: Arc<str>,
     tenant: Box<str>,
+    /// Stands for who asked for what about whom: the person themselves need not stay in memory.
+    mark: u64,
     state: State,
 }
 
@@ -130,27 +134,31 @@ impl Requests {
     /// Knows none yet; the clerk takes jobs from the other end.
     pub(crate) fn new(clock: SharedClock, kept: Duration, unfinished: Unfinished) -> (Self, Receiver<Job>) {
         let (jobs, to_do) = sync_channel(WAITING_MAX);
-        (Self { known: Mutex::default(), jobs, unfinished, clock, kept }, to_do)
+        (Self { known: Mutex::default(), marks: RandomState::new(), jobs, unfinished, clock, kept }, to_do)
     }
 
     /// Takes up the erasures that the process before this one left, as jobs to be done before all others.
     pub(crate) fn resume(&self) -> io::Result<Vec<Job>> {
         let mut known = self.known.lock();
         let resumed = self.unfinished.all()?.into_iter().map(|Taken { id, asked_by, subject }| {
-            let (right, tenant) = (Right::Erasure, subject.tenant().into());
-            known.insert(id.clone(), Request { right, asked_by, tenant, state: State::Waiting });
+            let right = Right::Erasure;
+            known.insert(id.clone(), self.request(right, asked_by, &subject));
             Job { id, right, subject }
         });
         Ok(resumed.collect())
     }
 
-    /// Takes a request in; returns the word for it.
+    /// Takes a request in; returns the word for it. One that nobody has begun with is all that the same caller can ask for about the
+    /// same person: nobody fills the places of others by asking again.
     pub(crate) fn take_in(&self, right: Right, caller: &Caller, subject: Subject) -> Result<Box<str>, Problem> {
         let id: Box<str> = word().into();
-        let tenant = subject.tenant().into();
-        let request = Request { right, asked_by: Arc::clone(&caller.name), tenant, state: State::Waiting };
+        let request = self.request(right, Arc::clone(&caller.name), &subject);
         let mut known = self.known.lock();
         forget(&mut known, self.clock.elapsed_ms());
+        let is_same = |known: &Request| known.mark == request.mark && matches!(known.state, State::Waiting);
+        if let Some((waiting, _)) = known.iter().find(|(_, known)| is_same(known)) {
+            return Ok(waiting.clone());
+        }
         if known.len() >= KNOWN_MAX {
             return Err(Code::Overloaded.into());
         }
@@ -168,6 +176,11 @@ impl Requests {
         }
         known.insert(id.clone(), request);
         Ok(id)
+    }
+
+    fn request(&self, right: Right, asked_by: Arc<str>, subject: &Subject) -> Request {
+        let mark = self.marks.hash_one((right, &asked_by, subject));
+        Request { right, asked_by, tenant: subject.tenant().into(), mark, state: State::Waiting }
     }
 
     fn forget_unfinished(&self, right: Right, id: &str) {

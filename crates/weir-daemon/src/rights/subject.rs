@@ -8,7 +8,7 @@ use weir_policy::PurposeId;
 
 /// One person by all their names, checked.
 #[expect(missing_debug_implementations, reason = "names a person in clear")]
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct Subject {
     tenant: String,
     /// Kind and identifier.
