@@ -11,9 +11,10 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::UNIX_EPOCH,
 };
 
 use parking_lot::RwLock;
@@ -162,6 +163,20 @@ impl StoreKeys {
         let was_live = self.custody.destroy(&self.folder, &path, file)?;
         self.held.write().versions.insert(version, None);
         Ok(was_live)
+    }
+
+    /// Returns when the newest version was written, in milliseconds since 1970: an object that was begun before may be sealed with an
+    /// older one.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn newest_since_ms(&self) -> Result<i64, KeyError> {
+        let path = self.path(self.newest()?.0);
+        let modified = fs::metadata(&path).and_then(|file| file.modified());
+        let modified = modified.map_err(|source| KeyError::io("read", &path, source))?;
+        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Returns the version that new objects are sealed with, also when another process has just made it.

@@ -74,7 +74,15 @@ pub(super) fn destroy(config: &Config, version: u32, is_sure: bool) -> Result<()
     if keys.standing().map_err(setup::key_failure)?.newest == version {
         return Err(setup::key_failure(KeyError::NewestVersion { version }));
     }
-    let objects = sealed_with(&weir_daemon::lake::root(config), version).map_err(setup::lake_failure)?;
+    let root = weir_daemon::lake::root(config);
+    // A folder shows what is being written, a bucket does not.
+    if root.bucket().is_some() && is_young(&keys)? {
+        let why = anyhow!(
+            "an object that was begun with version {version} may still be under way to the bucket: try again an hour after `weir keys rotate-store`"
+        );
+        return Err(Failure::new(Exit::NotAllowed, why));
+    }
+    let objects = sealed_with(&root, version).map_err(setup::lake_failure)?;
     if objects > 0 {
         let why = anyhow!(
             "{objects} objects are sealed with version {version}, or are just being written: run `weir lake reseal`, and try again"
@@ -92,6 +100,12 @@ pub(super) fn destroy(config: &Config, version: u32, is_sure: bool) -> Result<()
     }
     let until = super::noticed(config.store_vault.as_ref(), "lake.store_vault");
     output::print(format_args!("version {version} is destroyed; every process that has it open notices {until}\n"))
+}
+
+/// Tells whether the newest version is younger than an object can take to its place; also where a clock was set back.
+fn is_young(keys: &StoreKeys) -> Result<bool, Failure> {
+    let since_ms = keys.newest_since_ms().map_err(setup::key_failure)?;
+    Ok(setup::now_ms().saturating_sub(since_ms) < UPLOAD_MAX_MS)
 }
 
 /// Returns the folder of the store's keys.
@@ -120,3 +134,6 @@ fn tell_of(config: &Config, decision: Decision) -> Result<(), Failure> {
     let ring = weir_daemon::keys::open_own(config).map_err(setup::key_failure)?;
     tell(config, &ring, decision)
 }
+
+/// Far longer than an upload: each request of one ends with `lake.s3.timeout`, and is asked again for half a minute.
+const UPLOAD_MAX_MS: i64 = 3_600_000;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
 
 use weir_policy::PurposeId;
 use weir_testkit::object_store::{BUCKET, ID, REGION, SECRET, Store};
@@ -99,6 +100,11 @@ fn sealed_lake_in_a_bucket_is_read_through_the_gate() {
     verb("keys rotate-store").assert_done();
     verb("lake reseal").assert_done();
     assert_eq!(crate::sealed::versions(&world), [2]);
+    // A bucket does not show what is under way to it, so all that was begun with the old version gets its time.
+    let why = verb("keys destroy --store-version 1").assert_refused(77);
+    assert!(why.contains("under way to the bucket"), "{why}");
+    let newest = fs::File::open(world.path("store-keys/2")).unwrap();
+    newest.set_modified(SystemTime::now() - Duration::from_mins(61)).unwrap();
     verb("keys destroy --store-version 1").assert_done();
     verb("audit").assert_done();
 }
