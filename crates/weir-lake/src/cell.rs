@@ -23,6 +23,10 @@ pub(crate) struct Cell {
     /// The paths of the files that it removes.
     pub(crate) removed: Vec<String>,
     pub(crate) body: Body,
+    /// When it was committed, by the writer's clock, in milliseconds: the log itself tells the day only. Cells of older logs, which
+    /// told the instant, have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at_ms: Option<i64>,
     /// What becomes of rows that are set aside.
     #[serde(default, skip_serializing_if = "AsideChange::is_empty")]
     pub(crate) aside: AsideChange,
@@ -177,7 +181,7 @@ pub(crate) type Counts = BTreeMap<Fate, u64>;
 
 impl Cell {
     pub(crate) fn new(id: Uuid, body: Body) -> Self {
-        Self { id, files: Vec::new(), removed: Vec::new(), body, aside: AsideChange::default() }
+        Self { id, files: Vec::new(), removed: Vec::new(), body, at_ms: None, aside: AsideChange::default() }
     }
 
     pub(crate) fn batch(&self) -> Option<&BatchCell> {

@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use delta_kernel::arrow::array::builder::{MapBuilder, MapFieldNames, StringBuilder};
 use delta_kernel::arrow::array::{
-    ArrayRef, Int64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
 };
-use delta_kernel::arrow::datatypes::{DataType as ArrowType, Field, Fields, Schema, TimeUnit};
+use delta_kernel::arrow::datatypes::{DataType as ArrowType, Field, Fields, Int64Type, Schema, TimeUnit};
 use delta_kernel::arrow::error::ArrowError;
-use delta_kernel::committer::FileSystemCommitter;
+use delta_kernel::committer::{CommitMetadata, CommitResponse, Committer, FileSystemCommitter, PublishMetadata};
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::engine_data::FilteredEngineData;
 use delta_kernel::schema::{ArrayType, DataType, DecimalType, SchemaRef, StructField, StructType};
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::transaction::{CommitResult, Transaction, UpdateTableOperation};
-use delta_kernel::{Engine, KernelError, Snapshot};
+use delta_kernel::{Engine, KernelError, KernelResult, KernelResultIterator, Snapshot};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 use object_store::ObjectStore;
@@ -182,7 +182,7 @@ impl Kernel {
         for column in &change.new_columns {
             builder = builder.add_column(struct_field(column)?);
         }
-        let mut transaction = builder.build(self.engine.as_ref(), Box::new(FileSystemCommitter::new()))?;
+        let mut transaction = builder.build(self.engine.as_ref(), Box::new(DayCommitter(FileSystemCommitter)))?;
         if !change.adds.is_empty() {
             transaction.add_files(Box::new(ArrowEngineData::new(add_batch(&change.adds)?)));
         }
@@ -279,12 +279,13 @@ fn first_commit(definition: &Definition<'_>) -> Result<Vec<u8>, KernelRefusal> {
     let schema = serde_json::to_string(&StructType::try_new(fields)?).map_err(|error| refusal(&error))?;
     let partitions: &[&str] = if definition.by_date { &[DATE] } else { &[] };
     let properties: HashMap<_, _> = definition.properties.iter().cloned().collect();
-    let info = serde_json::json!({"commitInfo": {"timestamp": definition.now_ms, "operation": "CREATE TABLE",
+    let today_ms = day(definition.now_ms);
+    let info = serde_json::json!({"commitInfo": {"timestamp": today_ms, "operation": "CREATE TABLE",
         "operationParameters": {}, "engineInfo": ENGINE, WEIR: definition.cell}});
     let protocol = serde_json::json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}});
     let metadata = serde_json::json!({"metaData": {"id": definition.id, "format": {"provider": "parquet", "options": {}},
         "schemaString": schema, "partitionColumns": partitions, "configuration": properties,
-        "createdTime": definition.now_ms}});
+        "createdTime": today_ms}});
     Ok(format!("{info}\n{protocol}\n{metadata}\n").into_bytes())
 }
 
@@ -372,6 +373,62 @@ fn stats(files: &[AddedFile]) -> Result<ArrayRef, KernelRefusal> {
     Ok(Arc::new(StructArray::try_new(Fields::from(fields), columns, None)?))
 }
 
+// === impl DayCommitter ===
+
+/// Puts commits as the kernel does, but tells the day of each instead of the instant: a batch is committed to its tables within
+/// moments, so whoever may read the logs of two purposes would find by the instants which rows were one event. The coarsest time
+/// that a purpose can have is a day too. The instant itself is in the sealed cell.
+struct DayCommitter(FileSystemCommitter);
+
+impl Committer for DayCommitter {
+    fn commit(
+        &self,
+        engine: &dyn Engine,
+        actions: KernelResultIterator<'_, FilteredEngineData>,
+        metadata: CommitMetadata,
+    ) -> KernelResult<CommitResponse> {
+        self.0.commit(engine, Box::new(actions.map(|actions| at_days(actions?))), metadata)
+    }
+
+    fn is_catalog_committer(&self) -> bool {
+        self.0.is_catalog_committer()
+    }
+
+    fn publish(&self, engine: &dyn Engine, metadata: PublishMetadata) -> KernelResult<()> {
+        self.0.publish(engine, metadata)
+    }
+}
+
+fn at_days(actions: FilteredEngineData) -> KernelResult<FilteredEngineData> {
+    let (data, selected) = actions.into_parts();
+    let batch = ArrowEngineData::try_from_engine_data(data)?.record_batch().clone();
+    let (schema, mut columns, _) = batch.into_parts();
+    for (action, time) in INSTANTS {
+        let Ok(at) = schema.index_of(action) else { continue };
+        columns[at] = with_days(&columns[at], time)?;
+    }
+    let batch = RecordBatch::try_new(schema, columns)?;
+    FilteredEngineData::try_new(Box::new(ArrowEngineData::new(batch)), selected)
+}
+
+fn with_days(action: &ArrayRef, time: &str) -> KernelResult<ArrayRef> {
+    let other = || KernelError::generic("an action of the log is not what Delta says");
+    let (fields, mut members, nulls) = action.as_struct_opt().ok_or_else(other)?.clone().into_parts();
+    let (at, _) = fields.find(time).ok_or_else(other)?;
+    let instants = members[at].as_primitive_opt::<Int64Type>().ok_or_else(other)?;
+    members[at] = Arc::new(instants.unary::<_, Int64Type>(day));
+    Ok(Arc::new(StructArray::try_new(fields, members, nulls)?))
+}
+
+/// Returns the first millisecond of the day.
+const fn day(ms: i64) -> i64 {
+    ms - ms.rem_euclid(DAY_MS)
+}
+
+/// The instants that the kernel writes into a log, by action. (`modificationTime` is weir's: the purpose's precision.)
+const INSTANTS: [(&str, &str); 3] =
+    [("commitInfo", "timestamp"), ("remove", "deletionTimestamp"), ("txn", "lastUpdated")];
+const DAY_MS: i64 = 86_400_000;
 const DATE: &str = "date";
 /// The key of the sealed cell in `commitInfo`.
 const WEIR: &str = "weir";

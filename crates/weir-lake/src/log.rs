@@ -24,7 +24,7 @@ pub(crate) struct Commit {
     pub(crate) cell: Option<String>,
     pub(crate) properties: Option<HashMap<String, String>>,
     pub(crate) protocol: Option<Protocol>,
-    /// When it was committed, by the writer's clock.
+    /// When it was committed, by the writer's clock: the day, unless [`Cell::at_ms`](crate::cell::Cell::at_ms) is asked.
     pub(crate) timestamp_ms: Option<i64>,
 }
 

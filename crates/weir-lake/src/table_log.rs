@@ -117,7 +117,8 @@ impl TableLog {
         now_ms: i64,
     ) -> Result<(), TableError> {
         self.folder.make_log()?;
-        let cell = self.seal(&Cell::new(Uuid::new_v4(), Body::Created))?;
+        let cell = Cell { at_ms: Some(now_ms), ..Cell::new(Uuid::new_v4(), Body::Created) };
+        let cell = self.seal(&cell)?;
         let properties = vec![(FORMAT_KEY, FORMAT.to_owned()), (MARK_KEY, self.secrets.mark(&self.name))];
         let id = Uuid::new_v4().to_string();
         kernel.create(self.folder.url(), &Definition { id, columns, by_date, properties, cell: &cell, now_ms })?;
@@ -131,7 +132,8 @@ impl TableLog {
     /// whoever's commit carries it is ours.
     pub(crate) fn put(&mut self, kernel: &Kernel, change: Change, cell: &Cell) -> Result<Attempt, TableError> {
         let Some(base) = self.head(kernel)? else { return Ok(Attempt::Lost) };
-        let text = self.seal(cell)?;
+        let at_ms = Some(jiff::Timestamp::now().as_millisecond());
+        let text = self.seal(&Cell { at_ms, ..cell.clone() })?;
         let answer = kernel.put(&base, change, &text);
         let before = self.read_to;
         self.refresh()?;
@@ -209,8 +211,9 @@ impl TableLog {
     pub(crate) fn history(&self) -> Result<Vec<(Commit, Option<Cell>)>, TableError> {
         let mut history = Vec::new();
         for version in Listing::read(&self.folder)?.commits {
-            if let Some(commit) = log::read_commit(&self.folder, version)? {
+            if let Some(mut commit) = log::read_commit(&self.folder, version)? {
                 let cell = self.open(&commit);
+                commit.timestamp_ms = cell.as_ref().and_then(|cell| cell.at_ms).or(commit.timestamp_ms);
                 history.push((commit, cell));
             }
         }

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::AsArray;
 use arrow::compute::concat_batches;
+use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -28,6 +30,33 @@ pub(crate) fn actions(table: &Path) -> Vec<(u64, Value)> {
         text.lines().map(|line| (version, serde_json::from_str(line).unwrap())).collect::<Vec<_>>()
     };
     entries.iter().flat_map(lines).collect()
+}
+
+/// Returns the instants that an entry or a checkpoint of a log gives its actions.
+pub(crate) fn commit_times(path: &Path) -> Vec<(&'static str, i64)> {
+    let of_action = [
+        ("commitInfo", "timestamp"),
+        ("metaData", "createdTime"),
+        ("remove", "deletionTimestamp"),
+        ("txn", "lastUpdated"),
+    ];
+    let mut times = Vec::new();
+    if path.extension().is_some_and(|extension| extension == "json") {
+        for line in String::from_utf8(bytes(path)).unwrap().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            times.extend(
+                of_action.iter().filter_map(|(action, time)| Some((*action, line.get(action)?[time].as_i64()?))),
+            );
+        }
+        return times;
+    }
+    let checkpoint = read(path);
+    for (action, time) in of_action {
+        let Some(actions) = checkpoint.column_by_name(action) else { continue };
+        let of_all = actions.as_struct()[time].as_primitive::<Int64Type>();
+        times.extend(of_all.iter().flatten().map(|ms| (action, ms)));
+    }
+    times
 }
 
 /// Returns the values of one action of a table's log.

@@ -1,6 +1,6 @@
 //! Layer B, the store's own keys: no object of a lake tells anything without them, and none opens elsewhere or changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use weir_keys::{SealedObject, StoreKeys};
 use weir_lake::{Lake, LakeError};
 
 use crate::people::{CONTRACTS, assert_holds, erase, every_file, files, fill, pseudonyms, user, without};
-use crate::reader::live;
+use crate::reader::{commit_times, live};
 use crate::restrict::{lift, restrict};
 use crate::world::{DAY_MS, ENCRYPTED, IN_BUCKET, NOW_MS, SHOP, World, audited, shop_table, shops};
 
@@ -67,6 +67,7 @@ long! {
 fn a_sealed_lake_does_everything_and_tells_nothing() {
     let clear = fill(World::new(&CONTRACTS));
     live_through(&clear);
+    assert_days(&clear);
     // Of a lake whose files are encrypted only logs tell something.
     assert!(telling(&clear).len() > if ENCRYPTED { 2 } else { 20 }, "the search finds what is there");
     let world = fill(World::sealed(&CONTRACTS));
@@ -81,6 +82,20 @@ fn a_sealed_lake_does_everything_and_tells_nothing() {
         assert!(fs::read(&path).unwrap().starts_with(SealedObject::MAGIC), "{} is not sealed", path.display());
     }
 }
+}
+
+/// Logs tell the day of a commit, never the instant: by that, who may read two purposes would find which of their rows were one event.
+fn assert_days(world: &World) {
+    let mut told = BTreeSet::new();
+    for path in objects(world).into_iter().filter(|path| holds_path(path, "_delta_log/0")) {
+        for (action, ms) in commit_times(&path) {
+            assert_eq!(ms % DAY_MS, 0, "{action} in {}", path.display());
+            told.insert((action, path.extension().unwrap().to_str().unwrap().to_owned()));
+        }
+    }
+    let told: Vec<_> = told.iter().map(|(action, kind)| format!("{action} {kind}")).collect();
+    let all = ["commitInfo json", "metaData json", "metaData parquet", "remove json", "txn json", "txn parquet"];
+    assert_eq!(told, all);
 }
 
 fn holds_path(path: &Path, part: &str) -> bool {
