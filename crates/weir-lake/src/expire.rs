@@ -14,6 +14,7 @@ use crate::kernel::{Change, LiveFile};
 use crate::lake::{Lake, LakeError, at};
 use crate::layout::{TableName, parse_day};
 use crate::table_log::{Attempt, TableLog};
+use crate::upkeep::Upkeep;
 
 /// What left one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,42 +27,23 @@ pub struct Expired {
     pub rows: u64,
 }
 
-/// What left the tables, and where rows may be kept too long.
-#[derive(Debug, Default)]
-#[must_use = "rows may be kept too long"]
-pub struct Expiry {
-    /// Tables that rows left.
-    pub expired: Vec<Expired>,
-    /// Tables that nobody looked into, because the configuration skips them.
-    pub skipped: Vec<TableName>,
-    /// Why the first table kept its rows of those that could not be read or written.
-    pub refused: Option<LakeError>,
-}
-
 impl Lake {
     /// Removes the days that are past their purpose's retention; the files themselves go with the next vacuum.
-    ///
-    /// A table that stands in the way does not keep the others' rows.
     ///
     /// # Errors
     ///
     /// The lake is away, or its coverage or ledger can't be read or written.
-    pub fn expire(&self, purposes: &Purposes, now_ms: i64) -> Result<Expiry, LakeError> {
-        let names = self.tables_in_use()?;
+    pub fn expire(&self, purposes: &Purposes, now_ms: i64) -> Result<Upkeep<Vec<Expired>>, LakeError> {
         let decided = self.decided()?;
-        let mut expiry = Expiry { skipped: self.config.skip.iter().cloned().collect(), ..Expiry::default() };
-        for name in names {
+        let upkeep = self.keep_up(|name, expired: &mut Vec<Expired>| {
             let days = name.purpose().map_or(QUARANTINE_DAYS, |purpose| purposes.rules(purpose).retention_days);
             let today = now_ms.div_euclid(DAY_MS);
             let first_kept = i32::try_from(today - i64::from(days)).unwrap_or(i32::MIN);
-            match self.expire_table(&name, first_kept, &decided, now_ms) {
-                Ok(expired) => expiry.expired.extend(expired),
-                Err(error) if error.may_pass() || error.table() != Some(&name) => return Err(error),
-                Err(error) => expiry.refused = expiry.refused.or(Some(error)),
-            }
-        }
+            expired.extend(self.expire_table(name, first_kept, &decided, now_ms)?);
+            Ok(())
+        })?;
         self.tell_ledger(now_ms)?;
-        Ok(expiry)
+        Ok(upkeep)
     }
 
     fn expire_table(

@@ -14,6 +14,7 @@ use crate::log::{Commit, Listing};
 use crate::partition::Span;
 use crate::store::{FoundFile, LOG, is_dot};
 use crate::table_log::{TableError, TableLog};
+use crate::upkeep::Upkeep;
 
 /// What a vacuum removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,38 +34,50 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// A table can't be read or written.
-    pub fn vacuum(&self, older_than_ms: i64, now_ms: i64) -> Result<Vacuumed, LakeError> {
+    /// The lake is away, or its coverage or ledger can't be read or written.
+    pub fn vacuum(&self, older_than_ms: i64, now_ms: i64) -> Result<Upkeep<Vacuumed>, LakeError> {
         // The logs tell the ledger what it does not know yet, so that comes before they are cleaned.
         self.tell_ledger(now_ms)?;
-        let mut vacuumed = Vacuumed::default();
         let cutoff_ms = now_ms.saturating_sub(older_than_ms);
         let decided = self.decided()?;
-        let names = self.tables_in_use()?;
-        for name in &names {
-            let table = self.table(name)?;
-            let mut log = table.lock();
-            if !log.refresh().map_err(|source| at(name, source))? {
-                continue;
-            }
-            vacuumed.commits += self.remove_unclaimed(&mut log, &decided, now_ms)?;
-            // Before the entries go that tell of them.
-            self.record_removals(&log, &decided, now_ms)?;
-            Self::remove_stray_asides(&log, now_ms)?;
-            let history = log.history().map_err(|source| at(name, source))?;
-            let open = self.oldest_open(name, &history);
-            self.vacuum_table(&mut log, &left_at(history), cutoff_ms, &mut vacuumed)?;
-            vacuumed.log_files += self.clean_log(&mut log, cutoff_ms, open)?;
-        }
+        let mut upkeep =
+            self.keep_up(|name, vacuumed| self.vacuum_one(name, &decided, (cutoff_ms, now_ms), vacuumed))?;
         let mut coverage = self.coverage.lock();
         if coverage.refresh().map_err(|source| at(&TableName::Coverage, source))? {
             let history = coverage.log.history().map_err(|source| at(&TableName::Coverage, source))?;
-            self.vacuum_table(&mut coverage.log, &left_at(history), cutoff_ms, &mut vacuumed)?;
-            vacuumed.log_files += self.clean_log(&mut coverage.log, cutoff_ms.saturating_sub(MARGIN_MS), None)?;
+            self.vacuum_table(&mut coverage.log, &left_at(history), cutoff_ms, &mut upkeep.done)?;
+            // It must outlast the entries of tables that nobody looked into, too.
+            if upkeep.is_whole() {
+                let cutoff_ms = cutoff_ms.saturating_sub(MARGIN_MS);
+                upkeep.done.log_files += self.clean_log(&mut coverage.log, cutoff_ms, None)?;
+            }
         }
         drop(coverage);
         self.tell_ledger(now_ms)?;
-        Ok(vacuumed)
+        Ok(upkeep)
+    }
+
+    fn vacuum_one(
+        &self,
+        name: &TableName,
+        decided: &Decided,
+        (cutoff_ms, now_ms): (i64, i64),
+        vacuumed: &mut Vacuumed,
+    ) -> Result<(), LakeError> {
+        let table = self.table(name)?;
+        let mut log = table.lock();
+        if !log.refresh().map_err(|source| at(name, source))? {
+            return Ok(());
+        }
+        vacuumed.commits += self.remove_unclaimed(&mut log, decided, now_ms)?;
+        // Before the entries go that tell of them.
+        self.record_removals(&log, decided, now_ms)?;
+        Self::remove_stray_asides(&log, now_ms)?;
+        let history = log.history().map_err(|source| at(name, source))?;
+        let open = self.oldest_open(name, &history);
+        self.vacuum_table(&mut log, &left_at(history), cutoff_ms, vacuumed)?;
+        vacuumed.log_files += self.clean_log(&mut log, cutoff_ms, open)?;
+        Ok(())
     }
 
     /// Declares void, and removes, the commits of a table that can never count.

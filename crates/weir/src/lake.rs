@@ -11,7 +11,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use weir_daemon::Config;
 use weir_daemon::config::parse_duration;
-use weir_lake::{Dialect, Expiry, Lake, TableName, TableSummary, views};
+use weir_lake::{Dialect, Lake, TableName, TableSummary, Upkeep, views};
 use weir_ledger::{Decision, Entry};
 use weir_policy::Policy;
 
@@ -107,16 +107,13 @@ pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
         LakeVerb::Expire => {
             let (policy, _) = setup::policy(global, &config)?;
             let expired = setup::lake(&config)?.expire(policy.purposes(), setup::now_ms());
-            let Expiry { expired, skipped, refused } = expired.map_err(setup::lake_failure)?;
+            let upkeep = expired.map_err(setup::lake_failure)?;
             let mut table = Table::new(["table", "files", "rows"]);
-            for left in &expired {
+            for left in &upkeep.done {
                 table.push([left.table.to_string(), left.files.to_string(), left.rows.to_string()]);
             }
-            output::print(format_args!("{table}{} tables had days past their retention\n", expired.len()))?;
-            if let Some(error) = refused {
-                return Err(setup::lake_failure(error));
-            }
-            return setup::unless_skipped(&skipped);
+            output::print(format_args!("{table}{} tables had days past their retention\n", upkeep.done.len()))?;
+            return whole(upkeep);
         }
         LakeVerb::Ls(args) => ls(global, &config, args)?,
         LakeVerb::Reseal => {
@@ -136,13 +133,21 @@ pub(crate) fn lake(global: &Global, verb: &LakeVerb) -> Result<Exit, Failure> {
             taken.map_err(setup::lake_failure)?;
             output::print(format_args!("the lake belongs to group {group} now\n"))?;
         }
-        LakeVerb::Vacuum(args) => vacuum(&setup::lake(&config)?, args)?,
+        LakeVerb::Vacuum(args) => return vacuum(&setup::lake(&config)?, args),
         LakeVerb::Verify(args) => return verify::verify(&config, args),
     }
     Ok(Exit::Done)
 }
 
-fn vacuum(lake: &Lake, args: &VacuumArgs) -> Result<(), Failure> {
+/// Says no where something was not done to all tables.
+fn whole<T>(upkeep: Upkeep<T>) -> Result<Exit, Failure> {
+    match upkeep.refused {
+        Some(error) => Err(setup::lake_failure(error)),
+        None => setup::unless_skipped(&upkeep.skipped),
+    }
+}
+
+fn vacuum(lake: &Lake, args: &VacuumArgs) -> Result<Exit, Failure> {
     if args.older_than < SAFE && !args.force {
         let why =
             anyhow!("readers may need files that left a table less than a day ago; --force removes them all the same");
@@ -153,11 +158,13 @@ fn vacuum(lake: &Lake, args: &VacuumArgs) -> Result<(), Failure> {
         let decision = Entry::Decision(Decision::Vacuum { older_than_ms });
         lake.ledger().append(setup::now_ms(), decision).map_err(|why| setup::lake_failure(why.into()))?;
     }
-    let removed = lake.vacuum(older_than_ms, setup::now_ms()).map_err(setup::lake_failure)?;
+    let upkeep = lake.vacuum(older_than_ms, setup::now_ms()).map_err(setup::lake_failure)?;
+    let removed = &upkeep.done;
     output::print(format_args!(
         "removed {} files of {} bytes, {} entries of logs, {} commits that nobody claims\n",
         removed.files, removed.bytes, removed.log_files, removed.commits
-    ))
+    ))?;
+    whole(upkeep)
 }
 
 fn ls(global: &Global, config: &Config, args: &LsArgs) -> Result<(), Failure> {

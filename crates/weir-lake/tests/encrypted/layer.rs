@@ -155,7 +155,7 @@ fn rows_of_a_destroyed_epoch_are_read_by_nobody() {
     assert_eq!(audited(&again).aside, audited(&lake).aside, "books need no key of an epoch");
     assert!(again.access(&keys, &user("u2"), &|_| ()).unwrap().is_empty());
     assert_eq!(erase(&world, &again, &[user("u2")]).unwrap().people[0].len(), 0);
-    let expired: u64 = again.expire(world.policy.purposes(), later).unwrap().expired.iter().map(|left| left.rows).sum();
+    let expired: u64 = again.expire(world.policy.purposes(), later).unwrap().done.iter().map(|left| left.rows).sum();
     assert_eq!(expired, 20, "ten rows of two purposes, those that were set aside among them");
     audited(&again);
 }

@@ -114,9 +114,9 @@ fn files_that_expired_and_were_vacuumed_are_accounted_for() {
     let world = filled();
     let lake = world.open();
     let later = NOW_MS + 500 * DAY_MS;
-    assert!(!lake.expire(world.policy.purposes(), later).unwrap().expired.is_empty());
+    assert!(!lake.expire(world.policy.purposes(), later).unwrap().done.is_empty());
     assert_eq!(audit(&world).discrepancies, BTreeSet::new());
-    assert!(lake.vacuum(0, later + 10 * DAY_MS).unwrap().files > 0);
+    assert!(lake.vacuum(0, later + 10 * DAY_MS).unwrap().done.files > 0);
     let report = audit(&world);
     assert_eq!(report.discrepancies, BTreeSet::new());
     assert!(report.files < 8);

@@ -300,7 +300,7 @@ fn rows_set_aside_leave_when_their_time_is_over() {
     let lake = world.open();
     world.add(&lake, 0, &shops(0..7));
     restrict(&world, &lake, &[user("u1")]).unwrap();
-    let expired = lake.expire(world.policy.purposes(), NOW_MS + 31 * DAY_MS).unwrap().expired;
+    let expired = lake.expire(world.policy.purposes(), NOW_MS + 31 * DAY_MS).unwrap().done;
     assert_eq!(expired.iter().map(|one| one.rows).collect::<Vec<_>>(), [7], "six rows, and one that was set aside");
     assert_eq!(audited(&lake).aside, 1, "reliability keeps longer");
     assert_eq!(rows(&lift(&world, &lake, &[user("u1")]).unwrap()), 1);

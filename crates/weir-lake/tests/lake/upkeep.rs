@@ -36,18 +36,18 @@ fn rows_leave_when_their_time_is_over() {
     world.add(&lake, 0, &shops(0..7));
     let troubleshooting = TableName::events(PurposeId::Troubleshooting, "test.shop");
     let later_ms = NOW_MS + 31 * DAY_MS;
-    let expired = lake.expire(world.policy.purposes(), later_ms).unwrap().expired;
+    let expired = lake.expire(world.policy.purposes(), later_ms).unwrap().done;
     assert_eq!(expired.iter().map(|one| (&one.table, one.rows)).collect::<Vec<_>>(), [(&troubleshooting, 7)]);
     assert!(live(&world.table_path(&troubleshooting)).is_empty());
     assert_eq!(audited(&lake).tables[&shop_table()], 7);
-    assert!(lake.expire(world.policy.purposes(), later_ms).unwrap().expired.is_empty());
+    assert!(lake.expire(world.policy.purposes(), later_ms).unwrap().done.is_empty());
     assert_eq!(parquet_files(&world, &troubleshooting), 1, "readers of the older version still have the file");
-    assert_eq!(lake.vacuum(0, later_ms * 2).unwrap().files, 1);
+    assert_eq!(lake.vacuum(0, later_ms * 2).unwrap().done.files, 1);
     assert_eq!(parquet_files(&world, &troubleshooting), 0);
     audited(&lake);
 }
 
-/// Goal: a table that cannot be read, or is skipped, is told and keeps its rows; the others' rows leave all the same.
+/// Goal: a table that cannot be read, or is skipped, is told and keeps its rows; the others' rows leave all the same, and their files.
 #[test]
 fn no_table_keeps_the_rows_of_others() {
     let world = World::new(&[SHOP, SPEED]);
@@ -61,17 +61,28 @@ fn no_table_keeps_the_rows_of_others() {
     let lake = world.open();
     let expiry = lake.expire(world.policy.purposes(), later_ms).unwrap();
     assert_eq!(expiry.refused.unwrap().table(), Some(&shop_table()));
-    assert!(expiry.expired.iter().any(|one| one.table == speed_table()));
+    assert!(expiry.done.iter().any(|one| one.table == speed_table()));
+    let coverage = world.table_path(&TableName::Coverage).join("_delta_log");
+    let entries = || fs::read_dir(&coverage).unwrap().count();
+    let before = entries();
+    let vacuumed = lake.vacuum(0, later_ms * 2).unwrap();
+    assert_eq!(vacuumed.refused.unwrap().table(), Some(&shop_table()));
+    assert!(vacuumed.done.files > 0 && vacuumed.done.log_files > 0);
+    assert_eq!(parquet_files(&world, &speed_table()), 0);
+    assert_eq!(entries(), before, "what decides about a table that nobody read is gone");
     fs::write(&log, sound).unwrap();
     drop(lake);
 
     let config = LakeConfig { skip: [shop_table()].into(), ..world.config() };
     let skipping = Lake::open(config, &world.key(), world.ledger()).unwrap();
     let expiry = skipping.expire(world.policy.purposes(), later_ms).unwrap();
-    assert_eq!((expiry.expired, expiry.skipped), (Vec::new(), vec![shop_table()]));
+    assert_eq!((expiry.done, expiry.skipped), (Vec::new(), vec![shop_table()]));
+    assert_eq!(skipping.vacuum(0, later_ms * 2).unwrap().skipped, [shop_table()]);
+    assert_eq!(entries(), before);
     drop(skipping);
     let lake = world.open();
-    assert_eq!(lake.expire(world.policy.purposes(), later_ms).unwrap().expired[0].table, shop_table());
+    assert_eq!(lake.expire(world.policy.purposes(), later_ms).unwrap().done[0].table, shop_table());
+    assert!(lake.vacuum(0, later_ms * 2).unwrap().is_whole() && entries() < before);
     audited(&lake);
 }
 
@@ -87,8 +98,8 @@ fn vacuum_takes_orphans_only() {
         fs::copy(&file, file.with_file_name(orphan)).unwrap();
     }
     assert_eq!(audited(&lake).orphans, 1);
-    assert_eq!(lake.vacuum(400 * 365 * DAY_MS, NOW_MS).unwrap().files, 0);
-    assert_eq!(lake.vacuum(0, NOW_MS * 2).unwrap().files, 2);
+    assert_eq!(lake.vacuum(400 * 365 * DAY_MS, NOW_MS).unwrap().done.files, 0);
+    assert_eq!(lake.vacuum(0, NOW_MS * 2).unwrap().done.files, 2);
     assert_eq!(live(&table), [file]);
     audited(&lake);
 }
@@ -105,13 +116,13 @@ fn cleaning_leaves_what_tells_of_an_interrupted_batch() {
     for _ in 0..30 {
         world.add(&lake, 1, &shops(5..6));
     }
-    assert!(lake.vacuum(0, NOW_MS * 2).unwrap().log_files > 0, "older entries go");
+    assert!(lake.vacuum(0, NOW_MS * 2).unwrap().done.log_files > 0, "older entries go");
     drop(lake);
     let lake = world.open();
     assert_eq!(take(&lake, 0).interrupted.unwrap().end, 5);
     assert!(world.commit(&lake, world.batch(0, 3, &shops(3..5))).is_ok());
     assert_eq!(audited(&lake).tables[&shop_table()], 35);
-    assert!(lake.vacuum(0, NOW_MS * 2).unwrap().log_files > 50, "nothing is open any more");
+    assert!(lake.vacuum(0, NOW_MS * 2).unwrap().done.log_files > 50, "nothing is open any more");
     audited(&lake);
 }
 
@@ -129,7 +140,7 @@ fn cleaned_logs_tell_the_same() {
     let again = world.open();
     assert_eq!(take(&again, 0).watermark, Some(120));
     let before = audited(&again);
-    assert!(again.vacuum(0, NOW_MS * 2).unwrap().log_files > 50);
+    assert!(again.vacuum(0, NOW_MS * 2).unwrap().done.log_files > 50);
     assert!(!log.join("00000000000000000001.json").exists());
     for lake in [&again, &world.open()] {
         let after = audited(lake);
