@@ -129,6 +129,8 @@ metrics! {
         in_flight_bytes: Gauge = "weir_in_flight_columns_bytes",
         /// Time since the vault last confirmed the secrets; 0 without a vault.
         keys_age_seconds: Seconds = "weir_keys_age_seconds",
+        /// Secrets of epochs that are to be made or destroyed by now, and that the vault did not do so to.
+        keys_due: Gauge = "weir_keys_due",
         /// Questions to the vault whether the secrets may still be used, by outcome.
         keys_confirmations: Family<ConfirmationLabels, Counter> = "weir_keys_confirmations_total",
         /// Time since the vault of the store's own keys last confirmed them; 0 without one.

@@ -51,7 +51,7 @@ pub use key_set::{KeySet, PersonDomain};
 pub use keys::{EVENT_ID_KIND, LakeKey, PersonKey, PseudonymKey, RingId};
 pub use lanes::{PersonQueue, PseudonymQueue};
 pub use object::{Chunks, SealedObject};
-pub use ring::{KeyRing, LiveKeys, tenant_name_is_sound};
+pub use ring::{KeyRing, LiveKeys, Tended, tenant_name_is_sound};
 pub use sealed::{Opening, Sealed, Sealing};
 pub use signing::{PublicKey, SignatureFault, SigningKey};
 pub use storage::{NotPrivate, open_private};

@@ -16,6 +16,7 @@
 //! share it, since a secret is put where nothing is yet and both then read what is there.
 
 mod epoch_name;
+mod epochs;
 mod sealing;
 
 use std::{
@@ -25,7 +26,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use weir_policy::{PurposeId, Purposes};
+use weir_policy::PurposeId;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -40,6 +41,7 @@ use crate::{
     wrap::Wrap,
 };
 use epoch_name::EpochName;
+pub use epochs::Tended;
 
 /// A key ring in a folder.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
@@ -247,37 +249,6 @@ impl KeyRing {
         *keys = KeySet { has_lapsed: true, ..keys.without_pseudonyms() };
     }
 
-    /// Makes the secrets that are missing, from the oldest epoch whose rows are still kept to one ahead.
-    ///
-    /// Returns how many epochs came into this ring's view. A destroyed epoch stays destroyed.
-    ///
-    /// # Errors
-    ///
-    /// The ring cannot be written, or its epochs have another length than the policy's.
-    pub fn ensure_epochs(&self, purposes: &Purposes, now_ms: i64) -> Result<usize, KeyError> {
-        let _changing = self.changing.lock();
-        let mut added = 0;
-        for purpose in PurposeId::ALL {
-            check_days(purposes, purpose, &self.live.0.lock())?;
-            let next = purposes.epoch(purpose, now_ms).saturating_add(1);
-            for epoch in oldest_kept(purposes, purpose, now_ms)..=next {
-                if self.snapshot().has_epoch(purpose, epoch) {
-                    continue;
-                }
-                let name = EpochName { purpose, epoch, days: purposes.rules(purpose).epoch_days };
-                let Some(secret) = self.put(&self.epoch_path(purpose, epoch), Holds::Epoch, &name.text())? else {
-                    continue;
-                };
-                let mut keys = self.live.0.lock();
-                let keys = Arc::make_mut(&mut keys);
-                keys.epochs.insert((purpose, epoch), Arc::new(secret));
-                keys.epoch_days[purpose.index()] = Some(name.days);
-                added += 1;
-            }
-        }
-        Ok(added)
-    }
-
     /// Makes the tenant's secret if it has none; tells whether it came into this ring's view.
     ///
     /// A destroyed tenant stays destroyed.
@@ -296,34 +267,6 @@ impl KeyRing {
         let Some(secret) = self.put(&self.tenant_path(tenant), Holds::Tenant, tenant)? else { return Ok(false) };
         Arc::make_mut(&mut self.live.0.lock()).tenants.insert(tenant.into(), Arc::new(secret));
         Ok(true)
-    }
-
-    /// Destroys the secrets of epochs whose last rows are past their retention; returns how many.
-    ///
-    /// # Errors
-    ///
-    /// The ring cannot be written, or its epochs have another length than the policy's.
-    pub fn destroy_expired(&self, purposes: &Purposes, now_ms: i64) -> Result<usize, KeyError> {
-        let mut destroyed = 0;
-        for (purpose, epoch) in self.snapshot().epochs() {
-            check_days(purposes, purpose, &self.live.0.lock())?;
-            if epoch < oldest_kept(purposes, purpose, now_ms) {
-                destroyed += usize::from(self.destroy_epoch(purpose, epoch)?);
-            }
-        }
-        Ok(destroyed)
-    }
-
-    /// Destroys an epoch's secret for good: no row of it can be linked to a person any more; tells whether it had one.
-    ///
-    /// # Errors
-    ///
-    /// The ring cannot be written.
-    pub fn destroy_epoch(&self, purpose: PurposeId, epoch: i32) -> Result<bool, KeyError> {
-        let _changing = self.changing.lock();
-        let destroyed = self.destroy(&self.epoch_path(purpose, epoch), Holds::Epoch)?;
-        Arc::make_mut(&mut self.live.0.lock()).epochs.remove(&(purpose, epoch));
-        Ok(destroyed)
     }
 
     /// Destroys a tenant's secret for good: all its pseudonyms, of all purposes, belong to nobody; tells whether it had one.
@@ -444,22 +387,6 @@ impl KeyRing {
     }
 }
 
-/// An epoch's number means its days only while all epochs of the purpose have one length.
-fn check_days(purposes: &Purposes, purpose: PurposeId, keys: &KeySet) -> Result<(), KeyError> {
-    let policy_days = purposes.rules(purpose).epoch_days;
-    match keys.epoch_days[purpose.index()] {
-        Some(ring_days) if ring_days != policy_days => {
-            Err(KeyError::EpochLength { purpose: purpose.name(), ring_days, policy_days })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Returns the oldest epoch of which a row may still be kept.
-fn oldest_kept(purposes: &Purposes, purpose: PurposeId, now_ms: i64) -> i32 {
-    purposes.epoch(purpose, now_ms.saturating_sub(purposes.retention_ms(purpose)))
-}
-
 /// Tells whether a tenant's name can be one: short, without `/`, control characters or white space at its ends.
 pub fn tenant_name_is_sound(tenant: &str) -> bool {
     !tenant.is_empty()
@@ -485,19 +412,4 @@ pub(crate) fn secret(bytes: &[u8]) -> Secret {
     let mut whole = Zeroizing::new([0; SECRET_BYTES]);
     whole.copy_from_slice(bytes);
     Secret::from_bytes(&whole)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn epochs_of_another_length_than_the_rings_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let ring = KeyRing::init(&folder.path().join("keys")).unwrap();
-        Arc::make_mut(&mut ring.live.0.lock()).epoch_days = [None, Some(89), None];
-        let refused = ring.ensure_epochs(&Purposes::default(), 0).unwrap_err();
-        assert!(matches!(refused, KeyError::EpochLength { purpose: "reliability", ring_days: 89, policy_days: 90 }));
-        assert!(ring.destroy_expired(&Purposes::default(), 0).unwrap() == 0);
-    }
 }

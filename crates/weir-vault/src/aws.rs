@@ -145,7 +145,7 @@ impl Service for Kms {
             }
             (described, _) => {
                 self.recent.remove(key);
-                warn!(key = id, "a key was made, and AWS does not say whether it got its alias: it is kept");
+                warn!(unnamed = id, "a key was made, and AWS does not say whether it got its alias: it is kept");
                 answer?;
                 described?;
                 Err(self.unheard())

@@ -9,18 +9,20 @@ use weir_keys::KeyError;
 
 use crate::custody::{Ground, Layer, Secrets};
 use crate::health::{Heart, Obstacle};
+use crate::metrics::Metrics;
 use crate::pipeline::rules::Rules;
 use crate::pipeline::shared::Shared;
 
 /// The ring, as the daemon keeps it.
 struct Ring<'s> {
     rules: &'s Rules,
+    metrics: &'s Metrics,
     now_ms: i64,
 }
 
 impl Secrets for Ring<'_> {
     fn confirm(&self) -> Result<(), KeyError> {
-        self.rules.tend_secrets(self.now_ms)
+        self.rules.tend_secrets(self.now_ms, self.metrics)
     }
 
     fn lapse(&self) {
@@ -77,7 +79,7 @@ impl Shared {
     }
 
     fn ring(&self) -> Ring<'_> {
-        Ring { rules: &self.rules, now_ms: self.clock.now_ms() }
+        Ring { rules: &self.rules, metrics: &self.metrics, now_ms: self.clock.now_ms() }
     }
 
     fn ground(&self) -> Ground<'_> {

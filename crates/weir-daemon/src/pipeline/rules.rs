@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use tracing::{error, info};
-use weir_keys::{KeyError, KeyRing, KeySet};
+use weir_keys::{KeyError, KeyRing, KeySet, Tended};
 use weir_policy::diagnostic::Report;
 use weir_policy::{Policy, PolicySource};
 
@@ -82,16 +82,19 @@ impl Rules {
         refused
     }
 
-    /// Makes and destroys secrets as time goes by.
+    /// Opens all secrets anew, makes and destroys those of epochs as time goes by.
     ///
     /// # Errors
-    /// When the ring cannot be written: events of a new epoch would be denied for want of a secret.
-    pub(crate) fn tend_secrets(&self, now_ms: i64) -> Result<(), KeyError> {
+    /// When the ring cannot be read, or an epoch lacks its secret: its events would be denied.
+    pub(crate) fn tend_secrets(&self, now_ms: i64, metrics: &Metrics) -> Result<(), KeyError> {
         let policy = self.force().policy;
         self.ring.reload()?;
-        let made = self.ring.ensure_epochs(policy.purposes(), now_ms)?;
-        let destroyed = self.ring.destroy_expired(policy.purposes(), now_ms)?;
-        info!(made, destroyed, "epoch secrets are in order");
+        let Tended { made, destroyed, due, trouble } = self.ring.tend(policy.purposes(), now_ms)?;
+        metrics.keys_due.set(i64::try_from(due).unwrap_or(i64::MAX));
+        match trouble {
+            None => info!(made, destroyed, "epoch secrets are in order"),
+            Some(error) => error!(due, %error, "the vault neither makes nor destroys the epoch secrets that are due"),
+        }
         Ok(())
     }
 

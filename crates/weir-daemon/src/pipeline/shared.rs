@@ -58,7 +58,7 @@ impl Shared {
             |layer, vault: Option<&Vault>| Custody::new(layer, vault.map(|vault| vault.cache_ttl), clock.elapsed_ms());
         let custodies =
             (custody(Layer::Ring, config.vault.as_ref()), custody(Layer::Store, config.store_vault.as_ref()));
-        rules.tend_secrets(now_ms).map_err(RunError::Keys)?;
+        rules.tend_secrets(now_ms, &metrics).map_err(RunError::Keys)?;
         lake.store_keys().map_or(Ok(()), |keys| keys.reload()).map_err(RunError::Keys)?;
         let (consent, consent_file) = match &config.consent {
             ConsentSource::Path(path) => {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use weir_keys::{Wrap, WrapError};
+use weir_keys::{KeyError, KeyRing, Wrap, WrapError};
+use weir_policy::Purposes;
 use weir_testkit::aws::Aws;
 use weir_vault::{Address, AwsAuth, AwsSettings, Seal, Vault};
 
+use crate::ring::NOW_MS;
 use crate::{Cloud, secret};
 
 /// AWS, with credentials in a file.
@@ -180,6 +182,26 @@ fn key_whose_name_was_given_without_an_answer_is_kept() {
     assert_eq!(vault.make("tenant-2"), Ok(true), "the next time helps");
 }
 
+/// A ring whose vault opens all secrets and makes or destroys none goes on until events need one that is not there.
+#[test]
+fn ring_goes_on_without_the_right_to_make_keys_until_an_epoch_lacks_its_secret() {
+    let place = AwsPlace::new();
+    let ring = KeyRing::init_with(&place.path("keys"), Some(place.client())).unwrap();
+    let purposes = Purposes::default();
+    let tend = |days: i64| ring.tend(&purposes, NOW_MS + days * DAY_MS);
+    let due = |days: i64| tend(days).map(|tended| (tended.due, tended.trouble.is_some()));
+    assert!(tend(0).unwrap().made > 0 && matches!(due(0), Ok((0, false))));
+    place.aws.limit("AKIAWEIR", &["Decrypt", "DescribeKey", "Encrypt", "ListKeyRotations"], "alias/weir-");
+    ring.reload().unwrap();
+    assert!(matches!(due(0), Ok((0, false))), "nothing is to be done");
+    // Troubleshooting's epochs last a week: the one that was made ahead has begun, and one is over.
+    assert!(matches!(due(7), Ok((2, true))), "{:?}", tend(7));
+    let error = tend(14).unwrap_err();
+    assert!(matches!(error, KeyError::Vault(WrapError::Refused { .. })), "{error}");
+    place.aws.user("AKIAWEIR");
+    assert!(matches!(due(14), Ok((0, false))), "{:?}", tend(14));
+}
+
 /// Each way that a login or a right can be missing has its own words, none of which is a secret.
 #[test]
 fn missing_rights_and_logins_are_named_and_no_secret_is() {
@@ -278,3 +300,4 @@ fn troubles_are_told_apart() {
 
 /// How often a question is asked that is not answered.
 const ASKED: usize = 4;
+const DAY_MS: i64 = 86_400_000;
