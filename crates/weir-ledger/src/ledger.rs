@@ -77,8 +77,15 @@ pub struct Ledger {
     pub(crate) folder: Folder,
     pub(crate) key: SigningKey,
     pub(crate) head_file: HeadFile,
-    /// The newest entry that was read; none before the first reading, and in a ledger without entries.
-    tail: Mutex<Option<Link>>,
+    tail: Mutex<Tail>,
+}
+
+/// The newest entry that was read; none before the first reading, and in a ledger without entries.
+#[derive(Default)]
+struct Tail {
+    link: Option<Link>,
+    /// Whether the ring still has to be told of it.
+    is_unkept: bool,
 }
 
 /// What the ledger was told before; lent for as long as nothing can be added.
@@ -91,7 +98,7 @@ pub struct Past<'l> {
 impl Ledger {
     /// Names a ledger; nothing is read or made yet.
     pub fn new(folder: impl Into<Root>, key: SigningKey, head_file: HeadFile) -> Self {
-        Self { folder: Folder(folder.into()), key, head_file, tail: Mutex::new(None) }
+        Self { folder: Folder(folder.into()), key, head_file, tail: Mutex::default() }
     }
 
     /// Reads what is new and returns the newest head; none if there is no entry.
@@ -102,7 +109,7 @@ impl Ledger {
     pub fn check(&self) -> Result<Option<Head>, LedgerError> {
         let mut tail = self.tail.lock();
         self.read_on(&mut tail)?;
-        Ok(tail.as_ref().map(|link| link.head.clone()))
+        Ok(tail.link.as_ref().map(|link| link.head.clone()))
     }
 
     /// Adds an entry, durably, and returns its head.
@@ -135,7 +142,7 @@ impl Ledger {
         let mut tail = self.tail.lock();
         loop {
             self.read_on(&mut tail)?;
-            let past = Past { ledger: self, tail: tail.as_ref() };
+            let past = Past { ledger: self, tail: tail.link.as_ref() };
             let Some(entry) = decide(&past)? else { return Ok(None) };
             if let Some(head) = self.put(&mut tail, at_ms, entry)? {
                 return Ok(Some(head));
@@ -151,21 +158,32 @@ impl Ledger {
     pub fn look<T, E: From<LedgerError>>(&self, look: impl FnOnce(&Past<'_>) -> Result<T, E>) -> Result<T, E> {
         let mut tail = self.tail.lock();
         self.read_on(&mut tail)?;
-        look(&Past { ledger: self, tail: tail.as_ref() })
+        look(&Past { ledger: self, tail: tail.link.as_ref() })
     }
 
     /// Puts an entry after the tail; `None` when another writer was faster, or when the ledger had to be opened first.
-    fn put(&self, tail: &mut Option<Link>, at_ms: i64, entry: Entry) -> Result<Option<Head>, LedgerError> {
-        let is_first = tail.is_none();
+    fn put(&self, tail: &mut Tail, at_ms: i64, entry: Entry) -> Result<Option<Head>, LedgerError> {
+        let is_first = tail.link.is_none();
         let entry = if is_first { Entry::Opened(self.opened()) } else { entry };
-        let (link, bytes) = Link::write(tail.as_ref(), at_ms, entry, &self.key);
+        let (link, bytes) = Link::write(tail.link.as_ref(), at_ms, entry, &self.key);
         if !self.folder.put_if_absent(&link.head.entry, &bytes)? {
             return Ok(None);
         }
-        self.head_file.keep(&link.head.jws)?;
         let head = link.head.clone();
-        *tail = Some(link);
+        *tail = Tail { link: Some(link), is_unkept: true };
+        self.keep(tail)?;
         Ok(Some(head).filter(|_| !is_first))
+    }
+
+    /// Tells the ring of the tail if it still has to be, unless another process has told it of a later entry.
+    fn keep(&self, tail: &mut Tail) -> Result<(), LedgerError> {
+        let Some(link) = tail.link.as_ref().filter(|_| tail.is_unkept) else { return Ok(()) };
+        let kept = self.head_file.read()?.and_then(|jws| Head::read(&self.key.public(), &jws).ok());
+        if kept.is_none_or(|kept| kept.seq < link.head.seq) {
+            self.head_file.keep(&link.head.jws)?;
+        }
+        tail.is_unkept = false;
+        Ok(())
     }
 
     fn opened(&self) -> Opened {
@@ -173,26 +191,22 @@ impl Ledger {
         Opened { format: FORMAT, key }
     }
 
-    fn read_on(&self, tail: &mut Option<Link>) -> Result<(), LedgerError> {
-        let mut kept = true;
-        if tail.is_none() {
-            *tail = self.kept_link()?;
-            kept = tail.is_some();
+    fn read_on(&self, tail: &mut Tail) -> Result<(), LedgerError> {
+        if tail.link.is_none() {
+            tail.link = self.kept_link()?;
+            // A ring that was restored remembers from here on.
+            tail.is_unkept = tail.link.is_none();
         }
         loop {
-            let path = tail.as_ref().map_or_else(|| name(0), Link::next_path);
+            let path = tail.link.as_ref().map_or_else(|| name(0), Link::next_path);
             let Some(bytes) = self.folder.read(&path)? else { break };
             let link = self.link(&path, &bytes)?;
-            if link.line.previous.as_ref() != tail.as_ref().map(|tail| &tail.head.sha256) {
+            if link.line.previous.as_ref() != tail.link.as_ref().map(|link| &link.head.sha256) {
                 return Err(self.changed(&path));
             }
-            *tail = Some(link);
+            tail.link = Some(link);
         }
-        match tail {
-            // A ring that was restored remembers from here on.
-            Some(link) if !kept => Ok(self.head_file.keep(&link.head.jws)?),
-            Some(_) | None => Ok(()),
-        }
+        self.keep(tail)
     }
 
     /// Returns the entry whose head the ring keeps; none if it keeps none.

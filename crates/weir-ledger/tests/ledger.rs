@@ -300,3 +300,36 @@ fn ring_without_a_head_remembers_again() {
     assert_eq!(world.ledger().check().unwrap().unwrap().seq, 3);
     assert_eq!(world.kept(), kept);
 }
+
+/// What the ring was not told of in time it is told of later.
+#[test]
+fn ring_is_told_of_the_newest_entry_in_the_end() {
+    let world = World::filled(2);
+    let (ledger, heads) = (world.ledger(), world.ring.head_file("eu").path().parent().unwrap().to_owned());
+    ledger.check().unwrap();
+    let (older, away) = (world.kept(), heads.with_file_name("away"));
+    fs::rename(&heads, &away).unwrap();
+    fs::write(&heads, "no folder").unwrap();
+    assert!(ledger.append(NOW_MS + 10 * MINUTE_MS, receipts(3)).is_err());
+    fs::remove_file(&heads).unwrap();
+    fs::rename(&away, &heads).unwrap();
+    assert_eq!(world.kept(), older);
+    let newest = ledger.check().unwrap().unwrap();
+    assert_eq!((newest.seq, world.kept().trim()), (3, newest.jws.as_str()));
+}
+
+/// A ledger that was cut while a process had it open: its next entry does not take the place of the later one that the ring knows.
+#[test]
+fn ring_forgets_no_later_entry_for_an_older_one() {
+    let world = World::filled(2);
+    let (ledger, other) = (world.ledger(), world.ledger());
+    ledger.check().unwrap();
+    other.append(NOW_MS + 3 * MINUTE_MS, receipts(3)).unwrap();
+    other.append(NOW_MS + 4 * MINUTE_MS, receipts(4)).unwrap();
+    let known = world.kept();
+    fs::remove_file(world.path(ENTRIES[3])).unwrap();
+    fs::remove_file(world.path(ENTRIES[4])).unwrap();
+    assert_eq!(ledger.append(NOW_MS + 5 * MINUTE_MS, receipts(5)).unwrap().seq, 3);
+    assert_eq!(world.kept(), known);
+    assert!(matches!(world.ledger().check(), Err(LedgerError::RolledBack { seq: 4, .. })));
+}
