@@ -24,6 +24,7 @@ use crate::clock::SharedClock;
 use crate::health::Health;
 use crate::metrics::labels::{ObstacleLabels, Word};
 use crate::metrics::{self, Metrics};
+use crate::patience::Patient;
 use crate::{Obstacle, VERSION};
 
 /// What the pages show.
@@ -67,7 +68,7 @@ async fn accept(listener: TcpListener, pages: Pages) {
     };
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(connection(TokioIo::new(stream), pages.clone()))),
+            Ok((stream, _)) => drop(tokio::spawn(connection(Patient::new(stream, SILENCE_MAX), pages.clone()))),
             // Out of file descriptors, mostly: waiting is all that helps.
             Err(error) => {
                 warn!(%error, "http connection refused");
@@ -77,15 +78,15 @@ async fn accept(listener: TcpListener, pages: Pages) {
     }
 }
 
-async fn connection(stream: TokioIo<tokio::net::TcpStream>, pages: Pages) {
+async fn connection(stream: Patient<tokio::net::TcpStream>, pages: Pages) {
     let service = service_fn(move |request: Request<Incoming>| {
         let reply = reply(&pages, request.method(), request.uri().path());
         async move { Ok::<_, Infallible>(reply) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_MAX)
-        .serve_connection(stream, service);
+        .header_read_timeout(SILENCE_MAX)
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = served.await {
         debug!(%error, "http connection ended early");
     }
@@ -146,8 +147,8 @@ fn page(status: StatusCode, content_type: &'static str, body: String) -> Respons
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
-/// A client that sends no request for this long is sent away; slow probes are faster.
-const HEADER_MAX: Duration = Duration::from_secs(10);
+/// A client that sends no request, or takes nothing of its answer, for this long is sent away; slow probes are faster.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Long enough that a full table of descriptors is not hammered, short enough for the next probe.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

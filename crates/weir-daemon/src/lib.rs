@@ -15,6 +15,7 @@ pub mod keys;
 pub mod lake;
 pub mod logging;
 pub mod metrics;
+pub mod patience;
 pub mod pipeline;
 pub mod rights;
 

@@ -13,7 +13,6 @@ mod grants;
 mod key;
 mod list;
 mod objects;
-mod patience;
 mod reading;
 mod s3;
 mod serve;

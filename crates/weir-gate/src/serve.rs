@@ -25,10 +25,10 @@ use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
 use url::form_urlencoded;
 use weir_daemon::metrics::labels::{GateLabels, GateOutcome, Word};
+use weir_daemon::patience::Patient;
 
 use crate::Gate;
 use crate::access::{Seen, denied};
-use crate::patience::Patient;
 
 /// What every connection needs.
 #[derive(Clone)]

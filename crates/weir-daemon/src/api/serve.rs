@@ -1,7 +1,8 @@
 //! The listener: connections, their limits, and answers in HTTP.
 //!
 //! One thread, whatever asks. A connection that says nothing in time is closed, in the handshake, in a head, in a body and between
-//! two requests; more than so many at once wait outside. None of this is shared with the pages for operators.
+//! two requests, and so is one that takes nothing of its answer; more than so many at once wait outside. None of this is shared with the
+//! pages for operators.
 
 use std::convert::Infallible;
 use std::io;
@@ -30,6 +31,7 @@ use crate::api::problem::Problem;
 use crate::api::reply::{Content, Payload, Reply};
 use crate::api::{Api, Seen, tls};
 use crate::metrics::labels::{ApiLabels, StatusClass, Word};
+use crate::patience::Patient;
 
 /// A listener that is open, and nobody answers at it yet.
 pub(crate) struct Listener {
@@ -86,6 +88,7 @@ async fn accept(listener: tokio::net::TcpListener, api: Arc<Api>) {
 }
 
 async fn connection(stream: TcpStream, api: Arc<Api>) {
+    let stream = Patient::new(stream, SILENCE_MAX);
     let acceptor = api.doors.read().tls.clone();
     let Some(acceptor) = acceptor else { return speak(stream, api, Vec::new()).await };
     match tokio::time::timeout(SILENCE_MAX, acceptor.accept(stream)).await {
@@ -181,7 +184,7 @@ fn written(status: StatusCode, content_type: &'static str, content: Content) -> 
 
 /// The label of a request that did not get as far.
 const UNKNOWN: &str = "";
-/// How long a connection may say nothing: in a handshake, in a head, between two requests.
+/// How long a connection may say nothing, in a handshake, in a head, between two requests; and take nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// A request's head has a few hundred bytes; hyper's least is 8 KiB.
 const HEAD_BYTES_MAX: usize = 16 << 10;

@@ -5,15 +5,17 @@ mod rights;
 mod tls;
 mod world;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use super::access::tests::token;
 use super::problem::{Code, MEMBERS};
+use super::rights::{Parcel, Product};
 use document::SEEN;
 use world::{Answer, Inbox, World, request};
 
@@ -278,6 +280,13 @@ fn slow_client_is_sent_away() {
     let world = World::new(PATIENT);
     let head = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", token("agent"));
     let whole = request("POST", "/v1/consents", &head, &consent("acme", "u-1", "request"));
+    let copy = rights::place(&world.post("agent", "/v1/access-requests", &rights::names("acme", "u-1")));
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(64 << 20).unwrap();
+    let product = Product::Copy { parcel: Arc::new(Parcel::of(file).unwrap()), is_complete: true };
+    world.requests.end(&world.jobs.lock().unwrap().recv().unwrap().id, Ok(product));
+    let mut deaf = TcpStream::connect(world.address).unwrap();
+    deaf.write_all(request("GET", &format!("{copy}/answer"), &head, "").as_bytes()).unwrap();
     let mut body = TcpStream::connect(world.address).unwrap();
     body.write_all(&whole.as_bytes()[..whole.len() - 1]).unwrap();
     let mut line = TcpStream::connect(world.address).unwrap();
@@ -286,6 +295,10 @@ fn slow_client_is_sent_away() {
     document::check(&world.api, "POST", "/v1/consents", &answer);
     assert_eq!(answer.code(), (408, "too_slow"));
     assert_eq!(std::io::copy(&mut line, &mut std::io::sink()).unwrap(), 0, "an answer to half a head");
+    thread::sleep(Duration::from_secs(1));
+    let mut rest = Vec::new();
+    drop(deaf.read_to_end(&mut rest));
+    assert!(rest.len() < 63 << 20, "who took nothing for too long got all of it");
 }
 
 /// Every code that the document lists is one that a request can get, and each was compared with the document.

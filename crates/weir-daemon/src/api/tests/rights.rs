@@ -8,13 +8,13 @@ use super::PATIENT;
 use super::world::{Answer, KEPT, World};
 use crate::api::rights::{Failed, Parcel, Product, Right};
 
-fn names(tenant: &str, id: &str) -> String {
+pub(super) fn names(tenant: &str, id: &str) -> String {
     format!(r#"{{"tenant":"{tenant}","ids":[{{"kind":"user","id":"{id}"}},{{"kind":"device","id":7}}]}}"#)
 }
 
 /// Returns where a request that was taken in is looked up.
 #[track_caller]
-fn place(answer: &Answer) -> String {
+pub(super) fn place(answer: &Answer) -> String {
     assert_eq!(answer.status, 202, "{answer:?}");
     let line = answer.head.lines().find_map(|line| line.strip_prefix("location: "));
     line.unwrap().to_owned()

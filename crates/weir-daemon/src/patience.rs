@@ -13,7 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// The stream, and how long it waits.
-pub(crate) struct Patient<S> {
+#[derive(Debug)]
+pub struct Patient<S> {
     inner: S,
     patience: Duration,
     /// When patience ends, while a write waits.
@@ -23,7 +24,7 @@ pub(crate) struct Patient<S> {
 
 impl<S> Patient<S> {
     /// Waits no longer than `patience` for a write to get on.
-    pub(crate) fn new(inner: S, patience: Duration) -> Self {
+    pub fn new(inner: S, patience: Duration) -> Self {
         Self { inner, patience, end: Box::pin(sleep(patience)), is_waiting: false }
     }
 
