@@ -23,6 +23,8 @@ pub enum Obstacle {
     ConsentTopic,
     /// The consent store has not been current for `consent.max_staleness`.
     ConsentStale,
+    /// A batch of records is not as it was written.
+    DamagedRecords,
     /// The lake's file system is full.
     DiskFull,
     /// Another daemon moved the watermark of a partition that this one held.
@@ -49,10 +51,11 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// Every obstacle, in alphabetical order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Assignment,
         Self::ConsentTopic,
         Self::ConsentStale,
+        Self::DamagedRecords,
         Self::DiskFull,
         Self::Fenced,
         Self::Gap,
@@ -72,6 +75,7 @@ impl Obstacle {
             Self::Assignment => "assignment",
             Self::ConsentTopic => "consent_topic",
             Self::ConsentStale => "consent_stale",
+            Self::DamagedRecords => "damaged_records",
             Self::DiskFull => "disk_full",
             Self::Fenced => "fenced",
             Self::Gap => "gap",

@@ -67,6 +67,10 @@ pub struct Consumer {
     pub(crate) rules: Vec<(String, TopicRules)>,
     /// librdkafka stopped a partition and does not say which: all have to be looked at.
     pub(crate) doubtful: AtomicBool,
+    /// librdkafka left a batch out that is not as it was written, and does not say of which partition.
+    pub(crate) misses: AtomicBool,
+    pub(crate) brokers: Brokers,
+    pub(crate) group: String,
     first: FirstOffset,
 }
 
@@ -131,6 +135,9 @@ impl Consumer {
             topics: topics.into_iter().map(Arc::from).collect(),
             rules: membership.rules.clone(),
             doubtful: AtomicBool::new(false),
+            misses: AtomicBool::new(false),
+            brokers: brokers.clone(),
+            group: membership.group.clone(),
             first: membership.start,
         })
     }
@@ -275,15 +282,18 @@ impl Consumer {
 
     /// Fetches again from where each running partition stands; tells whether librdkafka could.
     pub(crate) fn seek_all(&self) -> bool {
-        let coverage = self.coverage.lock();
-        let running = coverage.running();
-        let at: Vec<_> = coverage.positions().into_iter().filter(|it| running.contains(&it.partition)).collect();
-        drop(coverage);
-        let places: Vec<_> = at.iter().map(|it| (of_id(&it.partition), Offset::Offset(it.next))).collect();
+        let places: Vec<_> = self.running().iter().map(|it| (of_id(&it.partition), Offset::Offset(it.next))).collect();
         let sought = self.seek(&places);
         let is_done = sought.is_ok();
         note(sought, "fetch again");
         is_done
+    }
+
+    /// Returns how far each partition was read that is being read.
+    pub(crate) fn running(&self) -> Vec<Position> {
+        let coverage = self.coverage.lock();
+        let running = coverage.running();
+        coverage.positions().into_iter().filter(|it| running.contains(&it.partition)).collect()
     }
 
     /// Moves partitions to where they are read from next; fails unless every one of them is there.

@@ -22,11 +22,13 @@ use weir_lake::{PartitionId, Span};
 
 use crate::{
     cluster::AskError,
-    consumer::{Assigned, Consumer, PATIENCE, Revoked},
+    consumer::{Assigned, Consumer, PATIENCE, Revoked, of_id},
     context::{Move, gain, give_up},
+    coverage::Position,
     foreign,
     partition::TopicPartition,
-    problem::Problem,
+    problem::{Problem, is_damage},
+    tail::Tail,
 };
 
 /// What one poll brought.
@@ -242,20 +244,39 @@ impl Consumer {
         Revoked { partitions, origins }
     }
 
-    /// Finds the partitions whose offset the broker refused; the others, and those it refused in passing, go on.
+    /// Finds the partitions that librdkafka stopped, or of which it left a batch out; the others go on from where each stands.
     fn settle_doubt(&self) {
         if !self.doubtful.load(Ordering::SeqCst) {
             return;
         }
-        match self.lag(PATIENCE) {
-            Ok(_) => self.doubtful.store(!self.seek_all(), Ordering::SeqCst),
+        match self.lag(PATIENCE).and_then(|_| self.find_damage()) {
+            Ok(()) if self.seek_all() => self.doubtful.store(false, Ordering::SeqCst),
+            Ok(()) => self.problems.lock().push(Problem::BrokersAway),
             Err(error) => self.problems.lock().push(of_question(error)),
         }
     }
 
+    /// Stops the partitions whose next batch is not as it was written: what comes behind it would pass it over.
+    fn find_damage(&self) -> Result<(), AskError> {
+        if !self.misses.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let tail = Tail::connect(&self.brokers, &self.group)?;
+        for Position { origin, partition, next } in self.running() {
+            if tail.is_damaged(&of_id(&partition), next, PATIENCE)? {
+                self.coverage.lock().halt(origin);
+                self.problems.lock().push(Problem::Damaged { partition: of_id(&partition), wanted: next });
+            }
+        }
+        self.misses.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
     /// Keeps a problem for the next poll; one that names no partition is traced to those that it stopped.
     fn note(&self, error: &KafkaError) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+        let is_miss = is_damage(error);
+        if is_miss || error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+            self.misses.fetch_or(is_miss, Ordering::SeqCst);
             self.doubtful.store(true, Ordering::SeqCst);
             return;
         }

@@ -11,6 +11,13 @@ use crate::partition::TopicPartition;
 pub enum Problem {
     /// No broker can be reached; librdkafka keeps trying.
     BrokersAway,
+    /// A batch of records is not as it was written.
+    Damaged {
+        /// The partition that stopped.
+        partition: TopicPartition,
+        /// The offset that comes next.
+        wanted: i64,
+    },
     /// Another consumer runs under the same `instance_id`, or the brokers took this one for dead.
     Fenced,
     /// A topic that only weir writes holds records that weir cannot read.
@@ -68,6 +75,7 @@ impl Problem {
     pub fn code(&self) -> &'static str {
         match self {
             Self::BrokersAway => "brokers_away",
+            Self::Damaged { .. } => "damaged",
             Self::Fenced => "fenced",
             Self::ForeignRecords { .. } => "foreign_records",
             Self::Gap { .. } => "gap",
@@ -82,7 +90,7 @@ impl Problem {
     /// Returns how far the problem reaches.
     pub fn reach(&self) -> Reach {
         match self {
-            Self::Gap { .. } | Self::MadeAnew { .. } => Reach::Partition,
+            Self::Damaged { .. } | Self::Gap { .. } | Self::MadeAnew { .. } => Reach::Partition,
             Self::BrokersAway
             | Self::ForeignRecords { .. }
             | Self::NoReceipts { .. }
@@ -117,6 +125,12 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BrokersAway => write!(f, "no broker can be reached; weir keeps trying"),
+            Self::Damaged { partition, wanted } => write!(
+                f,
+                "{partition} stopped: the batch at {wanted} is not as it was written (its checksum, or its format); if the \
+                 broker cannot mend it, delete the records up to its end (`kafka-delete-records`), start weir again, and \
+                 accept the gap that it names"
+            ),
             Self::Fenced => {
                 write!(f, "another consumer runs under the same `instance_id`, or the group dropped this one")
             }
@@ -144,6 +158,14 @@ impl fmt::Display for Problem {
         }
     }
 }
+
+/// Tells whether librdkafka gave a batch up because it is not as it was written. It reads on behind it as if there were none, or somewhere
+/// in it.
+pub(crate) fn is_damage(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| DAMAGE.contains(&code))
+}
+
+const DAMAGE: &[RDKafkaErrorCode] = &[RDKafkaErrorCode::BadMessage, RDKafkaErrorCode::NotImplemented];
 
 const AWAY: &[RDKafkaErrorCode] = &[
     RDKafkaErrorCode::AllBrokersDown,

@@ -22,6 +22,7 @@ use crate::{
     brokers::Brokers,
     cluster::{AskError, of_client},
     partition::{TopicPartition, placed},
+    problem::is_damage,
 };
 
 /// A reader that looks at the ends of partitions, one at a time.
@@ -52,30 +53,56 @@ impl Tail {
         if from >= end || self.empty.get(at).is_some_and(|known| known.start <= from && end <= known.end) {
             return Ok(true);
         }
+        match self.next(at, from, timeout)? {
+            // At least the end that was asked for, because it was reached later.
+            Next::End => {
+                self.empty.insert(at.clone(), from..end);
+                Ok(true)
+            }
+            Next::Record => Ok(false),
+            Next::Damaged => Err(AskError::BrokersAway),
+        }
+    }
+
+    /// Tells whether what comes next at an offset is a batch that is not as it was written.
+    ///
+    /// # Errors
+    /// [`AskError::BrokersAway`] when nothing came in time.
+    pub(crate) fn is_damaged(&self, at: &TopicPartition, from: i64, timeout: Duration) -> Result<bool, AskError> {
+        self.next(at, from, timeout).map(|next| next == Next::Damaged)
+    }
+
+    fn next(&self, at: &TopicPartition, from: i64, timeout: Duration) -> Result<Next, AskError> {
         let list = placed([(at, Offset::Offset(from))]).map_err(|error| of_client(&error))?;
         self.client.assign(&list).map_err(|error| of_client(&error))?;
-        let found = self.look(timeout);
-        if found == Ok(true) {
-            self.empty.insert(at.clone(), from..end);
-        }
+        let next = self.look(timeout);
         if let Err(error) = self.client.unassign() {
             tracing::debug!(%error, "could not let go of a partition");
         }
-        found
+        next
     }
 
-    /// Waits for a record or the end. The end is at least the one asked for, because it was reached later.
-    fn look(&self, timeout: Duration) -> Result<bool, AskError> {
+    /// Waits for a record, the end, or a batch that is not as it was written.
+    fn look(&self, timeout: Duration) -> Result<Next, AskError> {
         let deadline = Instant::now() + timeout;
         while Instant::now() < deadline {
             match self.client.poll(TURN) {
-                Some(Ok(_)) => return Ok(false),
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(true),
+                Some(Ok(_)) => return Ok(Next::Record),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Next::End),
+                Some(Err(error)) if is_damage(&error) => return Ok(Next::Damaged),
                 Some(Err(_)) | None => {}
             }
         }
         Err(AskError::BrokersAway)
     }
+}
+
+/// What comes next of a partition.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Damaged,
+    End,
+    Record,
 }
 
 /// Hears nothing.

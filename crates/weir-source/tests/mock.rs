@@ -11,8 +11,8 @@ use weir_filter::Origin;
 use weir_keys::{KeyRing, KeySet};
 use weir_policy::PurposeId;
 use weir_source::{
-    Clocks, ConsentTopics, ConsentTopicsSettings, Consumer, FirstOffset, Membership, MockBroker, Outgoing, PollLimits,
-    Polled, Producer, Start, StateTopicPolicy,
+    Clocks, ConsentStop, ConsentTopics, ConsentTopicsSettings, Consumer, FirstOffset, Membership, MockBroker, Outgoing,
+    PollLimits, Polled, Problem, Producer, Reach, Start, StateTopicPolicy,
 };
 
 #[path = "mock/raw.rs"]
@@ -146,6 +146,32 @@ fn broker_that_goes_away_is_a_problem_and_comes_back_by_itself() {
     assert_eq!(read(&consumer, Start::default(), 10).last(), Some(&(Origin(0), 19)));
 }
 
+/// Goal: a batch that is not as it was written is no stretch of offsets without a record, which is how librdkafka goes past it.
+#[test]
+fn damaged_batch_stops_its_partition() {
+    let broker = MockBroker::start().expect("a local socket");
+    broker.create(TOPIC, 1).expect("a new topic");
+    send(&broker, 10, &[]);
+    raw::produce_damaged(&broker.address(), TOPIC);
+    send(&broker, 10, &[]);
+    let consumer = Consumer::join(&broker.brokers(), &membership(FirstOffset::Earliest)).expect("a consumer");
+    assert_eq!(read(&consumer, Start::default(), 10).last(), Some(&(Origin(0), 9)));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let problem = loop {
+        assert!(Instant::now() < deadline, "the damage was not told");
+        match consumer.poll(&PollLimits::default()) {
+            Polled::Problem(problem) if problem.code() == "damaged" => break problem,
+            Polled::Records(records) => panic!("{:?} went past it", records.spans()),
+            Polled::Assigned(_) | Polled::Idle | Polled::Lost(_) | Polled::Problem(_) | Polled::Revoked(_) => {}
+        }
+    };
+    assert!(problem.to_string().contains("the batch at 10"), "{problem}");
+    for _ in 0..5 {
+        assert!(matches!(consumer.poll(&PollLimits::default()), Polled::Idle));
+    }
+    assert_eq!((problem.reach(), consumer.positions()), (Reach::Partition, Vec::new()));
+}
+
 /// Goal: no producer can end the process. Method: a header whose name is not UTF-8, at which the binding panics.
 #[test]
 fn header_of_any_name_is_a_record_like_another() {
@@ -249,4 +275,28 @@ fn offsets_that_the_group_refused_are_committed_once_it_takes_them() {
         assert!(Instant::now() < deadline, "the store is not current any more");
         turn += 1;
     }
+}
+
+/// Goal: what people want is not known while a batch of the inbox cannot be read.
+#[test]
+fn damaged_batch_of_the_inbox_stops_the_flow() {
+    let mut inbox = Inbox::set();
+    inbox.until_current();
+    raw::produce_damaged(&inbox.broker.address(), "consent");
+    for subject in ["a", "b", "c", "d"] {
+        inbox.say(subject);
+    }
+    let (until, mut turn) = (Instant::now() + Duration::from_secs(30), 10);
+    let stop = loop {
+        assert!(Instant::now() < until, "the damage was not told");
+        turn += 1;
+        let clocks = Clocks { wall_ms: 2 * 86_400_000, monotonic_ms: turn };
+        match inbox.topics.turn(clocks, Duration::from_millis(20)) {
+            Ok(_) => {}
+            Err(stop) => break stop,
+        }
+        assert!(inbox.store.age_ms(turn).is_none_or(|age_ms| age_ms >= turn - 10), "the inbox is taken for read");
+    };
+    assert!(matches!(stop, ConsentStop::Inbox(Problem::Damaged { .. })), "{stop}");
+    assert_eq!(inbox.store.age_ms(turn), None);
 }

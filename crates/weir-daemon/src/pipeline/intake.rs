@@ -384,6 +384,7 @@ impl Intake {
     /// Says what keeps records from coming; a problem that no waiting mends ends the worker.
     fn report(&mut self, problem: Problem) -> Result<Turn, RunError> {
         let obstacle = match &problem {
+            Problem::Damaged { .. } => Obstacle::DamagedRecords,
             Problem::Gap { .. } => Obstacle::Gap,
             Problem::MadeAnew { .. } => Obstacle::TopicMadeAnew,
             Problem::BrokersAway

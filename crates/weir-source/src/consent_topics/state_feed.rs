@@ -23,7 +23,7 @@ use crate::{
     cluster::{AskError, Bounds, Cluster, of_client},
     context::Context,
     partition::{TopicPartition, placed},
-    problem::Problem,
+    problem::{Problem, is_damage},
     tail::Tail,
 };
 
@@ -127,9 +127,13 @@ impl StateFeed {
         for (followed, next) in self.partitions.iter_mut().zip(snapshot.map_or(&[][..], Snapshot::next)) {
             followed.next = *next;
         }
+        Ok(self.fetch()?)
+    }
+
+    /// Fetches from where each partition stands.
+    fn fetch(&self) -> Result<(), AskError> {
         let starts = placed(self.partitions.iter().map(|followed| (&followed.name, Offset::Offset(followed.next))));
-        starts.and_then(|list| self.client.assign(&list)).map_err(|error| of_client(&error))?;
-        Ok(())
+        starts.and_then(|list| self.client.assign(&list)).map_err(|error| of_client(&error))
     }
 
     /// Returns the topic's name.
@@ -169,6 +173,10 @@ impl StateFeed {
                         return Err(FeedStop::MadeAnew { topic: self.topic.to_string() }.into());
                     }
                     turned.problems.extend(Problem::of(&error));
+                    if is_damage(&error) {
+                        // What comes behind it would pass it over. The topic is not read, nor the store current, before it can be.
+                        self.fetch()?;
+                    }
                     break;
                 }
                 None => break,

@@ -1,4 +1,4 @@
-//! A producer that sends what no client library would: a header whose name is not UTF-8.
+//! A producer that sends what no client library would: a header whose name is not UTF-8, and a batch with another checksum than its own.
 
 use std::{
     io::{Read as _, Write as _},
@@ -7,7 +7,17 @@ use std::{
 
 /// Writes one record with one header to partition 0, over the wire.
 pub(crate) fn produce(address: &str, topic: &str, value: &[u8], header: (&[u8], &[u8])) {
-    let batch = batch(&record(value, header));
+    send(address, topic, &batch(&record(value, header)));
+}
+
+/// Writes one record to partition 0 that lost a bit on its way to the disk.
+pub(crate) fn produce_damaged(address: &str, topic: &str) {
+    let mut batch = batch(&record(b"{}", (b"ce_id", b"1")));
+    *batch.last_mut().expect("a batch has bytes") ^= 1;
+    send(address, topic, &batch);
+}
+
+fn send(address: &str, topic: &str, batch: &[u8]) {
     let mut body = Vec::new();
     body.extend(0_i16.to_be_bytes()); // Produce
     body.extend(3_i16.to_be_bytes()); // version
@@ -21,7 +31,7 @@ pub(crate) fn produce(address: &str, topic: &str, value: &[u8], header: (&[u8], 
     body.extend(topic.as_bytes());
     body.extend(1_i32.to_be_bytes()); // partitions
     body.extend(0_i32.to_be_bytes());
-    body.extend(length(&batch).to_be_bytes());
+    body.extend(length(batch).to_be_bytes());
     body.extend(batch);
 
     let mut broker = TcpStream::connect(address).expect("the broker listens");
