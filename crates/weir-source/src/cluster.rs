@@ -1,13 +1,20 @@
 //! What the brokers say about themselves: which cluster, which topics, where their partitions start and end.
 //!
 //! A client of its own that reads no record, so that asking never waits behind records and may be done from another
-//! thread than polling. Ends are those of committed records: an open transaction ends a partition before its first record.
+//! thread than polling. Ends are mostly those of committed records: an open transaction ends a partition before its first record.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use rdkafka::{
-    ClientContext, Offset,
+    ClientConfig, ClientContext, Offset,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
@@ -29,7 +36,7 @@ pub struct Cluster {
 pub struct Bounds {
     /// The first offset that the broker still has.
     pub start: i64,
-    /// The offset after the last committed record.
+    /// The offset after the last record, mostly the last committed one.
     pub end: i64,
 }
 
@@ -56,7 +63,21 @@ impl Cluster {
     /// # Errors
     /// [`AskError::Client`] when librdkafka cannot be set up with these options.
     pub fn connect(brokers: &Brokers) -> Result<Self, AskError> {
+        Self::with(brokers.observer())
+    }
+
+    /// The same, but ends are those of everything written: behind an open transaction lie records that the brokers have taken, and show
+    /// to nobody yet.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub(crate) fn connect_to_written(brokers: &Brokers) -> Result<Self, AskError> {
         let mut config = brokers.observer();
+        config.set("isolation.level", "read_uncommitted");
+        Self::with(config)
+    }
+
+    fn with(mut config: ClientConfig) -> Result<Self, AskError> {
         // The only place where librdkafka tells a topic's id is its debug log, see `Listener`.
         config.set("debug", "topic").set_log_level(RDKafkaLogLevel::Debug);
         let client = config.create_with_context(Listener::default()).map_err(|error| of_client(&error))?;
@@ -105,10 +126,13 @@ impl Cluster {
     pub fn incarnation(&self, topic: &str, timeout: Duration) -> Result<Arc<str>, AskError> {
         let cluster = self.id(timeout)?;
         self.partitions(topic, timeout)?;
-        Ok(match self.client.context().topic_ids.lock().get(topic) {
-            Some(id) => format!("kafka:{cluster}/{id}").into(),
-            None => format!("kafka:{cluster}").into(),
-        })
+        let ids = self.client.context().topic_ids.lock();
+        match ids.get(topic) {
+            Some(id) => Ok(format!("kafka:{cluster}/{id}").into()),
+            None if ids.is_empty() => Ok(format!("kafka:{cluster}").into()),
+            // These brokers give topics ids: the line about this one was not heard yet, and without it the topic would be another.
+            None => Err(AskError::BrokersAway),
+        }
     }
 
     /// Returns where partitions start and end, in the order asked.
@@ -158,12 +182,17 @@ impl Cluster {
             .collect()
     }
 
-    /// Serves the log lines that came with an answer, one a poll, and nothing else: this client has no partitions.
+    /// Serves the log lines that came with an answer, and nothing else: this client has no partitions. A poll serves one, and does not
+    /// say so; a topic of many partitions has several for each.
     fn hear_log(&self) {
-        for _ in 0..LOG_LINES_MAX {
+        let heard = || self.client.context().heard.load(Ordering::Relaxed);
+        let mut quiet = 0;
+        while quiet < QUIET_POLLS {
+            let before = heard();
             if self.client.poll(Duration::ZERO).is_some() {
                 tracing::debug!("a client without partitions got an event");
             }
+            quiet = if heard() == before { quiet + 1 } else { 0 };
         }
     }
 }
@@ -186,10 +215,13 @@ impl std::fmt::Debug for Cluster {
 #[derive(Default)]
 struct Listener {
     topic_ids: Mutex<HashMap<String, String>>,
+    /// Lines so far.
+    heard: AtomicU64,
 }
 
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         if let Some((topic, id)) = topic_id(line) {
             self.topic_ids.lock().insert(topic.to_owned(), id.to_owned());
         }
@@ -204,6 +236,7 @@ impl ClientContext for Listener {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(%error, reason, "librdkafka reported an error");
     }
 }
@@ -249,8 +282,9 @@ pub(crate) fn of_answer(error: &KafkaError, topic: &str) -> AskError {
     }
 }
 
-/// An answer comes with a few dozen lines; a poll that finds none costs less than a microsecond.
-const LOG_LINES_MAX: usize = 256;
+/// So many polls that brought no line say that there is none; some serve other things. A poll that finds nothing costs less than a
+/// microsecond.
+const QUIET_POLLS: usize = 16;
 
 #[cfg(test)]
 mod tests {

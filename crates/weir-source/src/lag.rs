@@ -45,9 +45,10 @@ impl Consumer {
         let positions = self.positions();
         let names: Vec<TopicPartition> = positions.iter().map(|position| of_id(&position.partition)).collect();
         let bounds = self.cluster.bounds(&names, timeout)?;
+        let ids = self.identify(&names)?;
         let mut lags = Vec::with_capacity(positions.len());
-        for (position, bounds) in positions.into_iter().zip(bounds) {
-            match self.doubt(&position.partition, position.next, bounds, timeout)? {
+        for ((position, bounds), id) in positions.into_iter().zip(bounds).zip(ids) {
+            match doubt(&position, bounds, &id) {
                 None => lags.push(Lag { position, start: bounds.start, end: bounds.end }),
                 Some(problem) => {
                     self.coverage.lock().halt(position.origin);
@@ -87,19 +88,13 @@ impl Consumer {
         }
         Ok(())
     }
+}
 
-    /// Tells why a partition must not be read on.
-    fn doubt(
-        &self,
-        id: &PartitionId,
-        next: i64,
-        bounds: Bounds,
-        timeout: Duration,
-    ) -> Result<Option<Problem>, AskError> {
-        let source = self.cluster.incarnation(&id.topic, timeout)?;
-        if source != id.source {
-            return Ok(Some(Problem::MadeAnew { partition: of_id(id), wanted: next, end: bounds.end }));
-        }
-        Ok(within(id, next, bounds))
+/// Tells why a partition must not be read on that is this one now.
+fn doubt(position: &Position, bounds: Bounds, now: &PartitionId) -> Option<Problem> {
+    let Position { partition: id, next, .. } = position;
+    if now.source != id.source {
+        return Some(Problem::MadeAnew { partition: of_id(id), wanted: *next, end: bounds.end });
     }
+    within(id, *next, bounds)
 }

@@ -10,7 +10,7 @@ use crate::support::{
     Member, PATIENCE, Tables, address, admin, brokers, create, membership, produce, unique, with_options,
 };
 
-fn transactional(topic: &str) -> BaseProducer {
+pub(crate) fn transactional(topic: &str) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", address())
         .set("transactional.id", topic)
@@ -20,7 +20,7 @@ fn transactional(topic: &str) -> BaseProducer {
     producer
 }
 
-fn transaction(producer: &BaseProducer, topic: &str, count: usize) {
+pub(crate) fn transaction(producer: &BaseProducer, topic: &str, count: usize) {
     producer.begin_transaction().expect("no other is open");
     for _ in 0..count {
         let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(0).payload(b"{}");
@@ -106,6 +106,26 @@ fn topic_made_anew_is_another_source() {
     assert_eq!(member.consumer.lag(PATIENCE).expect("the broker answers"), []);
     member.until("the problem", |member| member.problems.iter().any(|problem| problem.code() == "made_anew"));
     assert_eq!(tables.watermark(&before), Some(10));
+}
+
+/// Goal: topics of many partitions have their ids at the first question, and each later one; librdkafka says several lines for each
+/// partition beside them.
+#[test]
+fn topics_of_many_partitions_are_known_by_their_ids() {
+    let topics = [unique("many"), unique("many")];
+    let other = Cluster::connect(&brokers()).expect("a client");
+    for topic in &topics {
+        create(topic, 300, &[]);
+        while other.partitions(topic, PATIENCE).is_err() {}
+    }
+    let cluster = Cluster::connect(&brokers()).expect("a client");
+    for _ in 0..3 {
+        let ids = topics.each_ref().map(|topic| cluster.incarnation(topic, PATIENCE).expect("the broker answers"));
+        assert!(ids.iter().all(|id| id.contains('/')) && ids[0] != ids[1], "{ids:?}");
+    }
+    for topic in &topics {
+        admin().delete(topic).expect("the broker deletes the topic");
+    }
 }
 
 /// Goal: records that went before they were read stop the partition; nothing is skipped in silence.
