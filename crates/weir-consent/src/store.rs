@@ -245,7 +245,8 @@ impl Known {
     fn apply(&mut self, record: StateRecord) -> Applied {
         let before = self.current(&record.key());
         let after = match (before.clone(), record) {
-            (Some(before), StateRecord::Tombstone(_)) if before.denies() => return Applied::Known,
+            // Compaction would take the no away with it.
+            (Some(before), StateRecord::Tombstone(_)) if before.denies() => return Applied::Older,
             (None, StateRecord::Tombstone(_)) => return Applied::Known,
             (_, StateRecord::Tombstone(key)) => return self.forget(&key),
             (None, record) => record,

@@ -88,6 +88,8 @@ pub struct ConsentTopics {
     clerk: Option<Box<dyn Clerk>>,
     asked: Option<Instant>,
     open: Option<Question>,
+    /// Keys under which the state topic ends with something older than what counts.
+    late: HashSet<StateKey>,
     snapshots: Option<Snapshots>,
 }
 
@@ -192,7 +194,7 @@ impl ConsentTopics {
         keys: Arc<KeySet>,
         wall_ms: i64,
     ) -> Result<(Self, Option<Result<Snapshot, SnapshotRefusal>>), ConsentStop> {
-        let cluster = Cluster::connect(brokers)?;
+        let cluster = Cluster::connect_to_written(brokers)?;
         OwnTopic::State.prepare(brokers, &cluster, &settings.inbox, settings.creates)?;
         let state = settings.state_topic();
         let mut feed = StateFeed::open(brokers, &cluster, &state, &settings.group)?;
@@ -201,9 +203,22 @@ impl ConsentTopics {
         let keeper = InboxKeeper::join(brokers, &settings.inbox, &settings.keeper_group(), keys)?;
         let tail = Tail::connect(brokers, &settings.group)?;
         let producer = Producer::connect(brokers)?;
-        let (brokers, clerk, asked, open) = (brokers.clone(), None, None, None);
-        let topics =
-            Self { settings, brokers, cluster, tail, store, feed, keeper, producer, clerk, asked, open, snapshots };
+        let (brokers, clerk, asked, open, late) = (brokers.clone(), None, None, None, HashSet::new());
+        let topics = Self {
+            settings,
+            brokers,
+            cluster,
+            tail,
+            store,
+            feed,
+            keeper,
+            producer,
+            clerk,
+            asked,
+            open,
+            late,
+            snapshots,
+        };
         Ok((topics, loaded))
     }
 
@@ -250,8 +265,8 @@ impl ConsentTopics {
     }
 
     fn try_turn(&mut self, clocks: Clocks, wait: Duration, turned: &mut Turned) -> Result<(), Halt> {
-        let late = self.feed.read(&self.store, wait, turned)?;
-        self.repair(&late)?;
+        self.feed.read(&self.store, wait, turned, &mut self.late)?;
+        self.repair()?;
         self.keeper.answer(&self.cluster, &mut self.feed, &mut self.tail, turned)?;
         self.keep(clocks, turned)?;
         self.keeper.settle(&self.feed, turned);
@@ -316,17 +331,19 @@ impl ConsentTopics {
     }
 
     /// Publishes again what counts where a late writer put something older on top: compaction keeps the last record.
-    fn repair(&mut self, late: &HashSet<StateKey>) -> Result<(), Halt> {
-        if late.is_empty() {
+    fn repair(&mut self) -> Result<(), Halt> {
+        if self.late.is_empty() {
             return Ok(());
         }
         let topic = self.settings.state_topic();
-        for record in late.iter().filter_map(|key| self.store.current(key)) {
+        for record in self.late.iter().filter_map(|key| self.store.current(key)) {
             let (key, value) = (record.key().encode(), record.encode());
             let outgoing = Outgoing { topic: &topic, key: Some(&key), value: value.as_deref(), ..Outgoing::default() };
             self.producer.send(&outgoing).map_err(unsent)?;
         }
-        self.producer.flush(FLUSH_PATIENCE).map_err(unsent)
+        self.producer.flush(FLUSH_PATIENCE).map_err(unsent)?;
+        self.late.clear();
+        Ok(())
     }
 
     /// Asks where the topics end; while a question is open, only whether the state topic is still what it was.

@@ -20,7 +20,7 @@ use rdkafka::{
 
 use crate::{
     brokers::Brokers,
-    cluster::{AskError, of_client},
+    cluster::{AskError, of_answer, of_client},
     partition::{TopicPartition, placed},
     problem::is_damage,
 };
@@ -45,13 +45,19 @@ impl Tail {
         Ok(Self { client, empty: HashMap::new() })
     }
 
-    /// Tells whether no committed record lies from `from` up to `end`, an end that the brokers named before.
+    /// Tells whether no committed record lies from `from` up to `end`, an end that the brokers named before. What lies behind an open
+    /// transaction is none that could be seen, so it is not told.
     ///
     /// # Errors
     /// [`AskError::BrokersAway`] when the end was not reached in time.
     pub fn is_empty(&mut self, at: &TopicPartition, from: i64, end: i64, timeout: Duration) -> Result<bool, AskError> {
         if from >= end || self.empty.get(at).is_some_and(|known| known.start <= from && end <= known.end) {
             return Ok(true);
+        }
+        let stable = self.client.fetch_watermarks(&at.topic, at.partition, timeout);
+        let (_, stable_end) = stable.map_err(|error| of_answer(&error, &at.topic))?;
+        if stable_end < end {
+            return Ok(false);
         }
         match self.next(at, from, timeout)? {
             // At least the end that was asked for, because it was reached later.

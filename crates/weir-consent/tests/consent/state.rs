@@ -50,7 +50,7 @@ fn tombstone_ends_a_yes_and_never_a_no() {
     assert!(store.current(&key).is_none());
     let withdrawn = choice(person(1), purpose, standing(Status::Withdrawn, 6, None));
     store.apply(withdrawn.clone());
-    assert_eq!(store.apply(tombstone()), Applied::Known);
+    assert_eq!(store.apply(tombstone()), Applied::Older, "it is to be put right");
     assert!(store.current(&key) == Some(withdrawn));
 
     let erasure = StateRecord::Erasure { person: person(1), before_ms: 9 };

@@ -231,8 +231,8 @@ impl InboxKeeper {
             }
             // Records may have gone before the group said how far it was.
             let next = committed.map(|committed| committed.next).or((bounds.start == 0).then_some(0));
-            let Some(next) = next else { return Ok(false) };
-            let next = next.max(bounds.start);
+            // Nor has the group taken what went before it came to it.
+            let Some(next) = next.filter(|next| *next >= bounds.start) else { return Ok(false) };
             if !is_at_end(tail, name, next, bounds.end)? {
                 return Ok(false);
             }

@@ -1,7 +1,10 @@
 //! The consent topics read for who asks once: a verb, not a daemon. Nothing is published and no group is joined.
 #![expect(clippy::disallowed_methods, reason = "how long a broker takes is real time, and nothing is judged by it")]
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     Message as _, Offset,
@@ -54,7 +57,7 @@ impl States {
         let bounds = feed.look(&cluster)?;
         let (store, started) = (ConsentStore::new(), Instant::now());
         loop {
-            feed.read(&store, READ_WAIT, &mut Turned::default())?;
+            feed.read(&store, READ_WAIT, &mut Turned::default(), &mut HashSet::new())?;
             if feed.is_at(&bounds, &mut tail).map_err(Halt::from)? {
                 break;
             }
@@ -88,7 +91,7 @@ impl States {
             if started.elapsed() > patience {
                 return Ok(false);
             }
-            self.feed.read(&self.store, READ_WAIT, &mut Turned::default())?;
+            self.feed.read(&self.store, READ_WAIT, &mut Turned::default(), &mut HashSet::new())?;
         }
         Ok(true)
     }

@@ -157,14 +157,14 @@ impl StateFeed {
         self.partitions.iter().map(reached).collect()
     }
 
-    /// Takes what has come into the store; returns the keys under which a late writer left something older.
+    /// Takes what has come into the store; notes the keys under which a late writer left something older, as long as nothing else did.
     pub(super) fn read(
         &mut self,
         store: &ConsentStore,
-        wait: Duration,
+        mut wait: Duration,
         turned: &mut Turned,
-    ) -> Result<HashSet<StateKey>, Halt> {
-        let (mut late, mut wait) = (HashSet::new(), wait);
+        late: &mut HashSet<StateKey>,
+    ) -> Result<(), Halt> {
         for _ in 0..RECORDS_PER_TURN {
             let message = match self.client.poll(wait) {
                 Some(Ok(message)) => message,
@@ -183,9 +183,13 @@ impl StateFeed {
             };
             wait = Duration::ZERO;
             match take(&mut self.unreadable, store, &message) {
-                Some((Applied::Changed, _)) => turned.applied += 1,
+                Some((Applied::Changed, key)) => {
+                    turned.applied += 1;
+                    late.remove(&key);
+                }
+                Some((Applied::Known, key)) => drop(late.remove(&key)),
                 Some((Applied::Older, key)) => drop(late.insert(key)),
-                Some((Applied::Known, _)) | None => {}
+                None => {}
             }
             let place = usize::try_from(message.partition()).unwrap_or(usize::MAX);
             let (next, followed) = (message.offset() + 1, self.partitions.get_mut(place));
@@ -193,7 +197,7 @@ impl StateFeed {
                 followed.next = next;
             }
         }
-        Ok(late)
+        Ok(())
     }
 
     /// Tells whether everything that the topic holds now was read.

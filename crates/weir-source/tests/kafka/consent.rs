@@ -12,6 +12,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
+    producer::Producer as _,
 };
 use weir_consent::{ConsentStore, InboxFault, InboxRecord, Message, Standing, StateKey, StateRecord, Status};
 use weir_keys::{KeyRing, KeySet};
@@ -22,6 +23,7 @@ use weir_source::{
 };
 
 use crate::support::{PATIENCE, address, admin, brokers, create, unique};
+use crate::topics::{transaction, transactional};
 
 const PURPOSE: PurposeId = PurposeId::Reliability;
 const DAY_MS: i64 = 86_400_000;
@@ -160,6 +162,17 @@ impl Daemon {
             if turned.current {
                 return;
             }
+        }
+    }
+
+    /// Takes turns for a while, in which nobody may vouch for the store as of now or later.
+    fn is_not_current_for(&mut self, time: Duration, why: &str) {
+        let (now_ms, deadline) = (clocks().monotonic_ms, Instant::now() + time);
+        while Instant::now() < deadline {
+            self.turn().unwrap_or_else(|stop| panic!("{stop}"));
+            let at_ms = clocks().monotonic_ms;
+            let is_older = |age_ms| at_ms - age_ms <= now_ms;
+            assert!(self.store.age_ms(at_ms).is_none_or(is_older), "somebody vouches for the store, and {why}");
         }
     }
 
@@ -363,7 +376,9 @@ fn tombstone_does_not_end_a_withdrawal() {
     scene.producer.send(&outgoing).expect("the record fits");
     scene.producer.flush(PATIENCE).expect("the broker takes the record");
     daemon.catch_up();
+    daemon.catch_up();
     assert_eq!(daemon.status(&scene.key("a")), Some(Status::Withdrawn));
+    assert_eq!(records(&state), 3, "compaction would have taken the withdrawal away");
 }
 
 #[test]
@@ -499,12 +514,40 @@ fn daemon_without_a_partition_is_current_where_nothing_counted_and_not_where_it_
     scene.say("a", Status::Withdrawn, DAY_MS);
     owner.catch_up();
     admin().delete(&scene.settings().state_topic()).expect("the broker deletes the topic");
-    let mut other = scene.daemon();
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < deadline {
-        let turned = other.turn().unwrap_or_else(|stop| panic!("{stop}"));
-        assert!(!turned.current, "a withdrawal is lost, and somebody vouches for the store");
-    }
+    scene.daemon().is_not_current_for(Duration::from_secs(5), "a withdrawal is lost");
+}
+
+/// Goal: what went from the inbox untaken is missed also by a daemon that does not take it. Method: the daemon that has the partition
+/// takes no turn while a withdrawal comes and goes, and another starts.
+#[test]
+fn daemon_without_a_partition_is_not_current_where_records_went_untaken() {
+    let scene = Scene::set("went-untaken", 1);
+    let mut owner = scene.daemon();
+    scene.say("a", Status::Given, DAY_MS);
+    owner.catch_up();
+    scene.say("a", Status::Withdrawn, 2 * DAY_MS);
+    scene.drop_inbox_before(2);
+    scene.daemon().is_not_current_for(Duration::from_secs(5), "a withdrawal went untaken");
+    let stop = owner.until_it_stops();
+    assert!(matches!(stop, ConsentStop::Inbox(Problem::Gap { wanted: 1, first: 2, .. })), "{stop}");
+}
+
+/// Goal: what the brokers have taken is known before anybody vouches for the store, also behind a transaction that is open, where nobody
+/// sees it.
+#[test]
+fn withdrawal_behind_an_open_transaction_keeps_the_store_from_being_current() {
+    let scene = Scene::set("open-transaction", 1);
+    let mut daemon = scene.daemon();
+    scene.say("a", Status::Given, DAY_MS);
+    daemon.catch_up();
+    let producer = transactional(&scene.inbox);
+    transaction(&producer, &scene.inbox, 1);
+    scene.say("a", Status::Withdrawn, 2 * DAY_MS);
+    daemon.is_not_current_for(Duration::from_secs(3), "a withdrawal is hidden");
+    producer.abort_transaction(PATIENCE).expect("aborted");
+    daemon.catch_up();
+    daemon.catch_up();
+    assert_eq!(daemon.status(&scene.key("a")), Some(Status::Withdrawn));
 }
 
 /// Goal: what cannot be read is not passed over. Method: a foreign record stops the vouching, its tombstone brings it back.
