@@ -7,14 +7,16 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// A source of time: the wall for rules about people, a monotonic count for everything that measures.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// Returns milliseconds since the epoch, UTC.
     fn now_ms(&self) -> i64;
 
-    /// Returns milliseconds since an arbitrary start; never goes back.
+    /// Returns milliseconds since an arbitrary start; never goes back, and goes on while the machine is suspended.
     fn elapsed_ms(&self) -> i64;
 }
 
@@ -24,13 +26,13 @@ pub type SharedClock = Arc<dyn Clock>;
 /// The machine's clock.
 #[derive(Debug)]
 pub struct SystemClock {
-    started: Instant,
+    started: Duration,
 }
 
 impl SystemClock {
     /// Starts the monotonic count at zero.
     pub fn start() -> SharedClock {
-        Arc::new(Self { started: Instant::now() })
+        Arc::new(Self { started: since_boot() })
     }
 }
 
@@ -41,8 +43,14 @@ impl Clock for SystemClock {
     }
 
     fn elapsed_ms(&self) -> i64 {
-        millis(self.started.elapsed())
+        millis(since_boot().saturating_sub(self.started))
     }
+}
+
+/// What `Instant` tells stands still while the machine is suspended, and then consent of hours ago would be a moment old.
+fn since_boot() -> Duration {
+    let since = clock_gettime(ClockId::Boottime);
+    Duration::new(since.tv_sec.unsigned_abs(), u32::try_from(since.tv_nsec).unwrap_or(0))
 }
 
 /// A clock that stands until a test moves it.

@@ -58,7 +58,8 @@ section! {
         topic: Option<String> = proposed(r#""weir.consent""#),
         /// The same records, one a line, later lines win; for one machine. Instead of `topic`.
         path: Option<PathBuf> = optional(r#""consent.ndjson""#),
-        /// When the store has not been current for this long, the flow stops: nothing is lost, nothing written.
+        /// When the store has not been current for this long, the flow stops: nothing is lost, nothing written. At most 1m: for as long
+        /// as this says, a withdrawal that is on its way may be passed over.
         max_staleness: Duration = standard(r#""5s""#),
         /// A sealed copy of what `<topic>.state` said, so that a start reads the rest only. Each daemon has its own file; one that is
         /// lost, changed or too old costs a longer start and nothing else. Its folder stays writable to the daemon: not the one of
@@ -261,6 +262,12 @@ impl Config {
         let consent = within(&mut root, "consent", |section| {
             let consent = Consent::read(section)?;
             let source = one_source(&consent, section);
+            if consent.max_staleness > STALENESS_MAX {
+                let message =
+                    "`consent.max_staleness` is longer than a minute: withdrawals would be passed over for that long";
+                let fault = Diagnostic::error(section.place(), "too_stale", message);
+                section.faults().add(fault.hint("leave it at 5s, and find out why consent is not current"));
+            }
             let interval = consent.snapshot_interval;
             let snapshot = consent.snapshot.map(|path| SnapshotSettings { path, interval });
             Some((source?, consent.max_staleness, snapshot))
@@ -319,6 +326,9 @@ impl Config {
         })
     }
 }
+
+/// Longer than any election of a broker takes.
+const STALENESS_MAX: Duration = Duration::from_mins(1);
 
 /// Reads the section of the lake, with those below it.
 fn read_lake(section: &mut Section<'_>) -> Option<(Lake, Option<Vault>, Option<S3>)> {
