@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 use weir_filter::{Origin, Record};
-use weir_lake::PartitionId;
+use weir_lake::{PartitionId, Span};
 use weir_source::{Brokers, Consumer, Lag, Membership, PollLimits, Polled, Problem, RawLife, Reach, Tail};
 
 use crate::health::{Heart, Obstacle};
@@ -66,6 +66,7 @@ pub(crate) struct Intake {
 struct InFlight {
     opened_ms: i64,
     is_recovery: bool,
+    begins: bool,
 }
 
 /// What is known as long as this daemon is a member of the group without a break.
@@ -77,6 +78,10 @@ struct Session {
     recovering: Vec<Recovery>,
     /// Partitions that stand still until the interrupted batches are finished.
     held: Vec<Origin>,
+    /// Where partitions begin that the lake does not know yet, at no record in particular.
+    unbegun: Vec<(Origin, Span)>,
+    /// The open batch, or the one in flight, tells the lake where partitions begin; nothing is read before it knows.
+    begins: bool,
     /// Since when no record can be taken, on the monotonic clock.
     blocked_ms: Option<i64>,
     is_paused: bool,
@@ -256,6 +261,8 @@ impl Intake {
             Some(Closing::Shutdown)
         } else if self.filling.is_outdated(&self.shared) || self.has_other_line() {
             Some(Closing::Reload)
+        } else if self.session.begins {
+            Some(Closing::Rebalance)
         } else if self.holds_the_rest(consumer) {
             Some(Closing::CaughtUp)
         } else {
@@ -271,7 +278,8 @@ impl Intake {
         metrics.in_flight_bytes.set(i64::try_from(closed.filtered.memory()).unwrap_or(i64::MAX));
         metrics.queue_depth.get_or_create_owned(&QueueLabels { queue: Word(QueueName::Closed) }).inc();
         info!(by = by.word(), rows = closed.filtered.rows(), partitions = closed.spans.len(), "batch is closed");
-        self.in_flight = Some(InFlight { opened_ms: closed.opened_ms, is_recovery: by == Closing::Recovery });
+        let (is_recovery, begins) = (by == Closing::Recovery, self.session.begins);
+        self.in_flight = Some(InFlight { opened_ms: closed.opened_ms, is_recovery, begins });
         // The commit worker ends after this one only; if it panicked, the supervisor ends the process.
         if self.closed.send(closed).is_err() {
             warn!("the commit worker is gone");
@@ -296,12 +304,14 @@ impl Intake {
         if let Err(error) = consumer.acknowledge(receipt) {
             warn!(%error, "the brokers did not take the offsets; the lake has them");
         }
+        self.session.begins &= !in_flight.is_some_and(|batch| batch.begins);
         if in_flight.is_some_and(|batch| batch.is_recovery) { self.end_recovery(consumer) } else { Turn::Again }
     }
 
     /// Tells whether everything that was asked for is committed.
     fn is_done(&mut self, consumer: &Consumer) -> bool {
-        self.in_flight.is_none() && (self.shared.stops() && self.is_at_rest() || self.has_caught_up(consumer))
+        let has_caught_up = |this: &mut Self| !this.session.begins && this.has_caught_up(consumer);
+        self.in_flight.is_none() && (self.shared.stops() && self.is_at_rest() || has_caught_up(self))
     }
 
     /// Tells whether nothing is held that could be committed.
@@ -323,6 +333,7 @@ impl Intake {
             || self.has_other_line();
         let is_full = must_close && self.in_flight.is_some();
         let is_blocked = is_full
+            || self.session.begins
             || self.shared.stops()
             || !self.shared.consent_is_current()
             || !self.shared.keys_are_current()

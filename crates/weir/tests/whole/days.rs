@@ -170,6 +170,23 @@ fn lake_that_is_away_stops_the_flow() {
     scene.assert_rows();
 }
 
+/// A partition that starts at its end starts there once, and not at a later end each time: what comes while no daemon runs is read,
+/// though nothing was before.
+#[test]
+fn partition_that_starts_at_its_end_starts_once() {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "10m", ..Settings::of_kafka(&broker.address, &name("latest")) };
+    let scene = Scene::new(&broker, settings, 26);
+    broker.create_topics(&scene.settings, 2);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let latest = ["run", "--until-caught-up", "--set", "source.kafka.start=latest"];
+    Weir::new(&scene.world, latest).run().assert_done();
+    scene.send(&broker);
+    Weir::new(&scene.world, latest).run().assert_done();
+    scene.assert_rows();
+    assert_audit_passes(&scene.world);
+}
+
 /// What nobody can vouch for stops the flow for longer than the partitions are left unpaused; then it goes on by itself.
 #[test]
 fn flow_goes_on_after_a_long_wait() {

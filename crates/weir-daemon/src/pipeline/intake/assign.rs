@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 
 use tracing::{info, warn};
-use weir_lake::{PartitionId, Position};
+use weir_lake::{PartitionId, Position, Span};
 use weir_source::{Assigned, Consumer, FirstOffset, Revoked, Start, Started};
 
 use super::{Intake, REJOIN_WAIT, Recovery, Session, Turn, WAIT};
@@ -79,6 +79,8 @@ impl Intake {
             let state = states.get(&position.partition);
             if self.membership.start == FirstOffset::Latest && state.is_some_and(|state| state.watermark.is_none()) {
                 self.first.entry(position.partition.clone()).or_insert(position.next);
+                let (partition, at) = (position.partition.clone(), position.next);
+                self.session.unbegun.push((position.origin, Span { partition, from: at, to: at }));
             }
             match state.and_then(|state| state.interrupted.as_ref()) {
                 Some(batch) => self.session.recovering.push(Recovery {
@@ -113,6 +115,7 @@ impl Intake {
         }
         info!(partitions = revoked.origins().len(), "partitions are given up");
         self.session.held.retain(|origin| !revoked.origins().contains(origin));
+        self.session.unbegun.retain(|(origin, _)| !revoked.origins().contains(origin));
         let is_given = |origin| revoked.origins().contains(&origin);
         let positions = consumer.positions().into_iter();
         let (given, kept): (Vec<_>, Vec<_>) = positions.partition(|position| is_given(position.origin));
@@ -141,6 +144,12 @@ impl Intake {
 
     /// Lets all partitions go on that waited for interrupted batches.
     pub(super) fn end_recovery(&mut self, consumer: &Consumer) -> Turn {
+        if !self.session.unbegun.is_empty() {
+            // Or the next start would begin at a later end, and what came between would be nobody's.
+            let unbegun = std::mem::take(&mut self.session.unbegun);
+            self.filling.open.cover(&unbegun, 0, self.shared.clock.elapsed_ms());
+            self.session.begins = true;
+        }
         let recovered = std::mem::take(&mut self.session.recovering);
         let waited = recovered.into_iter().map(|batch| batch.origin).chain(self.session.held.drain(..));
         for origin in waited {

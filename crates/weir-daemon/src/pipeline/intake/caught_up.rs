@@ -82,12 +82,13 @@ impl Intake {
             }
         };
         self.shared.lake_answers();
+        // Whoever gets a partition that starts at its end tells the lake where that is.
         let start = |bounds: &Bounds| match self.membership.start {
-            FirstOffset::Earliest => bounds.start,
-            FirstOffset::Latest => bounds.end,
+            FirstOffset::Earliest => Some(bounds.start),
+            FirstOffset::Latest => None,
         };
         let is_done = |((id, bounds), watermark): ((PartitionId, Bounds), Option<i64>)| {
-            self.is_over(&id, watermark.unwrap_or_else(|| start(&bounds)), bounds.end)
+            watermark.or_else(|| start(&bounds)).is_some_and(|from| self.is_over(&id, from, bounds.end))
         };
         ids.into_iter().zip(bounds).zip(watermarks).all(is_done)
     }
