@@ -288,10 +288,7 @@ impl Intake {
 
     /// Takes note of what became of the batch in flight.
     fn settle(&mut self, consumer: &Consumer, outcome: Outcome) -> Turn {
-        let metrics = &self.shared.metrics;
-        metrics.queue_depth.get_or_create_owned(&QueueLabels { queue: Word(QueueName::Receipts) }).dec();
-        metrics.in_flight_bytes.set(0);
-        let in_flight = self.in_flight.take();
+        let in_flight = self.take_back();
         let receipt = match outcome {
             Outcome::Committed(receipt) => receipt,
             Outcome::Dropped => return Turn::Retake,
@@ -306,6 +303,14 @@ impl Intake {
         }
         self.session.begins &= !in_flight.is_some_and(|batch| batch.begins);
         if in_flight.is_some_and(|batch| batch.is_recovery) { self.end_recovery(consumer) } else { Turn::Again }
+    }
+
+    /// Takes what became of the batch in flight out of the queue.
+    fn take_back(&mut self) -> Option<InFlight> {
+        let metrics = &self.shared.metrics;
+        metrics.queue_depth.get_or_create_owned(&QueueLabels { queue: Word(QueueName::Receipts) }).dec();
+        metrics.in_flight_bytes.set(0);
+        self.in_flight.take()
     }
 
     /// Tells whether everything that was asked for is committed.
@@ -380,7 +385,8 @@ impl Intake {
         while self.in_flight.is_some() {
             self.heart.beat(self.shared.clock.elapsed_ms());
             match self.outcomes.recv_timeout(WAIT) {
-                Ok(_) | Err(RecvTimeoutError::Disconnected) => self.in_flight = None,
+                Ok(_) => drop(self.take_back()),
+                Err(RecvTimeoutError::Disconnected) => self.in_flight = None,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }

@@ -197,19 +197,42 @@ fn flow_goes_on_after_a_long_wait() {
     broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
     let mut daemon = Daemon::start(&scene.world, []);
     daemon.until_ready();
-    let state = format!("{}.state", scene.settings.consent_topic.as_ref().unwrap());
-    let foreign = |value: Option<&[u8]>| {
-        let value = value.map(<[u8]>::to_vec);
-        let record = Produced { key: b"not a key of weir".to_vec(), headers: Vec::new(), value };
-        broker.produce(&state, 1, std::iter::once(record));
-    };
-    foreign(Some(b"nor a state"));
+    scene.write_state(&broker, Some(b"nor a state"));
     daemon.until_stopped_by(&["consent_stale"]);
     scene.send(&broker);
     let stopped = Instant::now();
     daemon.until("the wait is long", |_| stopped.elapsed() > Duration::from_secs(7));
-    foreign(None);
+    scene.write_state(&broker, None);
     daemon.until("all is committed", |daemon| has_committed(daemon, EVENTS));
+    stop(daemon);
+    scene.assert_rows();
+}
+
+/// A daemon that the group took for dead while its batch waits for consent lets the batch go, and has it again with its partitions.
+#[test]
+fn batch_that_waits_is_let_go_with_its_partitions() {
+    let broker = Broker::given();
+    let settings = Settings { commit_interval: "8s", ..Settings::of_kafka(&broker.address, &name("let-go")) };
+    let scene = Scene::new(&broker, settings, 30);
+    broker.create_topics(&scene.settings, 1);
+    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let mut daemon = Daemon::start(&scene.world, []);
+    daemon.until_ready();
+    scene.write_state(&broker, Some(b"nor a state"));
+    scene.send(&broker);
+    let waiting = |daemon: &Daemon| daemon.metrics().sum("weir_in_flight_columns_bytes", &[]) > 0.5;
+    daemon.until("a batch waits for its commit", waiting);
+    daemon.until_stopped_by(&["consent_stale"]);
+    daemon.signal("STOP");
+    // Longer than the group waits for a member.
+    thread::sleep(Duration::from_secs(8));
+    daemon.signal("CONT");
+    daemon.until("the batch is let go", |daemon| !waiting(daemon));
+    let committed = |daemon: &Daemon| daemon.metrics().sum("weir_commits_total", &[("outcome", "committed")]);
+    assert!(committed(&daemon) < 0.5, "a commit without knowing who withdrew");
+    scene.write_state(&broker, None);
+    daemon.until("all is committed", |daemon| committed(daemon) > 0.5 && has_committed(daemon, EVENTS));
+    assert!(daemon.metrics().sum("weir_queue_depth", &[]).abs() < 0.5, "a batch counts as one that waits for ever");
     stop(daemon);
     scene.assert_rows();
 }
@@ -412,6 +435,14 @@ impl Scene {
 
     pub(crate) fn send(&self, broker: &Broker) {
         broker.produce(&self.topic(), 1, self.events());
+    }
+
+    /// Writes what is not weir's into the topic that only weir writes, or removes it.
+    fn write_state(&self, broker: &Broker, value: Option<&[u8]>) {
+        let state = format!("{}.state", self.settings.consent_topic.as_ref().unwrap());
+        let value = value.map(<[u8]>::to_vec);
+        let record = Produced { key: b"not a key of weir".to_vec(), headers: Vec::new(), value };
+        broker.produce(&state, 1, std::iter::once(record));
     }
 
     /// Returns a withdrawal for every second consent that was given.
