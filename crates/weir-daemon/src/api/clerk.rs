@@ -1,7 +1,8 @@
 //! The clerk: does what people ask for, one after the other, on a thread of its own.
 //!
 //! It opens the lake and reads the key ring anew for each request, as the verbs do, so that a long search never holds what a commit waits for. What
-//! goes wrong is logged with its causes, which name tables and files and nobody.
+//! goes wrong is logged with its causes, which name tables and files and nobody. An erasure that came to nothing is tried again, ever
+//! more seldom, until it is done.
 
 use std::fs::DirBuilder;
 use std::io::{self, BufWriter, Write as _};
@@ -39,6 +40,14 @@ pub(crate) struct Clerk {
     jobs: Receiver<Job>,
     inbox: SyncSender<Batch>,
     folder: PathBuf,
+}
+
+/// An erasure that came to nothing, and when it is tried again.
+struct Later {
+    job: Job,
+    due_ms: i64,
+    /// How long it waits until then.
+    wait: Duration,
 }
 
 /// Why a request could not be done.
@@ -96,31 +105,39 @@ impl Clerk {
     }
 
     /// Does job after job until the run is over.
-    pub(crate) fn run(self) {
-        if !self.resumed.is_empty() {
-            info!(requests = self.resumed.len(), "erasures that were taken in before this start are done now");
+    pub(crate) fn run(mut self) {
+        let (resumed, mut later) = (std::mem::take(&mut self.resumed), Vec::new());
+        if !resumed.is_empty() {
+            info!(requests = resumed.len(), "erasures that were taken in before this start are done now");
         }
-        for job in &self.resumed {
+        for job in resumed {
             // Until the consent topics are followed nobody confirms that a person is kept out.
             while !self.shared.consent_is_current() {
                 if self.pause(TURN).is_err() {
                     return;
                 }
             }
-            self.serve(job);
+            later.extend(self.serve(job, RETRY));
         }
         while !self.shared.is_over() {
             self.beat();
             self.requests.tidy();
             match self.jobs.recv_timeout(TURN) {
-                Ok(job) => self.serve(&job),
+                Ok(job) => later.extend(self.serve(job, RETRY)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // One in each turn: new ones do not wait behind all that something stands in the way of.
+            let now_ms = self.shared.clock.elapsed_ms();
+            if let Some(due) = later.iter().position(|later| later.due_ms <= now_ms) {
+                let Later { job, wait, .. } = later.swap_remove(due);
+                later.extend(self.serve(job, (wait * 2).min(RETRY_MAX)));
             }
         }
     }
 
-    fn serve(&self, job: &Job) {
+    /// Does one job; returns it if it is to be done after a while.
+    fn serve(&self, job: Job, wait: Duration) -> Option<Later> {
         self.requests.begin(&job.id);
         let done = match job.right {
             Right::Access => self.copy(&job.subject),
@@ -130,7 +147,8 @@ impl Clerk {
             warn!(error = chain(&fault), "a request of a person was not done");
             fault.failed()
         });
-        self.requests.end(&job.id, outcome);
+        let due_ms = self.shared.clock.elapsed_ms() + millis(wait);
+        self.requests.end(&job.id, outcome).then_some(Later { job, due_ms, wait })
     }
 
     fn copy(&self, subject: &Subject) -> Result<Product, Fault> {
@@ -244,6 +262,9 @@ fn pack(folder: &Path, answer: &Answer) -> Result<Parcel, Fault> {
 
 const TURN: Duration = Duration::from_millis(200);
 const STEP: Duration = Duration::from_millis(20);
+/// How long an erasure that came to nothing waits, at first and at most.
+const RETRY: Duration = Duration::from_secs(10);
+const RETRY_MAX: Duration = Duration::from_hours(1);
 /// The keeper takes a tenth of a second, unless it catches up.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A table of a person who is in many files.

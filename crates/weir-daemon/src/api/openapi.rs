@@ -27,8 +27,8 @@ pub(super) fn document() -> String {
             "summary": "People's consent and tenants' agreements, taken and looked up; copies for people, and erasures.",
             "description": "A decision is answered when it counts: all replicas of the state topic have it. People are named in \
                 bodies only. The states and steps are those of the Data Privacy Vocabulary. Requests for a copy or for erasure are \
-                taken in, looked up at their `Location`, and done one after the other; they belong to the token that asked, and \
-                a daemon that is started anew knows none of them.",
+                taken in, looked up at their `Location`, and done one after the other; they belong to the token that asked. An \
+                erasure is tried until it is done, also by a daemon that is started anew; that knows no other request.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
@@ -273,10 +273,10 @@ fn names() -> Value {
 fn request_state() -> Value {
     let instant = |what: &str| json!({ "type": "string", "format": "date-time", "description": what });
     let properties = json!({
-        "state": { "enum": ["waiting", "running", "done", "failed"], "description": "What failed may be asked for again." },
+        "state": { "enum": ["waiting", "running", "done", "failed"], "description": "A copy that failed, and an erasure at the daemon's end, may be asked for again." },
         "kept_until": instant("Until when what came of it may be fetched."),
         "complete": { "type": "boolean", "description": "With `done`: false when the configuration skips tables, which nobody searched." },
-        "reason": { "enum": Failed::ALL.map(Failed::word), "description": "With `failed`." },
+        "reason": { "enum": Failed::ALL.map(Failed::word), "description": "With `failed`; with `waiting`, why an erasure came to nothing so far: it is tried again." },
     });
     object(properties, &["state"])
 }

@@ -2,8 +2,8 @@
 //!
 //! A request is a word that tells nothing and belongs to the token that asked. It is in memory, its answer in a file without
 //! a name: when the daemon ends, or the answer's time is over, nothing of either is left, and who asks for it is told to ask anew.
-//! But an erasure that has not ended is [written down](super::unfinished), and done after the next start under the same word.
-//! Doing it twice does no harm: a copy is a copy, and an erasure completes what was begun.
+//! But an erasure is [written down](super::unfinished) until it is done: it is tried again as long as something stands in its way, and
+//! after the next start, under the same word. Doing it twice does no harm: it completes what was begun.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -125,9 +125,16 @@ struct Request {
 }
 
 enum State {
-    Waiting,
+    /// Why it came to nothing before, if it was tried.
+    Waiting {
+        after: Option<Failed>,
+    },
     Running,
-    Ended { outcome: Result<Product, Failed>, until_ms: i64, until: String },
+    Ended {
+        outcome: Result<Product, Failed>,
+        until_ms: i64,
+        until: String,
+    },
 }
 
 impl Requests {
@@ -155,7 +162,7 @@ impl Requests {
         let request = self.request(right, Arc::clone(&caller.name), &subject);
         let mut known = self.known.lock();
         forget(&mut known, self.clock.elapsed_ms());
-        let is_same = |known: &Request| known.mark == request.mark && matches!(known.state, State::Waiting);
+        let is_same = |known: &Request| known.mark == request.mark && matches!(known.state, State::Waiting { .. });
         if let Some((waiting, _)) = known.iter().find(|(_, known)| is_same(known)) {
             return Ok(waiting.clone());
         }
@@ -171,7 +178,9 @@ impl Requests {
         }
         // The clerk looks the request up, which waits for this lock.
         if self.jobs.try_send(Job { id: id.clone(), right, subject }).is_err() {
-            self.forget_unfinished(right, &id);
+            if right == Right::Erasure {
+                self.unfinished.end(&id);
+            }
             return Err(Code::Overloaded.into());
         }
         known.insert(id.clone(), request);
@@ -180,20 +189,15 @@ impl Requests {
 
     fn request(&self, right: Right, asked_by: Arc<str>, subject: &Subject) -> Request {
         let mark = self.marks.hash_one((right, &asked_by, subject));
-        Request { right, asked_by, tenant: subject.tenant().into(), mark, state: State::Waiting }
-    }
-
-    fn forget_unfinished(&self, right: Right, id: &str) {
-        if right == Right::Erasure {
-            self.unfinished.end(id);
-        }
+        Request { right, asked_by, tenant: subject.tenant().into(), mark, state: State::Waiting { after: None } }
     }
 
     /// Returns how a request of this caller stands.
     pub(crate) fn look_up(&self, right: Right, id: &str, caller: &Caller) -> Result<Value, Problem> {
         self.with(right, id, caller, |state| {
             Ok(match state {
-                State::Waiting => json!({ "state": "waiting" }),
+                State::Waiting { after: None } => json!({ "state": "waiting" }),
+                State::Waiting { after: Some(reason) } => json!({ "state": "waiting", "reason": reason.word() }),
                 State::Running => json!({ "state": "running" }),
                 State::Ended { outcome: Err(reason), until, .. } => {
                     json!({ "state": "failed", "reason": reason.word(), "kept_until": until })
@@ -210,7 +214,7 @@ impl Requests {
     pub(crate) fn fetch(&self, right: Right, id: &str, caller: &Caller) -> Result<Product, Problem> {
         self.with(right, id, caller, |state| match state {
             State::Ended { outcome: Ok(product), .. } => Ok(product.clone()),
-            State::Waiting | State::Running | State::Ended { outcome: Err(_), .. } => Err(Code::NotDone.into()),
+            State::Waiting { .. } | State::Running | State::Ended { outcome: Err(_), .. } => Err(Code::NotDone.into()),
         })
     }
 
@@ -237,18 +241,24 @@ impl Requests {
         }
     }
 
-    /// Notes what came of it.
-    pub(crate) fn end(&self, id: &str, outcome: Result<Product, Failed>) {
+    /// Notes what came of it; tells whether it is to be tried again. Nobody has to ask twice to be erased.
+    pub(crate) fn end(&self, id: &str, outcome: Result<Product, Failed>) -> bool {
         let kept_ms = millis(self.kept);
         let until_ms = self.clock.elapsed_ms().saturating_add(kept_ms);
         let until = instant_text(self.clock.now_ms().saturating_add(kept_ms));
-        if let Some(request) = self.known.lock().get_mut(id) {
-            // The next process goes on with what the end of this one cut short.
-            if outcome.as_ref().err() != Some(&Failed::Ending) {
-                self.forget_unfinished(request.right, id);
+        let mut known = self.known.lock();
+        let Some(request) = known.get_mut(id) else { return false };
+        match (request.right, &outcome) {
+            (Right::Erasure, Err(reason @ (Failed::Unavailable | Failed::Unconfirmed))) => {
+                request.state = State::Waiting { after: Some(*reason) };
+                return true;
             }
-            request.state = State::Ended { outcome, until_ms, until };
+            (Right::Erasure, Ok(_)) => self.unfinished.end(id),
+            // The next process goes on with an erasure that the end of this one cut short.
+            (Right::Erasure, Err(Failed::Ending)) | (Right::Access, _) => {}
         }
+        request.state = State::Ended { outcome, until_ms, until };
+        false
     }
 
     /// Forgets what is over, with its file.
@@ -259,7 +269,7 @@ impl Requests {
 
 fn forget(known: &mut HashMap<Box<str>, Request>, now_ms: i64) {
     known.retain(|_, request| match &request.state {
-        State::Waiting | State::Running => true,
+        State::Waiting { .. } | State::Running => true,
         State::Ended { until_ms, .. } => *until_ms > now_ms,
     });
 }

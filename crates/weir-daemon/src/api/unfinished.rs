@@ -1,7 +1,7 @@
-//! Erasures that were taken in and have not ended, in sealed files: a daemon that is started anew goes on with them.
+//! Erasures that were taken in and are not done, in sealed files: a daemon that is started anew goes on with them.
 //!
 //! A file lies in the folder of answers and is named by the word of the request, which tells nothing. Sealed under a key of the ring are
-//! who asked and who is meant. It is on the disk before the request is answered, and gone when that has ended, well or not. Who
+//! who asked and who is meant. It is on the disk before the request is answered, and gone when that is done. Who
 //! ended it with the process finds it again; rows that came after the person asked go with the others.
 
 use std::fs::{self, File, OpenOptions};
@@ -55,13 +55,18 @@ impl Unfinished {
         serde_json::to_writer(&mut sealing, &content)?;
         sealing.finish()?.sync_all()?;
         fs::rename(&staged, self.path(id))?;
-        File::open(&self.folder)?.sync_all()
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        if synced.is_err() {
+            // Whoever hears that nothing was done is not to be erased at the next start.
+            self.end(id);
+        }
+        synced
     }
 
-    /// Forgets a request that has ended.
+    /// Forgets a request that is done.
     pub(crate) fn end(&self, id: &str) {
         if let Err(error) = fs::remove_file(self.path(id)) {
-            error!(%error, "a request that has ended is still written down, and will be done once more at the next start");
+            error!(%error, "a request that is done is still written down, and will be done once more at the next start");
         }
     }
 

@@ -78,6 +78,36 @@ fn erasure_outlives_the_daemon_that_took_it_in() {
     daemon.end(Duration::from_secs(30)).assert_done();
 }
 
+/// Something that stands in the way of an erasure does not end it: it stays written down, says why it waits, and is done when it can be.
+#[test]
+fn erasure_that_something_stands_in_the_way_of_is_done_later() {
+    let (world, desk, daemon) = with_a_row("in-the-way");
+    let tables: Vec<_> = fs::read_dir(world.path("lake/eu/reliability")).unwrap().collect();
+    let log = tables[0].as_ref().unwrap().path().join("_delta_log");
+    let newer = log.join(format!("{:020}.json", fs::read_dir(&log).unwrap().count()));
+    let protocol =
+        r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":99,"readerFeatures":[],"writerFeatures":[]}}"#;
+    fs::write(&newer, protocol).unwrap();
+    let erasure = begin(&desk, "erasures", "u-1");
+    let until = Instant::now() + Duration::from_mins(1);
+    loop {
+        let (_, _, body) = desk.ask("agent", &format!("GET {erasure}"), "", "");
+        let state: Value = serde_json::from_slice(&body).unwrap();
+        if state["reason"] == "unavailable" {
+            assert_eq!(state["state"], "waiting");
+            break;
+        }
+        assert!(Instant::now() < until, "{state}");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(every_file(&world.path("answers")).len(), 1);
+    fs::remove_file(&newer).unwrap();
+    assert_eq!(verified(&world, &fetch(&desk, &erasure, "receipt"))["rows"], 1);
+    assert_eq!(every_file(&world.path("answers")), Vec::<PathBuf>::new());
+    daemon.signal("TERM");
+    daemon.end(Duration::from_secs(30)).assert_done();
+}
+
 /// Starts a daemon, lets a tenant and a person agree, and waits until an event of that person is a row.
 fn with_a_row(test: &str) -> (World, Desk, Daemon) {
     let broker = Broker::given();

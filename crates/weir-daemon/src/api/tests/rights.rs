@@ -20,6 +20,10 @@ pub(super) fn place(answer: &Answer) -> String {
     line.unwrap().to_owned()
 }
 
+fn is_erasure(entry: &std::io::Result<std::fs::DirEntry>) -> bool {
+    entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "erasure")
+}
+
 fn receipt() -> Product {
     Product::Receipt { jws: "a.b.c\n".into(), is_complete: true }
 }
@@ -50,12 +54,17 @@ pub(super) fn request_is_taken_in_looked_up_and_fetched() {
     assert_eq!(fetched.body.as_str().unwrap(), "copy ".repeat(50_000));
     assert!(fetched.head.contains("content-disposition: attachment; filename=\"your-data.zip\""), "{}", fetched.head);
 
-    world.requests.end(&jobs[1].id, Ok(receipt()));
-    assert_eq!(state("operator", &erasure)["complete"], true);
-    assert_eq!(world.get("operator", &format!("{erasure}/receipt")).body, "a.b.c\n");
-    world.requests.end(&jobs[1].id, Err(Failed::Unconfirmed));
-    assert_eq!(state("operator", &erasure)["reason"], "not_confirmed");
+    // Something stood in the way: it stays written down.
+    let written = || std::fs::read_dir(world.folder.path()).unwrap().filter(is_erasure).count();
+    assert!(world.requests.end(&jobs[1].id, Err(Failed::Unconfirmed)), "nobody tries it again");
+    let waiting = state("operator", &erasure);
+    assert_eq!((&waiting["state"], &waiting["reason"], written()), (&"waiting".into(), &"not_confirmed".into(), 1));
     assert_eq!(world.get("operator", &format!("{erasure}/receipt")).code(), (409, "not_done"));
+    assert!(!world.requests.end(&jobs[1].id, Ok(receipt())));
+    assert_eq!((&state("operator", &erasure)["complete"], written()), (&true.into(), 0));
+    assert_eq!(world.get("operator", &format!("{erasure}/receipt")).body, "a.b.c\n");
+    assert!(!world.requests.end(&jobs[0].id, Err(Failed::Unavailable)), "a copy can be asked for again");
+    assert_eq!(state("agent", &copy)["reason"], "unavailable");
     // A count of erasures would date somebody's.
     let page = world.metrics.text();
     assert!(page.contains("endpoint=\"rights\"") && !page.contains("erasure"), "{page}");
