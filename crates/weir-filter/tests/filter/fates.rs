@@ -118,6 +118,20 @@ fn erasure_reaches_every_identifier_of_an_event() {
     world.erase("user", "u-2", NOW_MS);
     assert_fates(&world, event("", r#","friend":"u-3""#), ["written"; 3]);
     assert_fates(&world, event("", r#","friend":"u-2""#), ["erased"; 3]);
+
+    let friends = "\n[fields.\"friends[]\"]\nclass = \"identifier\"\nkind = \"user\"\ncategory = \"user.unique_id\"\npurposes = [\"reliability\"]\n";
+    let world = World::new(&[&format!("{TYPES}{friends}")]);
+    world.permit("u-1");
+    world.erase("user", "f-7", NOW_MS);
+    let named = |numbers: std::ops::Range<u32>| {
+        // Each twice, and the subject among them.
+        let names: Vec<_> = numbers.clone().chain(numbers).map(|number| format!("\"f-{number}\"")).collect();
+        event("", &format!(r#","friends":["u-1",{},"u-1"]"#, names.join(",")))
+    };
+    for many in [5, 500] {
+        assert_fates(&world, named(0..many), if many > 7 { ["erased"; 3] } else { ["written"; 3] });
+        assert_fates(&world, named(8..many + 8), ["written"; 3]);
+    }
 }
 
 #[test]

@@ -11,7 +11,8 @@ impl Network {
     /// Stands where there is no network.
     pub const BLANK: Self = Self(0);
 
-    /// Reads an address in text form; one of IPv6 that maps IPv4 counts as IPv4, a zone is refused.
+    /// Reads an address in text form; one of IPv6 that maps IPv4, or carries it in front (6to4, RFC 3056), counts as IPv4; a zone is
+    /// refused.
     pub fn parse(text: &[u8]) -> Option<Self> {
         if let Some(network) = v4(text) {
             return Some(network);
@@ -19,6 +20,10 @@ impl Network {
         let address: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
         Some(match address.to_canonical() {
             IpAddr::V4(address) => Self(u64::from(address.to_bits() >> V4_HOST_BITS)),
+            IpAddr::V6(address) if address.segments()[0] == SIX_TO_FOUR => {
+                let [_, high, low, ..] = address.segments();
+                Self((u64::from(high) << 16 | u64::from(low)) >> V4_HOST_BITS)
+            }
             IpAddr::V6(address) => {
                 let prefix = u64::try_from(address.to_bits() >> V6_HOST_BITS).expect("48 bits are left");
                 Self(V6 | prefix)
@@ -91,6 +96,9 @@ const V6: u64 = 1 << 63;
 const V4_HOST_BITS: u32 = 8;
 const V6_HOST_BITS: u32 = 80;
 
+/// The first 16 bits of 2002::/16: the next 32 are a whole address of IPv4, which /48 would keep.
+const SIX_TO_FOUR: u16 = 0x2002;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +109,7 @@ mod tests {
             ("203.0.113.77", "203.0.113.0/24"),
             ("255.255.255.255", "255.255.255.0/24"),
             ("::ffff:203.0.113.77", "203.0.113.0/24"),
+            ("2002:cb00:714d:1::1", "203.0.113.0/24"),
             ("2001:db8:85a3::8a2e:370:7334", "2001:db8:85a3::/48"),
             ("::1", "::/48"),
             ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff::/48"),

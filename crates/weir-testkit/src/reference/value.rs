@@ -288,7 +288,7 @@ fn network(text: &str) -> Option<String> {
         return Some(format!("{a}.{b}.{c}.0/24"));
     }
     let address: std::net::Ipv6Addr = text.parse().ok()?;
-    if let [0, 0, 0, 0, 0, 0xffff, high, low] = address.segments() {
+    if let [0, 0, 0, 0, 0, 0xffff, high, low] | [0x2002, high, low, ..] = address.segments() {
         let ([a, b], [c, _]) = (high.to_be_bytes(), low.to_be_bytes());
         return Some(format!("{a}.{b}.{c}.0/24"));
     }
