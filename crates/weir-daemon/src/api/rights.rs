@@ -156,7 +156,7 @@ impl Requests {
     }
 
     /// Takes a request in; returns the word for it. One that nobody has begun with is all that the same caller can ask for about the
-    /// same person: nobody fills the places of others by asking again.
+    /// same person, and an answer makes room for the next one: nobody fills the places of others by asking again.
     pub(crate) fn take_in(&self, right: Right, caller: &Caller, subject: Subject) -> Result<Box<str>, Problem> {
         let id: Box<str> = word().into();
         let request = self.request(right, Arc::clone(&caller.name), &subject);
@@ -166,7 +166,9 @@ impl Requests {
         if let Some((waiting, _)) = known.iter().find(|(_, known)| is_same(known)) {
             return Ok(waiting.clone());
         }
-        if known.len() >= KNOWN_MAX {
+        let mark = request.mark;
+        let is_past = |known: &Request| known.mark == mark && matches!(known.state, State::Ended { .. });
+        if known.values().filter(|known| !is_past(known)).count() >= KNOWN_MAX {
             return Err(Code::Overloaded.into());
         }
         if right == Right::Erasure {
@@ -183,6 +185,7 @@ impl Requests {
             }
             return Err(Code::Overloaded.into());
         }
+        known.retain(|_, known| !is_past(known));
         known.insert(id.clone(), request);
         Ok(id)
     }

@@ -148,8 +148,18 @@ fn same_key_is_one_request_and_a_flood_is_refused() {
     let jobs: Vec<_> = world.jobs.lock().unwrap().try_iter().collect();
     assert_eq!(jobs.len(), 3);
     world.requests.begin(&jobs[0].id);
-    assert_ne!(place(&world.post("agent", "/v1/erasures", &names("acme", "u-3"))), taken[0]);
-    assert_eq!(world.jobs.lock().unwrap().try_iter().count(), 1, "what came since it was begun is not in it");
+    let next = place(&world.post("agent", "/v1/erasures", &names("acme", "u-3")));
+    assert_ne!(next, taken[0]);
+    world.requests.end(&jobs[0].id, Ok(receipt()));
+    assert_eq!(world.get("agent", &taken[0]).body["state"], "done");
+    let jobs: Vec<_> = world.jobs.lock().unwrap().try_iter().collect();
+    assert_eq!(jobs.len(), 1, "what came since it was begun is not in it");
+    // One that is done takes no place beside the next one.
+    world.requests.end(&jobs[0].id, Ok(receipt()));
+    world.clock.advance(Duration::from_mins(10));
+    assert_eq!(world.post("agent", "/v1/erasures", &names("acme", "u-3")).status, 202);
+    assert_eq!(world.get("agent", &next).code(), (404, "request_unknown"));
+    assert_eq!(world.jobs.lock().unwrap().try_iter().count(), 1);
     world.clock.advance(Duration::from_mins(10));
     let full = (0..33).map(|n| {
         let body = format!(r#"{{"tenant":"acme","ids":[{{"kind":"user","id":"v-{n}"}}]}}"#);
