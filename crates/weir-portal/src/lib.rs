@@ -269,9 +269,11 @@ async fn decide(State(portal): State<Arc<Portal>>, headers: HeaderMap, Form(choi
 
 /// Ends the session.
 async fn leave(State(portal): State<Arc<Portal>>, headers: HeaderMap, Form(choice): Form<Choice>) -> Response {
-    if let Some(session) = portal.session(&headers).filter(|session| session.gave(&choice.form)) {
-        portal.sessions.close(&session);
-    }
+    let session = match portal.own_form(&headers, &choice.form) {
+        Ok(session) => session,
+        Err(response) => return *response,
+    };
+    portal.sessions.close(&session);
     let gone = format!("{COOKIE_NAME}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
     onward("/", &[(SET_COOKIE, gone)])
 }

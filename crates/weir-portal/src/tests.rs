@@ -263,7 +263,10 @@ fn form_of_another_page_changes_nothing() {
     let stolen = [(ORIGIN, "https://example.org")];
     let entered = world.ask(Method::POST, "/enter", &stolen, &format!("link={}", world.link("c")));
     assert_eq!(entered.0, StatusCode::FORBIDDEN);
-    world.ask(Method::POST, "/leave", &[(COOKIE, &cookie)], "form=x");
+    for headers in [&[(COOKIE, &*cookie)][..], &[(ORIGIN, "https://example.org")]] {
+        let Page(status, headers, _) = world.ask(Method::POST, "/leave", headers, "form=x");
+        assert!(status.is_client_error() && !headers.contains_key(SET_COOKIE), "another page ends a visit");
+    }
     assert_eq!(world.ask(Method::GET, "/", &[(COOKIE, &cookie)], "").0, StatusCode::OK);
     assert!(world.told.lock().decisions.is_empty());
 }
