@@ -96,7 +96,7 @@ const V6: u64 = 1 << 63;
 const V4_HOST_BITS: u32 = 8;
 const V6_HOST_BITS: u32 = 80;
 
-/// The first 16 bits of 2002::/16: the next 32 are a whole address of IPv4, which /48 would keep.
+/// The first 16 bits of `2002::/16`: the next 32 are a whole address of IPv4, which /48 would keep.
 const SIX_TO_FOUR: u16 = 0x2002;
 
 #[cfg(test)]
