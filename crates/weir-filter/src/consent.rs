@@ -163,17 +163,13 @@ impl Asking {
         if has_subject {
             self.person = handed_in.next().map(|first| people[first]);
         }
-        // As many as an array of identifiers may have: each would be compared with all before it.
-        let is_sorted = handed_in.len() > FEW;
-        if is_sorted {
-            people[handed_in.clone()].sort_unstable();
-        }
+        // An array of identifiers may have thousands: sorted, each is compared with one.
+        people[handed_in.clone()].sort_unstable();
         let start = handed_in.start;
         self.others = start..start;
         for at in handed_in {
-            let (other, kept) = (people[at], &people[self.others.clone()]);
-            let is_known = if is_sorted { kept.last() == Some(&other) } else { kept.contains(&other) };
-            if self.person != Some(other) && !is_known {
+            let other = people[at];
+            if self.person != Some(other) && people[self.others.clone()].last() != Some(&other) {
                 people[self.others.end] = other;
                 self.others.end += 1;
             }
@@ -181,7 +177,5 @@ impl Asking {
     }
 }
 
-/// So many are compared faster than sorted.
-const FEW: usize = 16;
 /// The tenant of an event that is denied for every purpose; no store has this place.
 const NOBODY: TenantIx = TenantIx(u32::MAX);

@@ -162,11 +162,11 @@ impl Requests {
         let request = self.request(right, Arc::clone(&caller.name), &subject);
         let mut known = self.known.lock();
         forget(&mut known, self.clock.elapsed_ms());
-        let is_same = |known: &Request| known.mark == request.mark && matches!(known.state, State::Waiting { .. });
+        let mark = request.mark;
+        let is_same = |known: &Request| known.mark == mark && matches!(known.state, State::Waiting { .. });
         if let Some((waiting, _)) = known.iter().find(|(_, known)| is_same(known)) {
             return Ok(waiting.clone());
         }
-        let mark = request.mark;
         let is_past = |known: &Request| known.mark == mark && matches!(known.state, State::Ended { .. });
         if known.values().filter(|known| !is_past(known)).count() >= KNOWN_MAX {
             return Err(Code::Overloaded.into());

@@ -104,9 +104,7 @@ fn withdrawal_before_the_commit_counts() {
 #[test]
 fn replay_brings_back_nobody_who_withdrew_or_was_erased() {
     let broker = Broker::given();
-    let scene = Scene::new(&broker, Settings::of_kafka(&broker.address, &name("replay")), 27);
-    broker.create_topics(&scene.settings, 1);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let scene = Scene::agreed(&broker, Settings::of_kafka(&broker.address, &name("replay")), 27, 1);
     scene.send(&broker);
     let run = || Weir::new(&scene.world, ["run", "--until-caught-up"]).run().assert_done();
     run();
@@ -147,9 +145,7 @@ fn lake_that_is_away_stops_the_flow() {
     // A member without a name of its own: were it to leave, its partitions would move.
     settings.kafka.as_mut().unwrap().instance = None;
     let group = settings.kafka.as_ref().unwrap().group.clone();
-    let scene = Scene::new(&broker, settings, 20);
-    broker.create_topics(&scene.settings, 1);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let scene = Scene::agreed(&broker, settings, 20, 1);
     let mut daemon = Daemon::start(&scene.world, ["--set", "source.kafka.start=latest"]);
     daemon.until_ready();
     let members = broker.members(&group);
@@ -176,9 +172,7 @@ fn lake_that_is_away_stops_the_flow() {
 fn partition_that_starts_at_its_end_starts_once() {
     let broker = Broker::given();
     let settings = Settings { commit_interval: "10m", ..Settings::of_kafka(&broker.address, &name("latest")) };
-    let scene = Scene::new(&broker, settings, 26);
-    broker.create_topics(&scene.settings, 2);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let scene = Scene::agreed(&broker, settings, 26, 2);
     let latest = ["run", "--until-caught-up", "--set", "source.kafka.start=latest"];
     Weir::new(&scene.world, latest).run().assert_done();
     scene.send(&broker);
@@ -192,9 +186,7 @@ fn partition_that_starts_at_its_end_starts_once() {
 fn flow_goes_on_after_a_long_wait() {
     let broker = Broker::given();
     let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("pause")) };
-    let scene = Scene::new(&broker, settings, 25);
-    broker.create_topics(&scene.settings, 1);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let scene = Scene::agreed(&broker, settings, 25, 1);
     let mut daemon = Daemon::start(&scene.world, []);
     daemon.until_ready();
     scene.write_state(&broker, Some(b"nor a state"));
@@ -213,9 +205,7 @@ fn flow_goes_on_after_a_long_wait() {
 fn batch_that_waits_is_let_go_with_its_partitions() {
     let broker = Broker::given();
     let settings = Settings { commit_interval: "8s", ..Settings::of_kafka(&broker.address, &name("let-go")) };
-    let scene = Scene::new(&broker, settings, 30);
-    broker.create_topics(&scene.settings, 1);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let scene = Scene::agreed(&broker, settings, 30, 1);
     let mut daemon = Daemon::start(&scene.world, []);
     daemon.until_ready();
     scene.write_state(&broker, Some(b"nor a state"));
@@ -228,10 +218,9 @@ fn batch_that_waits_is_let_go_with_its_partitions() {
     thread::sleep(Duration::from_secs(8));
     daemon.signal("CONT");
     daemon.until("the batch is let go", |daemon| !waiting(daemon));
-    let committed = |daemon: &Daemon| daemon.metrics().sum("weir_commits_total", &[("outcome", "committed")]);
-    assert!(committed(&daemon) < 0.5, "a commit without knowing who withdrew");
+    assert!(commits(&daemon) < 0.5, "a commit without knowing who withdrew");
     scene.write_state(&broker, None);
-    daemon.until("all is committed", |daemon| committed(daemon) > 0.5 && has_committed(daemon, EVENTS));
+    daemon.until("all is committed", |daemon| commits(daemon) > 0.5 && has_committed(daemon, EVENTS));
     assert!(daemon.metrics().sum("weir_queue_depth", &[]).abs() < 0.5, "a batch counts as one that waits for ever");
     stop(daemon);
     scene.assert_rows();
@@ -245,9 +234,7 @@ fn broker_that_dies_stops_the_flow_and_loses_nothing() {
     let mut own = OwnBroker::start(&folder.path().join("kafka"));
     let broker = own.broker();
     let settings = Settings { commit_interval: "10s", ..Settings::of_kafka(&broker.address, &name("broker")) };
-    let scene = Scene::new(&broker, settings, 21);
-    broker.create_topics(&scene.settings, 2);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let scene = Scene::agreed(&broker, settings, 21, 2);
     let mut daemon = Daemon::start(&scene.world, []);
     daemon.until_ready();
     scene.send(&broker);
@@ -255,12 +242,11 @@ fn broker_that_dies_stops_the_flow_and_loses_nothing() {
 
     own.kill();
     daemon.until_stopped_by(&["consent_stale"]);
-    let committed = |daemon: &Daemon| daemon.metrics().sum("weir_commits_total", &[("outcome", "committed")]);
-    let before = committed(&daemon);
+    let before = commits(&daemon);
     let died = Instant::now();
     // Longer than a batch may stay open: its commit is due, and must wait.
     while died.elapsed() < Duration::from_secs(12) {
-        assert!((committed(&daemon) - before).abs() < 0.5, "a commit without knowing who withdrew");
+        assert!((commits(&daemon) - before).abs() < 0.5, "a commit without knowing who withdrew");
         thread::sleep(Duration::from_millis(200));
     }
     own.restart();
@@ -284,8 +270,7 @@ fn object_store_that_dies_stops_the_flow_and_loses_nothing() {
     let mut daemon = Daemon::start(&scene.world, []);
     daemon.until_ready();
     broker.produce(&scene.topic(), 1, scene.events().take(HALF));
-    let committed = |daemon: &Daemon| daemon.metrics().sum("weir_commits_total", &[("outcome", "committed")]);
-    daemon.until("something is committed", |daemon| committed(daemon) > 0.5);
+    daemon.until("something is committed", |daemon| commits(daemon) > 0.5);
     // Another batch is open, and its commit begins within the second.
     broker.produce(&scene.topic(), 1, scene.events().skip(HALF));
     daemon.until("some of it is read", |daemon| has_read(daemon, EVENTS / 2 + 1));
@@ -305,9 +290,7 @@ fn object_store_that_dies_stops_the_flow_and_loses_nothing() {
 #[test]
 fn gap_stops_the_partition_until_its_loss_is_accepted() {
     let broker = Broker::given();
-    let scene = Scene::new(&broker, Settings::of_kafka(&broker.address, &name("gap")), 22);
-    broker.create_topics(&scene.settings, 1);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let scene = Scene::agreed(&broker, Settings::of_kafka(&broker.address, &name("gap")), 22, 1);
     let call = |line: String| Weir::new(&scene.world, line.split(' ').collect::<Vec<_>>()).run();
     let run = || call("run --until-caught-up".to_owned());
     scene.send(&broker);
@@ -339,9 +322,7 @@ fn gap_stops_the_partition_until_its_loss_is_accepted() {
 #[test]
 fn batch_without_its_coverage_is_finished() {
     let broker = Broker::given();
-    let scene = Scene::new(&broker, Settings::of_kafka(&broker.address, &name("halfway")), 26);
-    broker.create_topics(&scene.settings, 1);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let scene = Scene::agreed(&broker, Settings::of_kafka(&broker.address, &name("halfway")), 26, 1);
     scene.send(&broker);
     let run = || Weir::new(&scene.world, ["run", "--until-caught-up"]).run().assert_done();
     let quarantine = || Weir::new(&scene.world, ["quarantine", "ls"]).run().assert_done();
@@ -360,9 +341,7 @@ fn batch_without_its_coverage_is_finished() {
 fn batch_that_cannot_be_finished_holds_up_no_other_partition() {
     let broker = Broker::given();
     let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("unfinished")) };
-    let scene = Scene::new(&broker, settings, 27);
-    broker.create_topics(&scene.settings, 2);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let scene = Scene::agreed(&broker, settings, 27, 2);
     scene.send(&broker);
     Weir::new(&scene.world, ["run", "--until-caught-up"]).run().assert_done();
     forget_newest_entry(&scene.world);
@@ -380,16 +359,11 @@ fn batch_that_cannot_be_finished_holds_up_no_other_partition() {
 fn skipped_table_does_not_hold_up_the_others() {
     let broker = Broker::given();
     let settings = Settings { commit_interval: "1s", ..Settings::of_kafka(&broker.address, &name("skip")) };
-    let scene = Scene::new(&broker, settings, 23);
-    broker.create_topics(&scene.settings, 1);
-    broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+    let scene = Scene::agreed(&broker, settings, 23, 1);
     scene.send(&broker);
     Weir::new(&scene.world, ["run", "--until-caught-up"]).run().assert_done();
     let skipped = "reliability/com.example.checkout.completed";
-    let log = scene.world.path("lake/eu").join(skipped).join("_delta_log");
-    let newer = r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":99,"readerFeatures":[],"writerFeatures":[]}}"#;
-    let version = fs::read_dir(&log).unwrap().count();
-    fs::write(log.join(format!("{version:020}.json")), newer).unwrap();
+    scene.world.outdate(skipped);
     scene.send(&broker);
     let mut daemon = Daemon::start(&scene.world, []);
     daemon.until_stopped_by(&["table_refused", skipped]);
@@ -423,6 +397,14 @@ impl Scene {
         let corpus =
             world.corpus(seed, Options { people: 60, tenants: 5, events: EVENTS, flaws, ..Options::ending(0) });
         Self { world, settings, corpus }
+    }
+
+    /// The same, with its topics, where tenants and people have said what they want.
+    fn agreed(broker: &Broker, settings: Settings, seed: u64, partitions: i32) -> Self {
+        let scene = Self::new(broker, settings, seed);
+        broker.create_topics(&scene.settings, partitions);
+        broker.consent(&scene.settings, scene.world.consents(&scene.corpus));
+        scene
     }
 
     pub(crate) fn topic(&self) -> String {
@@ -496,6 +478,11 @@ fn erasure(consent: &Produced, before_ms: i64) -> Option<Produced> {
     Some(inbox_record(&json!({
         "tenant": tenant, "kind": kind, "subject": subject, "purpose": "*", "erased_before": rfc_3339(before_ms),
     })))
+}
+
+/// Counts the batches that a daemon committed.
+fn commits(daemon: &Daemon) -> f64 {
+    daemon.metrics().sum("weir_commits_total", &[("outcome", "committed")])
 }
 
 /// Asks a daemon to end, and demands that it does as it should.

@@ -83,23 +83,10 @@ fn erasure_outlives_the_daemon_that_took_it_in() {
 fn erasure_that_something_stands_in_the_way_of_is_done_later() {
     let (world, desk, daemon) = with_a_row("in-the-way");
     let tables: Vec<_> = fs::read_dir(world.path("lake/eu/reliability")).unwrap().collect();
-    let log = tables[0].as_ref().unwrap().path().join("_delta_log");
-    let newer = log.join(format!("{:020}.json", fs::read_dir(&log).unwrap().count()));
-    let protocol =
-        r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":99,"readerFeatures":[],"writerFeatures":[]}}"#;
-    fs::write(&newer, protocol).unwrap();
+    let newer = world.outdate(tables[0].as_ref().unwrap().path());
     let erasure = begin(&desk, "erasures", "u-1");
-    let until = Instant::now() + Duration::from_mins(1);
-    loop {
-        let (_, _, body) = desk.ask("agent", &format!("GET {erasure}"), "", "");
-        let state: Value = serde_json::from_slice(&body).unwrap();
-        if state["reason"] == "unavailable" {
-            assert_eq!(state["state"], "waiting");
-            break;
-        }
-        assert!(Instant::now() < until, "{state}");
-        thread::sleep(Duration::from_millis(50));
-    }
+    let waiting = until(&desk, &erasure, |state| state["reason"] == "unavailable");
+    assert_eq!(waiting["state"], "waiting");
     assert_eq!(every_file(&world.path("answers")).len(), 1);
     fs::remove_file(&newer).unwrap();
     assert_eq!(verified(&world, &fetch(&desk, &erasure, "receipt"))["rows"], 1);
@@ -149,19 +136,26 @@ pub(crate) fn begin_for(desk: &Desk, tenant: &str, endpoint: &str, id: &str) -> 
 /// Waits until it is done, and fetches what came of it.
 #[track_caller]
 pub(crate) fn fetch(desk: &Desk, place: &str, product: &str) -> Vec<u8> {
-    let until = Instant::now() + Duration::from_mins(1);
-    loop {
-        let (_, _, body) = desk.ask("agent", &format!("GET {place}"), "", "");
-        let state: Value = serde_json::from_slice(&body).unwrap();
-        match state["state"].as_str() {
-            Some("done") => break,
-            Some("waiting" | "running") if Instant::now() < until => thread::sleep(Duration::from_millis(50)),
-            _ => panic!("{state}"),
-        }
-    }
+    until(desk, place, |state| state["state"] == "done");
     let (status, head, body) = desk.ask("agent", &format!("GET {place}/{product}"), "", "");
     assert_eq!(status, 200, "{head}");
     body
+}
+
+/// Waits until what is said of a request that has not failed holds; returns all of it.
+#[track_caller]
+fn until(desk: &Desk, place: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let end = Instant::now() + Duration::from_mins(1);
+    loop {
+        let (_, _, body) = desk.ask("agent", &format!("GET {place}"), "", "");
+        let state: Value = serde_json::from_slice(&body).unwrap();
+        if holds(&state) {
+            return state;
+        }
+        let is_under_way = matches!(state["state"].as_str(), Some("waiting" | "running"));
+        assert!(is_under_way && Instant::now() < end, "{state}");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Counts the rows of a copy.

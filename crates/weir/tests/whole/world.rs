@@ -111,6 +111,16 @@ impl World {
         self.folder.path().join(name)
     }
 
+    /// Has a newer tool than weir write a table of the lake; returns the entry of its log that says so.
+    pub(crate) fn outdate(&self, table: impl AsRef<Path>) -> PathBuf {
+        let log = self.path("lake/eu").join(table).join("_delta_log");
+        let newer =
+            r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":99,"readerFeatures":[],"writerFeatures":[]}}"#;
+        let entry = log.join(format!("{:020}.json", fs::read_dir(&log).unwrap().count()));
+        fs::write(&entry, newer).unwrap();
+        entry
+    }
+
     /// Opens the key ring, as the configuration says.
     #[cfg(feature = "real-readers")]
     pub(crate) fn ring(&self) -> KeyRing {
